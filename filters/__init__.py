@@ -1,0 +1,1 @@
+"""Numbers about a clip, and verdicts on them."""

@@ -1,0 +1,1 @@
+"""The frame of a run: config, table schemas, workspace, Ray engine."""

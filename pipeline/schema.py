@@ -1,0 +1,144 @@
+"""The tables of a workspace: their columns, their types, and the codes a failed clip carries.
+
+A clip that went in is in exactly one state at every table: done, or done with an `error` code.
+"""
+
+from typing import Any
+
+import pyarrow as pa
+
+ERRORS = {
+    "missing_file": "the file is not there or cannot be read",
+    "not_a_video": "the file is not a video that can be opened",
+    "no_video_stream": "the file has no video stream",
+    "decode_error": "the video stream cannot be decoded",
+    "too_few_frames": "fewer than two frames, so nothing can be seen to move",
+    "timeout": "the clip took longer than its time limit",
+    "worker_crash": "the process working on the clip died",
+    "out_of_memory": "the clip needed more memory than it may have",
+    "mllm_error": "the multimodal model did not answer",
+    "mllm_bad_output": "the multimodal model answered, but not in the form asked for",
+    "internal": "a defect of this program: please report it",
+}
+
+CAMERA_LABELS = (
+    "static",
+    "pan_left",
+    "pan_right",
+    "tilt_up",
+    "tilt_down",
+    "roll_clockwise",
+    "roll_counterclockwise",
+    "zoom_in",
+    "zoom_out",
+    "shake",
+)
+
+CLIPS = pa.schema(
+    [
+        ("clip_id", pa.string()),
+        ("video_id", pa.string()),
+        ("uri", pa.string()),
+        ("start_s", pa.float64()),
+        ("end_s", pa.float64()),
+        ("source", pa.string()),
+        ("caption", pa.string()),
+        ("bytes", pa.int64()),
+        ("sha256", pa.string()),
+    ]
+)
+
+# Inputs whose bytes a clip in `clips` already has: recorded, never worked on.
+DUPLICATES = pa.schema([("uri", pa.string()), ("clip_id", pa.string())])
+
+SCORES = pa.schema(
+    [
+        ("clip_id", pa.string()),
+        ("width", pa.int32()),
+        ("height", pa.int32()),
+        ("fps", pa.float64()),
+        ("duration_s", pa.float64()),
+        ("frames", pa.int32()),
+        ("codec", pa.string()),
+        ("quality", pa.float64()),
+        ("quality_metric", pa.string()),
+        ("flow_mean", pa.float64()),
+        ("flow_p95", pa.float64()),
+        ("object_motion", pa.float64()),
+        ("object_area", pa.float64()),
+        ("pan", pa.float64()),
+        ("tilt", pa.float64()),
+        ("zoom", pa.float64()),
+        ("roll", pa.float64()),
+        ("shake", pa.float64()),
+        ("camera_motion", pa.list_(pa.string())),
+        ("camera_fit", pa.float64()),
+        ("cuts", pa.list_(pa.float64())),
+        ("phash", pa.string()),
+        ("error", pa.string()),
+        ("error_detail", pa.string()),
+        ("seconds", pa.float64()),
+    ]
+)
+
+QA = pa.struct(
+    [
+        ("question", pa.string()),
+        ("category", pa.string()),
+        ("answer", pa.string()),
+        ("baseline", pa.string()),
+        ("vqascore", pa.float64()),
+        ("motion_check", pa.float64()),
+        ("baseline_check", pa.float64()),
+        ("claims", pa.list_(pa.string())),
+        ("error", pa.string()),
+    ]
+)
+OBJECT = pa.struct(
+    [
+        ("label", pa.string()),
+        ("boxes", pa.list_(pa.list_(pa.float32()))),
+        ("scores", pa.list_(pa.float32())),
+    ]
+)
+ANNOTATIONS = pa.schema(
+    [
+        ("clip_id", pa.string()),
+        ("qa", pa.list_(QA)),
+        ("times", pa.list_(pa.float64())),
+        ("objects", pa.list_(OBJECT)),
+        ("regions", pa.list_(pa.list_(pa.float32()))),
+        ("models", pa.map_(pa.string(), pa.string())),
+        ("notes", pa.list_(pa.string())),
+        ("error", pa.string()),
+        ("error_detail", pa.string()),
+        ("seconds", pa.float64()),
+        ("tokens", pa.int64()),
+    ]
+)
+
+PREFERENCES = pa.schema(
+    [
+        ("clip_id", pa.string()),
+        ("question", pa.string()),
+        ("left", pa.string()),
+        ("right", pa.string()),
+        ("choice", pa.string()),
+        ("edited", pa.string()),
+        ("annotator", pa.string()),
+        ("at", pa.timestamp("us", tz="UTC")),
+    ]
+)
+
+TABLES = {
+    "clips": CLIPS,
+    "duplicates": DUPLICATES,
+    "scores": SCORES,
+    "annotations": ANNOTATIONS,
+    "preferences": PREFERENCES,
+}
+
+
+def empty_row(table: str) -> dict[str, Any]:
+    """A row of the table with every column null."""
+    return dict.fromkeys(TABLES[table].names)

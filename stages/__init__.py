@@ -1,0 +1,1 @@
+"""What happens to a clip, from file to dataset row."""

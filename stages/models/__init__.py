@@ -1,0 +1,1 @@
+"""Multimodal models, detectors and trackers: one file for each backend."""
