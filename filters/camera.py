@@ -1,0 +1,430 @@
+"""Camera motion out of optical flow: a robust global fit, signed rates, and the labels they earn.
+
+Positions are complex numbers x + iy in pixels from the frame's centre, y down, so that one complex number
+holds both turn and scale: a camera's motion moves the scene's point z to z + a z + b.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+from filters.flow import FlowEstimator
+from stages.models.base import CameraMotion
+
+CELL = 4  # pixels of the working frame for each cell of the motion grid
+MIN_EIGEN_SCALE = 6.15e-5  # cv2.cornerMinEigenVal(uint8, 5) of a slope of one gray level a pixel
+
+
+class CameraConfig(BaseModel):
+    """When a measured rate is a camera move. Rates are what a viewer sees, whatever the frame rate or size."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    pan_min: float = Field(0.015, gt=0, description="frame widths per second that make a pan")
+    tilt_min: float = Field(0.015, gt=0, description="frame heights per second that make a tilt")
+    zoom_min: float = Field(0.02, gt=0, description="e-folds of scale per second that make a zoom")
+    roll_min: float = Field(1.5, gt=0, description="degrees per second that make a roll")
+    shake_min: float = Field(0.0015, gt=0, description="rms jitter, share of the frame width, that is a shake")
+    minor_share: float = Field(
+        0.2, ge=0, le=1, description="a move smaller than this share of the largest one is not named"
+    )
+    agreement_min: float = Field(
+        0.75, ge=0.5, le=1, description="share of the scene that must move the way a label says"
+    )
+    fit_min: float = Field(0.35, ge=0, le=1, description="share of the scene explained, under which nothing is named")
+    baseline_s: float = Field(1.0, gt=0, description="length of the longer baseline for slow moves, seconds")
+    smooth_s: float = Field(1.0, gt=0, description="what is slower than this is path, faster is shake, seconds")
+    cut_correlation: float = Field(
+        0.35, ge=0, le=1, description="two frames that correlate less than this, aligned, may be a cut"
+    )
+
+
+@dataclass(frozen=True)
+class Step:
+    """Motion from sample i to sample j.
+
+    flow: (h, w) complex64, pixels of the working frame at each cell. weight: (h, w) float32 0 to 1, how far
+    the flow there can be believed (texture). a, b: the camera's motion of the scene. fit: 0 to 1.
+    """
+
+    i: int
+    j: int
+    flow: np.ndarray
+    weight: np.ndarray
+    a: complex
+    b: complex
+    fit: float
+
+
+@dataclass(frozen=True)
+class Motion:
+    """All that flow says of a clip.
+
+    times: (N,) float64 seconds of the samples. size: (width, height) of the working frame, pixels.
+    steps: the N - 1 steps between neighbours. cuts: indices of the samples that start a new shot.
+    long: steps over the longer baseline, none across a cut.
+    """
+
+    times: np.ndarray
+    size: tuple[int, int]
+    steps: list[Step]
+    cuts: list[int]
+    long: list[Step]
+
+    def shot(self) -> tuple[int, int]:
+        """First and last sample (inclusive) of the longest shot."""
+        edges = [0, *self.cuts, len(self.times)]
+        spans = [(self.times[hi - 1] - self.times[lo], -lo, lo, hi - 1) for lo, hi in zip(edges, edges[1:], strict=False)]
+        _, _, first, last = max(spans)
+        return first, last
+
+
+def positions(size: tuple[int, int]) -> np.ndarray:
+    """Cell centres (h, w) complex64 for a working frame (width, height)."""
+    width, height = size
+    columns, rows = width // CELL, height // CELL
+    x = (np.arange(columns) + 0.5) * width / columns - width / 2
+    y = (np.arange(rows) + 0.5) * height / rows - height / 2
+    return (x[None, :] + 1j * y[:, None]).astype(np.complex64)
+
+
+def texture(image: np.ndarray) -> np.ndarray:
+    """How far flow can be believed at each cell (h, w) float32 0 to 1: flat areas and straight edges score low."""
+    height, width = image.shape
+    eigen = np.maximum(cv2.cornerMinEigenVal(image, 5), 0) / MIN_EIGEN_SCALE
+    weight = eigen / (eigen + 4.0)  # half weight at a slope of two gray levels a pixel
+    return cv2.resize(weight, (width // CELL, height // CELL), interpolation=cv2.INTER_AREA)
+
+
+def on_grid(flow: np.ndarray) -> np.ndarray:
+    """Flow (H, W, 2) averaged over each cell: (h, w) complex64."""
+    height, width = flow.shape[:2]
+    small = cv2.resize(flow, (width // CELL, height // CELL), interpolation=cv2.INTER_AREA)
+    return small[..., 0] + 1j * small[..., 1]
+
+
+def border_prior(size: tuple[int, int]) -> np.ndarray:
+    """Weight (h, w) of a cell as background: the scene reaches the frame's edges, things that move seldom do."""
+    z = positions(size)
+    edge = np.maximum(np.abs(z.real) / (size[0] / 2), np.abs(z.imag) / (size[1] / 2))
+    return (1 + 3 * np.clip((edge - 0.6) / 0.3, 0, 1)).astype(np.float32)
+
+
+def fit(flow: np.ndarray, weight: np.ndarray, z: np.ndarray, tolerance: float, guess: tuple[complex, complex]) -> tuple[complex, complex, float]:
+    """The camera's motion (a, b) that most of the believable scene follows, and the share that does, 0 to 1.
+
+    flow, weight, z: (K,) complex, float, complex. Hypotheses come from pairs of cells (RANSAC, seeded), from
+    no motion and from `guess`; the best is refined by weighted least squares on what follows it.
+    tolerance: pixels off that still count as following.
+    """
+    total = float(weight.sum())
+    if total <= 0 or len(flow) < 8:
+        return 0j, 0j, 0.0
+    rng = np.random.default_rng(0)
+    chosen = rng.choice(len(flow), size=min(400, len(flow)), replace=False, p=None)
+    f, w, p = flow[chosen], weight[chosen], z[chosen]
+    pairs = rng.choice(len(p), size=(96, 2), p=w / w.sum())
+    span = p[pairs[:, 0]] - p[pairs[:, 1]]
+    far = np.abs(span) > 0.15 * np.abs(p).max()
+    pairs, span = pairs[far], span[far]
+    a = (f[pairs[:, 0]] - f[pairs[:, 1]]) / span
+    b = f[pairs[:, 0]] - a * p[pairs[:, 0]]
+    a = np.concatenate([[0, guess[0], 0], a])
+    b = np.concatenate([[0, guess[1], np.median(f.real) + 1j * np.median(f.imag)], b])
+    off = np.abs(f[None] - a[:, None] * p[None] - b[:, None])
+    support = (w / (1 + (off / tolerance) ** 2)).sum(1)
+    support[0] *= 1.05  # a camera that stands still is the commonest and the simplest explanation
+    best = int(np.argmax(support))
+    model_a, model_b = complex(a[best]), complex(b[best])
+    for scale in (3.0, 2.0, 1.5, 1.5):
+        off = np.abs(flow - model_a * z - model_b)
+        keep = weight * np.clip(1 - (off / (scale * tolerance)) ** 2, 0, None) ** 2  # Tukey's biweight
+        mass = keep.sum()
+        if mass <= 1e-9:
+            break
+        centre_z, centre_f = (keep * z).sum() / mass, (keep * flow).sum() / mass
+        spread = (keep * np.abs(z - centre_z) ** 2).sum()
+        if spread <= 1e-6:
+            break
+        model_a = complex((keep * np.conj(z - centre_z) * (flow - centre_f)).sum() / spread)
+        model_b = complex(centre_f - model_a * centre_z)
+    off = np.abs(flow - model_a * z - model_b)
+    return model_a, model_b, float((weight * (off < 2 * tolerance)).sum() / total)
+
+
+def measure(samples: np.ndarray, times: np.ndarray, estimate: FlowEstimator, config: CameraConfig) -> Motion:
+    """Flow and camera motion of samples (N, H, W) uint8 at times (N,) seconds, N >= 2."""
+    height, width = samples.shape[1:]
+    size = (width, height)
+    z = positions(size)
+    prior = border_prior(size)
+    weights = [texture(image) for image in samples]
+    steps: list[Step] = []
+    alike = np.ones(len(samples))
+    guess = (0j, 0j)
+    for i in range(len(samples) - 1):
+        dense = estimate(samples[i], samples[i + 1])
+        alike[i + 1] = correlation(samples[i], samples[i + 1], dense)
+        step = _step(i, i + 1, on_grid(dense), weights[i], z, prior, guess, width)
+        guess = (step.a, step.b)
+        steps.append(step)
+    cuts = find_cuts(samples, alike, config.cut_correlation)
+    long = list(_long_steps(samples, times, steps, cuts, weights, estimate, config))
+    return Motion(times, size, steps, cuts, long)
+
+
+def _step(i: int, j: int, flow: np.ndarray, weight: np.ndarray, z: np.ndarray, prior: np.ndarray, guess: tuple[complex, complex], width: int) -> Step:
+    # Flow is good to about a tenth of a pixel, and to a few percent of its length.
+    tolerance = 0.15 + 0.03 * float(np.median(np.abs(flow)))
+    a, b, share = fit(flow.ravel(), (weight * prior).ravel(), z.ravel(), tolerance, guess)
+    return Step(i, j, flow, weight, a, b, share)
+
+
+def correlation(a: np.ndarray, b: np.ndarray, flow: np.ndarray) -> float:
+    """Correlation, -1 to 1, of frame a with frame b brought back along the flow: blind to brightness."""
+    height, width = a.shape
+    x, y = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
+    back = cv2.remap(b, x + flow[..., 0], y + flow[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    p, q = a.astype(np.float32) - a.mean(), back.astype(np.float32) - back.mean()
+    scale = float(np.sqrt((p * p).sum() * (q * q).sum()))
+    return float((p * q).sum()) / scale if scale > 1e-3 * a.size else 1.0
+
+
+def find_cuts(samples: np.ndarray, alike: np.ndarray, threshold: float) -> list[int]:
+    """Samples that start a new shot: unlike the one before, while the steps around are alike.
+
+    A fast pan also spoils the alignment, but over many steps and with the same brightnesses in the frame.
+    """
+    cuts = []
+    for k in range(1, len(samples)):
+        around = [alike[n] for n in (k - 2, k - 1, k + 1, k + 2) if 1 <= n < len(samples)]
+        if alike[k] < threshold and (not around or alike[k] < 0.6 * float(np.median(around))):
+            cuts.append(k)
+    return cuts
+
+
+def compose(steps: list[Step]) -> tuple[complex, complex]:
+    """One motion (a, b) that does what the steps do one after the other."""
+    scale, shift = 1 + 0j, 0j
+    for step in steps:
+        scale, shift = (1 + step.a) * scale, (1 + step.a) * shift + step.b
+    return scale - 1, shift
+
+
+def _long_steps(samples: np.ndarray, times: np.ndarray, steps: list[Step], cuts: list[int], weights: list[np.ndarray], estimate: FlowEstimator, config: CameraConfig) -> Iterator[Step]:
+    """Steps over `baseline_s`, half overlapping: a slow move is many times its noise there."""
+    height, width = samples.shape[1:]
+    size = (width, height)
+    z, prior = positions(size), border_prior(size)
+    edges = [0, *cuts, len(samples)]
+    for low, high in zip(edges, edges[1:], strict=False):
+        i = low
+        while i < high - 1:
+            j = min(int(np.searchsorted(times, times[i] + config.baseline_s - 1e-6)), high - 1)
+            if j - i < 2:
+                break
+            a, b = compose(steps[i:j])
+            moved = np.abs(a * z + b)
+            if np.median(moved) < 0.35 * width:
+                yield _aligned_step(samples, i, j, a, b, weights[i], z, prior, estimate)
+            if j == high - 1:
+                break
+            i += max(1, (j - i) // 2)
+
+
+def _aligned_step(samples: np.ndarray, i: int, j: int, a: complex, b: complex, weight: np.ndarray, z: np.ndarray, prior: np.ndarray, estimate: FlowEstimator) -> Step:
+    """Flow from i to j with the predicted motion (a, b) taken out first, so that little is left to find."""
+    height, width = samples.shape[1:]
+    centre = complex((width - 1) / 2, (height - 1) / 2)
+    turn, shift = 1 + a, b + centre - (1 + a) * centre
+    matrix = np.array([[turn.real, -turn.imag, shift.real], [turn.imag, turn.real, shift.imag]])
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    aligned = cv2.warpAffine(samples[j], matrix, (width, height), flags=flags, borderMode=cv2.BORDER_REPLICATE)
+    left = on_grid(estimate(samples[i], aligned))
+    landed = z + left
+    landed = landed + a * landed + b
+    inside = (np.abs(landed.real) < 0.48 * width) & (np.abs(landed.imag) < 0.48 * height)
+    return _step(i, j, (landed - z).astype(np.complex64), weight * inside, z, prior, (a, b), width)
+
+
+def rates(step: Step, times: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Camera rates (4,) of a step: pan, tilt, zoom, roll in the units of `CameraMotion`."""
+    width, height = size
+    turn = 1 + step.a
+    change = [-step.b.real / width, -step.b.imag / height, np.log(abs(turn)), -np.degrees(np.angle(turn))]
+    return np.array(change) / (times[step.j] - times[step.i])
+
+
+def summarise(motion: Motion, config: CameraConfig) -> CameraMotion:
+    """The camera motion of the clip's longest shot; a cut is never averaged over."""
+    first, last = motion.shot()
+    steps = [s for s in motion.steps if first <= s.i and s.j <= last]
+    if not steps:
+        return CameraMotion((), fit=0.0)
+    times, size = motion.times, motion.size
+    spans = np.array([times[s.j] - times[s.i] for s in steps])
+    short = np.stack([rates(s, times, size) for s in steps])
+    path = np.concatenate([np.zeros((1, 4)), np.cumsum(short * spans[:, None], axis=0)])
+    long = [s for s in motion.long if first <= s.i and s.j <= last]
+    net = np.mean([rates(s, times, size) for s in long], axis=0) if long else path[-1] / spans.sum()
+    shake = jitter(path[:, :2] * [1, size[1] / size[0]], times[first : last + 1], config.smooth_s)
+    share = float(np.median([s.fit for s in long or steps]))
+    labels = name_motion(net, path, times[first : last + 1], shake, share, long or steps, motion, config)
+    return CameraMotion(labels, *(float(rate) for rate in net), shake=shake, fit=share)
+
+
+def jitter(path: np.ndarray, times: np.ndarray, smooth_s: float) -> float:
+    """Root mean square distance of a path (N, 2) from itself smoothed over `smooth_s`, in the path's unit."""
+    return float(np.sqrt(((path - smoothed(path, times, smooth_s)) ** 2).sum(1).mean()))
+
+
+def smoothed(path: np.ndarray, times: np.ndarray, smooth_s: float) -> np.ndarray:
+    """A path (N, D) with each point replaced by a line fitted to the points within half of `smooth_s`.
+
+    A line, not a mean: a mean bends a steady pan at both ends of the clip.
+    """
+    result = np.empty_like(path, dtype=np.float64)
+    for k, t in enumerate(times):
+        near = np.abs(times - t) <= max(smooth_s / 2, 1e-9)
+        if near.sum() < 3:
+            result[k] = path[k]
+            continue
+        x = times[near] - times[near].mean()
+        y = path[near]
+        slope = (x[:, None] * (y - y.mean(0))).sum(0) / (x * x).sum()
+        result[k] = y.mean(0) + slope * (t - times[near].mean())
+    return result
+
+
+AXES = (
+    ("pan_left", "pan_right"),
+    ("tilt_up", "tilt_down"),
+    ("zoom_out", "zoom_in"),
+    ("roll_counterclockwise", "roll_clockwise"),
+)
+ORDER = ("pan_left", "pan_right", "tilt_up", "tilt_down", "roll_clockwise", "roll_counterclockwise", "zoom_in", "zoom_out")
+
+
+def name_motion(
+    net: np.ndarray,
+    path: np.ndarray,
+    times: np.ndarray,
+    shake: float,
+    share: float,
+    long: list[Step],
+    motion: Motion,
+    config: CameraConfig,
+) -> tuple[str, ...]:
+    """Labels that the rates earn; empty when the camera moves in no way that can be named for sure."""
+    floor = np.array([config.pan_min, config.tilt_min, config.zoom_min, config.roll_min])
+    width, height = motion.size
+    half = np.hypot(width, height) / 2
+    # Every rate as what it moves at the frame's corner, in pixels a second, so that moves compare.
+    visible = np.array([width, height, half / np.sqrt(2), np.radians(half) / np.sqrt(2)])
+    duration = times[-1] - times[0]
+    back, forth = travel(path, times, config.smooth_s)
+    turned = np.minimum(back, forth) / duration  # how much of the path is gone over the other way
+    both = (turned > 2 * floor) & (np.minimum(back, forth) > 0.35 * np.maximum(back, forth))
+    size = np.where(both, turned, np.abs(net))
+    # Sway as wide as the jitter itself is no move.
+    steady = size * duration > np.array([3 * shake, 3 * shake * width / height, 0, 0])
+    moves = (size > floor) & (steady | both)
+    seen = size * visible
+    moves &= seen >= config.minor_share * seen.max()
+    agreement = agreements(long, motion.size)
+    sure = both | (agreement >= (config.agreement_min if share >= config.fit_min else 0.9))
+    if not moves.any():
+        if share < config.fit_min and scene_speed(long, motion) > config.pan_min:
+            return ()
+        return ("shake",) if shake > config.shake_min else ("static",)
+    named = moves & sure
+    names = set()
+    for axis in np.flatnonzero(named):
+        negative, positive = AXES[axis]
+        if both[axis] or net[axis] < 0:
+            names.add(negative)
+        if both[axis] or net[axis] > 0:
+            names.add(positive)
+    return tuple(label for label in ORDER if label in names)
+
+
+def travel(path: np.ndarray, times: np.ndarray, smooth_s: float) -> tuple[np.ndarray, np.ndarray]:
+    """How far each column of a path (N, D), smoothed, goes down and up in all: two arrays (D,)."""
+    change = np.diff(smoothed(path, times, smooth_s), axis=0)
+    return -np.minimum(change, 0).sum(0), np.maximum(change, 0).sum(0)
+
+
+def agreements(long: list[Step], size: tuple[int, int]) -> np.ndarray:
+    """For pan, tilt, zoom and roll, the share (4,) of the believable scene that moves the way the fit says."""
+    z, prior = positions(size), border_prior(size)
+    shares = []
+    for s in long:
+        weight = s.weight * prior
+        shift = s.flow - s.a * z
+        turn = np.conj(z) * (s.flow - s.b)
+        lever = weight * np.abs(z)
+        shares.append(
+            [
+                weight[np.sign(shift.real) == np.sign(s.b.real)].sum() / max(weight.sum(), 1e-9),
+                weight[np.sign(shift.imag) == np.sign(s.b.imag)].sum() / max(weight.sum(), 1e-9),
+                lever[np.sign(turn.real) == np.sign(s.a.real)].sum() / max(lever.sum(), 1e-9),
+                lever[np.sign(turn.imag) == np.sign(s.a.imag)].sum() / max(lever.sum(), 1e-9),
+            ]
+        )
+    return np.mean(shares, axis=0)
+
+
+def scene_speed(steps: list[Step], motion: Motion) -> float:
+    """Median speed of the believable scene, frame widths per second."""
+    speeds = []
+    for s in steps:
+        sure = s.flow[s.weight > 0.3]
+        if sure.size:
+            speeds.append(np.median(np.abs(sure)) / motion.size[0] / (motion.times[s.j] - motion.times[s.i]))
+    return float(np.median(speeds)) if speeds else 0.0
+
+
+def residual(step: Step, z: np.ndarray) -> np.ndarray:
+    """What moves on its own: the flow (h, w) complex64 with the camera's motion taken out, pixels."""
+    return (step.flow - step.a * z - step.b).astype(np.complex64)
+
+
+def statistics(motion: Motion) -> dict[str, float]:
+    """flow_mean, flow_p95, object_motion (frame diagonals per second) and object_area (share of the frame).
+
+    All over the longest shot. A cell moves on its own when over the longer baseline it is off the camera's
+    motion by more than what the fit tolerates; without texture nothing is said of it.
+    """
+    first, last = motion.shot()
+    z = positions(motion.size)
+    diagonal = float(np.hypot(*motion.size))
+    speeds, own = [], []
+    for s in motion.steps:
+        if first <= s.i and s.j <= last:
+            scale = diagonal * (motion.times[s.j] - motion.times[s.i])
+            speeds.append(np.abs(s.flow).ravel() / scale)
+            own.append(np.abs(residual(s, z)).mean() / scale)
+    if not speeds:
+        return {"flow_mean": 0.0, "flow_p95": 0.0, "object_motion": 0.0, "object_area": 0.0}
+    every = np.concatenate(speeds)
+    areas = [moving(s, motion).mean() for s in motion.long if first <= s.i and s.j <= last]
+    return {
+        "flow_mean": float(every.mean()),
+        "flow_p95": float(np.percentile(every, 95)),
+        "object_motion": float(np.mean(own)),
+        "object_area": float(np.mean(areas)) if areas else 0.0,
+    }
+
+
+def moving(step: Step, motion: Motion, speed_min: float = 0.004) -> np.ndarray:
+    """Cells (h, w) bool that move on their own in a step: faster than flow's error, and than `speed_min`.
+
+    speed_min: frame diagonals per second.
+    """
+    seconds = motion.times[step.j] - motion.times[step.i]
+    floor = max(0.5, speed_min * float(np.hypot(*motion.size)) * seconds)
+    camera = float(np.median(np.abs(step.a * positions(motion.size) + step.b)))
+    return (np.abs(residual(step, positions(motion.size))) > floor + 0.05 * camera) & (step.weight > 0.15)

@@ -1,0 +1,281 @@
+"""Frames of a clip: opened safely, decoded once, in the sizes that the stages need."""
+
+import io
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import av
+import av.error
+import cv2
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+from pipeline.schema import ERRORS
+from stages.media import is_local, read_bytes
+
+
+class DecodeConfig(BaseModel):
+    """How clips are decoded for scoring."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    backend: Literal["pyav"] = "pyav"
+    fps: float = Field(8.0, gt=0, le=60, description="samples per second for the motion statistics")
+    size: int = Field(256, ge=64, le=1024, description="longer side of the samples, pixels")
+    frames: Literal["all", "reference"] = Field(
+        "all", description="'reference' skips frames that no other frame needs: faster, coarser in time"
+    )
+    max_samples: int = Field(1200, ge=16, description="longer clips are sampled at a lower rate than fps")
+    threads: int = Field(1, ge=0, description="decoder threads for each worker; 0: as many as cores")
+
+
+class ClipError(Exception):
+    """A clip cannot be worked on; `code` is a key of `pipeline.schema.ERRORS`."""
+
+    def __init__(self, code: str, detail: str = "") -> None:
+        self.code = code
+        self.detail = detail or ERRORS[code]
+        super().__init__(f"{code}: {self.detail}")
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What the container says, checked against its packets.
+
+    width, height: pixels as shown, rotation applied. fps: mean frame rate. duration_s: from the first
+    frame shown to the end of the last. times: (N,) float64, when each frame is shown, seconds from the
+    clip's start, rising. rotation: degrees counterclockwise to turn a decoded frame by, 0 90 180 270.
+    """
+
+    width: int
+    height: int
+    fps: float
+    duration_s: float
+    codec: str
+    rotation: int
+    times: np.ndarray
+
+
+@contextmanager
+def _open(uri: str) -> Iterator[Any]:
+    """An open PyAV container. Raises ClipError missing_file or not_a_video."""
+    try:
+        # A local file is read as it is decoded; anything else has no cheap seek and comes whole.
+        source: Any = uri if is_local(uri) else io.BytesIO(read_bytes(uri))
+        if isinstance(source, str):
+            size = Path(source).stat().st_size
+        else:
+            size = source.getbuffer().nbytes
+    except (OSError, KeyError) as error:
+        raise ClipError("missing_file", f"cannot read {uri!r}: {getattr(error, 'strerror', None) or error}") from error
+    if size == 0:
+        raise ClipError("not_a_video", "the file is empty")
+    try:
+        # "file:" keeps FFmpeg from reading a name such as "a:b.mp4" or "-x.mp4" as a protocol or an option.
+        container = av.open(f"file:{source}" if isinstance(source, str) else source)
+    except (av.error.FFmpegError, ValueError) as error:
+        raise ClipError("not_a_video", f"not a readable video file ({_reason(error)})") from error
+    with container:
+        yield container
+
+
+def _reason(error: Exception) -> str:
+    return str(getattr(error, "strerror", None) or error)
+
+
+def probe(uri: str, start_s: float | None = None, end_s: float | None = None) -> Probe:
+    """Read the container and every packet's time, decoding only the first frame.
+
+    Raises ClipError: missing_file, not_a_video, no_video_stream, decode_error, too_few_frames.
+    """
+    with _open(uri) as container:
+        return _probe(container, start_s, end_s)
+
+
+def _probe(container: Any, start_s: float | None, end_s: float | None) -> Probe:
+    streams = [s for s in container.streams.video if not (s.disposition & s.disposition.attached_pic)]
+    if not streams:
+        raise ClipError("no_video_stream")
+    stream = streams[0]
+    try:
+        packets = [p for p in container.demux(stream) if p.size]
+    except av.error.FFmpegError as error:
+        raise ClipError("decode_error", f"the file is damaged ({_reason(error)})") from error
+    if not packets:
+        raise ClipError("decode_error", "the video stream holds no data")
+    shown = [p for p in packets if not p.is_discard]
+    if stream.frames and len(packets) < 0.9 * stream.frames:
+        raise ClipError("decode_error", f"the file ends after {len(packets)} of its {stream.frames} frames")
+    base = stream.time_base
+    rate = float(stream.average_rate or stream.guessed_rate or 25)
+    stamps = [p.pts for p in shown if p.pts is not None]
+    if len(stamps) == len(shown):
+        times = np.sort(np.array(stamps, np.float64)) * float(base)
+    else:  # containers without timestamps (raw streams, some AVI): frames are taken as evenly spaced
+        times = np.arange(len(shown)) / rate
+    times = np.unique(times - times[0]) if len(times) else times
+    end = times[-1] + (np.median(np.diff(times)) if len(times) > 1 else 1 / rate) if len(times) else 0.0
+    if start_s is not None or end_s is not None:
+        low, high = start_s or 0.0, end_s if end_s is not None else np.inf
+        times = times[(times >= low - 1e-6) & (times < high - 1e-6)] - low
+        end = min(end, high) - low
+    if len(times) < 2:
+        raise ClipError("too_few_frames", f"the clip has {len(times)} frame{'' if len(times) == 1 else 's'}")
+    context = stream.codec_context
+    if not context.width or not context.height:
+        raise ClipError("decode_error", "the video stream has no picture size")
+    container.seek(0)
+    try:
+        first = next(iter(container.decode(stream)), None)
+    except (av.error.FFmpegError, StopIteration) as error:
+        raise ClipError("decode_error", f"the first frame cannot be decoded ({_reason(error)})") from error
+    if first is None:
+        raise ClipError("decode_error", "no frame can be decoded")
+    rotation = int(round(first.rotation)) % 360
+    width, height = first.width, first.height
+    if rotation % 180:
+        width, height = height, width
+    return Probe(
+        width, height, float(len(times) / end), float(end), context.name, rotation, times
+    )
+
+
+def sample_times(probe: Probe, fps: float, most: int) -> np.ndarray:
+    """Indices (N,) int of the frames nearest to an even grid of `fps` a second, at most `most` of them."""
+    fps = min(fps, most / probe.duration_s)
+    grid = np.arange(0, probe.times[-1] + 1e-9, 1 / fps)
+    return np.unique(nearest(probe.times, grid))
+
+
+def middles(probe: Probe, count: int) -> np.ndarray:
+    """Indices (count,) int of the middle frames of `count` equal segments (MotionSight's sampling of V_s)."""
+    return nearest(probe.times, (np.arange(count) + 0.5) * probe.duration_s / count)
+
+
+def nearest(times: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """Index (M,) int of the entry of rising `times` (N,) nearest to each of `wanted` (M,)."""
+    right = np.clip(np.searchsorted(times, wanted), 1, len(times) - 1)
+    left = right - 1
+    return np.where(wanted - times[left] <= times[right] - wanted, left, right)
+
+
+def fitted(width: int, height: int, longer: int) -> tuple[int, int]:
+    """Width and height with the longer side at `longer` and the shorter at least 32 pixels."""
+    scale = longer / max(width, height)
+    return max(32, round(width * scale)), max(32, round(height * scale))
+
+
+def luma(frame: Any, size: tuple[int, int], rotation: int = 0) -> np.ndarray:
+    """The brightness of a frame as (height, width) uint8, resized by area.
+
+    Reads the Y plane in place: a scaler built for each frame costs more than decoding it.
+    """
+    kind = frame.format
+    if kind.name.startswith(("yuv", "nv", "gray")) and not kind.name.endswith("be"):
+        plane = frame.planes[0]
+        bits = kind.components[0].bits
+        if bits > 8:
+            data = np.frombuffer(plane, np.uint16).reshape(-1, plane.line_size // 2)
+            image = data[: frame.height, : frame.width]
+            # P010 keeps its ten bits at the top of the word, yuv420p10 at the bottom.
+            image = (image >> (8 if kind.name.startswith("p0") else bits - 8)).astype(np.uint8)
+        else:
+            image = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)[: frame.height, : frame.width]
+    else:
+        image = frame.to_ndarray(format="gray")
+    turned = size if rotation % 180 == 0 else size[::-1]
+    image = cv2.resize(image, turned, interpolation=cv2.INTER_AREA)
+    return upright(image, rotation)
+
+
+def rgb(frame: Any, size: tuple[int, int], rotation: int = 0) -> np.ndarray:
+    """A frame as (height, width, 3) uint8 RGB, resized by area."""
+    turned = size if rotation % 180 == 0 else size[::-1]
+    image = cv2.resize(frame.to_ndarray(format="rgb24"), turned, interpolation=cv2.INTER_AREA)
+    return upright(image, rotation)
+
+
+def upright(image: np.ndarray, rotation: int) -> np.ndarray:
+    """Turn an image counterclockwise by 0, 90, 180 or 270 degrees."""
+    return np.ascontiguousarray(np.rot90(image, rotation // 90)) if rotation else image
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Pictures to take out of a decode pass: frames by index, in a size (width, height)."""
+
+    indices: Sequence[int]
+    size: tuple[int, int]
+    colour: bool
+
+
+class Clip:
+    """A clip that is open for one decode pass."""
+
+    def __init__(self, uri: str, start_s: float | None = None, end_s: float | None = None) -> None:
+        self.uri, self.start_s = uri, start_s or 0.0
+        with _open(uri) as container:
+            self.probe = _probe(container, start_s, end_s)
+
+    def read(self, wanted: Sequence[Wanted], config: DecodeConfig) -> list[np.ndarray]:
+        """Decode once, up to the last frame that anyone wants.
+
+        Returns for each Wanted its pictures (N, H, W) or (N, H, W, 3) uint8, in the order of its indices.
+        Raises ClipError decode_error when a tenth or more of the wanted frames cannot be decoded; a frame
+        lost here or there is replaced by the one before it.
+        """
+        need: dict[int, list[int]] = {}
+        for which, want in enumerate(wanted):
+            for index in want.indices:
+                need.setdefault(int(index), []).append(which)
+        pictures: list[dict[int, np.ndarray]] = [{} for _ in wanted]
+        last = max(need)
+        fault = ""
+        with _open(self.uri) as container:
+            stream = next(s for s in container.streams.video if not (s.disposition & s.disposition.attached_pic))
+            stream.thread_count = config.threads
+            if config.threads != 1:
+                stream.thread_type = "AUTO"
+            if config.frames == "reference":
+                stream.codec_context.skip_frame = "NONREF"
+            try:
+                for index, frame in self._frames(container, stream):
+                    for which in need.get(index, ()):
+                        want = wanted[which]
+                        take = rgb if want.colour else luma
+                        pictures[which][index] = take(frame, want.size, self.probe.rotation)
+                    if index >= last:
+                        break
+            except (av.error.FFmpegError, ValueError) as error:
+                fault = _reason(error)
+        asked = sum(len(want.indices) for want in wanted)
+        got = sum(index in taken for want, taken in zip(wanted, pictures, strict=True) for index in want.indices)
+        lenient = 0.5 if config.frames == "reference" else 0.9
+        if got < lenient * asked:
+            raise ClipError("decode_error", f"only {got} of {asked} frames could be decoded" + (f" ({fault})" if fault else ""))
+        return [_filled(want.indices, taken) for want, taken in zip(wanted, pictures, strict=True)]
+
+    def _frames(self, container: Any, stream: Any) -> Iterator[tuple[int, Any]]:
+        """Decoded frames with their index in probe.times, by timestamp; by count where there is none."""
+        origin = float((stream.start_time or 0) * stream.time_base)
+        if self.start_s:
+            container.seek(int((self.start_s + origin) / stream.time_base), stream=stream)
+        first: float | None = None
+        for count, frame in enumerate(container.decode(stream)):
+            if frame.time is None:
+                yield count, frame
+                continue
+            if first is None:
+                first = origin if self.start_s else frame.time
+            at = frame.time - first - self.start_s
+            index = int(nearest(self.probe.times, np.array([at]))[0])
+            if abs(self.probe.times[index] - at) < 0.5 / self.probe.fps:
+                yield index, frame
+
+
+def _filled(indices: Sequence[int], taken: dict[int, np.ndarray]) -> np.ndarray:
+    have = np.array(sorted(taken))
+    return np.stack([taken[int(have[max(0, np.searchsorted(have, i, side="right") - 1)])] for i in indices])
