@@ -5,9 +5,12 @@ A backend imports its heavy package inside itself; this file needs numpy alone.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from filters.camera import Motion
 
 Category = Literal["object", "camera", "both"]
 
@@ -114,3 +117,44 @@ class Mllm(Protocol):
     version: str
 
     def generate(self, requests: Sequence[Request]) -> list[Reply]: ...
+
+
+@dataclass(frozen=True)
+class Detections:
+    """What a detector found in one frame: boxes (N, 4) float32 xyxy pixels, scores (N,) 0 to 1, labels."""
+
+    boxes: np.ndarray
+    scores: np.ndarray
+    labels: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class View:
+    """What referring looks at: frames (T, H, W, 3) uint8 RGB at times (T,) seconds, and the clip's motion."""
+
+    frames: np.ndarray
+    times: np.ndarray
+    motion: "Motion"
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of the frames, pixels."""
+        return self.frames.shape[2], self.frames.shape[1]
+
+
+class Detector(Protocol):
+    """Finds the objects of the given names (all that move, for a detector that cannot name) at some times."""
+
+    name: str
+    version: str
+
+    def detect(self, view: View, labels: Sequence[str]) -> dict[float, Detections]: ...
+
+
+class Tracker(Protocol):
+    """Carries detections through the frames of a view: tracks, the most salient first."""
+
+    name: str
+    version: str
+
+    def track(self, view: View, found: Mapping[float, Detections]) -> list[Track]: ...

@@ -1,0 +1,139 @@
+"""The configuration of a run: one pydantic model, read from YAML with overrides on top.
+
+The settings of a thing are defined beside the thing; this file puts them together.
+"""
+
+import difflib
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+import configs
+from filters.camera import CameraConfig
+from filters.flow import FlowConfig
+from filters.gates import GatesConfig
+from filters.quality import QualityConfig
+from pipeline.engine import EngineConfig
+from stages.annotate import AnnotateConfig
+from stages.frames import DecodeConfig
+from stages.ingest import IngestConfig
+from stages.split import SplitConfig
+
+
+class ConfigError(Exception):
+    """The configuration, or the call, is wrong; the message says where and what would be right."""
+
+
+class Config(BaseModel):
+    """All settings of a run."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    max_failed_share: float = Field(0.1, ge=0, le=1, description="above it a finished run ends with exit code 3")
+    engine: EngineConfig = EngineConfig()
+    ingest: IngestConfig = IngestConfig()
+    decode: DecodeConfig = DecodeConfig()
+    flow: FlowConfig = FlowConfig()
+    camera: CameraConfig = CameraConfig()
+    quality: QualityConfig = QualityConfig()
+    gates: GatesConfig = GatesConfig()
+    annotate: AnnotateConfig = AnnotateConfig()
+    split: SplitConfig = SplitConfig()
+
+
+# What a table's rows depend on. Gates and shares are absent: they are applied when a table is read.
+DEPENDS = {
+    "scores": ("decode", "flow", "camera", "quality"),
+    "annotations": ("decode", "flow", "camera", "annotate"),
+}
+# Settings that change how fast a row comes, never what is in it.
+SPEED_ONLY = {"decode.threads", "flow.device"}
+
+
+def load(path: str | None = None, overrides: Sequence[str] = ()) -> Config:
+    """Read a configuration.
+
+    path: a YAML file, or the name of one that ships with the package ("embedded"); None: the defaults.
+    overrides: "a.b=c", c read as YAML. Raises ConfigError.
+    """
+    data: Any = {}
+    if path:
+        try:
+            data = yaml.safe_load(find(path).read_text()) or {}
+        except OSError as error:
+            raise ConfigError(f"cannot read {path}: {error.strerror}") from error
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            raise ConfigError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(data, dict):
+        raise ConfigError(f"{path} must hold settings (name: value), not {type(data).__name__}")
+    for override in overrides:
+        _set(data, override)
+    try:
+        return Config.model_validate(data)
+    except ValidationError as error:
+        raise ConfigError("; ".join(_explain(item) for item in error.errors())) from None
+
+
+def find(path: str) -> Path:
+    """A config file by path, or by name among those that ship with the package. Raises ConfigError."""
+    shipped = Path(next(iter(configs.__path__)))
+    for candidate in (Path(path), shipped / Path(path).name, shipped / f"{path}.yaml"):
+        if candidate.is_file():
+            return candidate
+    names = ", ".join(sorted(file.stem for file in shipped.glob("*.yaml")))
+    raise ConfigError(f"no config file {path!r}; give a YAML file, or one of: {names}")
+
+
+def _set(data: dict[str, Any], override: str) -> None:
+    key, equals, text = override.partition("=")
+    if not equals or not key.strip():
+        raise ConfigError(f"--set {override!r}: expected name=value, as in --set decode.fps=4")
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"--set {override!r}: the value is not valid YAML") from error
+    *parents, last = key.strip().split(".")
+    for parent in parents:
+        data = data.setdefault(parent, {})
+        if not isinstance(data, dict):
+            raise ConfigError(f"--set {override!r}: {parent!r} is a value, it has no settings inside")
+    data[last] = value
+
+
+def _explain(item: Any) -> str:
+    where = ".".join(str(part) for part in item["loc"])
+    if item["type"] != "extra_forbidden":
+        return f"{where}: {item['msg'][0].lower()}{item['msg'][1:]} (got {item['input']!r})"
+    model: Any = Config
+    for part in item["loc"][:-1]:
+        model = model.model_fields[part].annotation
+    near = difflib.get_close_matches(str(item["loc"][-1]), list(model.model_fields), n=1, cutoff=0.0)
+    prefix = "".join(f"{part}." for part in item["loc"][:-1])
+    return f"unknown setting {where!r}; did you mean {prefix}{near[0]!r}?".replace(f"{prefix}'", f"'{prefix}")
+
+
+def settings(config: Config, table: str) -> dict[str, Any]:
+    """The settings that the rows of a table depend on, flat: {"decode.fps": 8.0, ...}."""
+    flat: dict[str, Any] = {}
+    for section in DEPENDS[table]:
+        flat |= _flatten(section, getattr(config, section).model_dump(mode="json"))
+    return {key: value for key, value in flat.items() if key not in SPEED_ONLY}
+
+
+def _flatten(prefix: str, value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        return {prefix: value}
+    flat: dict[str, Any] = {}
+    for key, item in value.items():
+        flat |= _flatten(f"{prefix}.{key}", item)
+    return flat
+
+
+def fingerprint(values: Any) -> str:
+    """16 hex digits that stand for JSON-able settings."""
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]

@@ -1,0 +1,187 @@
+"""Ray Data under the stages: rows in, a stage on every worker, results out block by block.
+
+The only file that knows Ray. A stage is a plain callable from a row to a row; what it raises as ClipError
+becomes the row's error code, and a block of finished rows is written to its table by the worker itself, so
+neither frames nor results travel.
+"""
+
+import logging
+import os
+import time
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import pyarrow as pa
+from pydantic import BaseModel, ConfigDict, Field
+
+from pipeline.schema import ERRORS
+from pipeline.workspace import Workspace, WorkspaceError, reason
+from stages.frames import ClipError
+
+log = logging.getLogger("motionsight")
+
+
+class EngineConfig(BaseModel):
+    """How the work is spread. None of it changes a result."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    address: str | None = Field(None, description="a Ray cluster; null: RAY_ADDRESS, or else this machine")
+    block_clips: int = Field(8, ge=1, description="clips written together, and redone at most after a crash")
+    workers: int | None = Field(None, ge=1, description="worker processes; null: one for each CPU")
+    cpus_per_worker: float = Field(1.0, gt=0)
+    gpus_per_worker: float = Field(0.0, ge=0)
+
+
+class Stage(Protocol):
+    """Work on one clip. Rows of `schema` go to `table`; raises ClipError for a clip that cannot be done."""
+
+    table: str
+    schema: pa.Schema
+
+    def __call__(self, row: dict[str, Any]) -> dict[str, Any]: ...
+
+
+@dataclass(frozen=True)
+class Block:
+    """What a worker reports of a block: rows done, how many of them by error code."""
+
+    rows: int
+    errors: dict[str, int]
+
+
+def start(config: EngineConfig) -> None:
+    """Start Ray on this machine, or join the cluster that the settings or RAY_ADDRESS name."""
+    import ray
+
+    if ray.is_initialized():
+        return
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    os.environ.setdefault("RAY_DATA_DISABLE_PROGRESS_BARS", "1")
+    address = config.address or os.environ.get("RAY_ADDRESS")
+    try:
+        ray.init(
+            address=address or "local",
+            logging_level=logging.ERROR,
+            log_to_driver=False,
+            **({} if address else {"include_dashboard": False}),
+        )
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        where = f"the Ray cluster at {address}" if address else "Ray on this machine"
+        raise WorkspaceError(f"cannot reach {where}: {reason(error)}") from error
+    context = ray.data.DataContext.get_current()
+    context.enable_progress_bars = False
+    context.print_on_execution_start = False
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
+
+
+def stop() -> None:
+    import ray
+
+    ray.shutdown()
+
+
+class _Worker:
+    """A stage inside a Ray actor."""
+
+    def __init__(self, make: Callable[[], Stage], root: str | None) -> None:
+        import cv2
+
+        cv2.setNumThreads(1)  # Ray spreads the work; threads inside a worker only fight each other
+        self._stage = make()
+        self._workspace = Workspace(root) if root else None
+
+    def __call__(self, batch: pa.Table) -> pa.Table:
+        rows = [self._one(row) for row in batch.to_pylist()]
+        fatal = None
+        if self._workspace:
+            try:
+                self._workspace.append(self._stage.table, rows)
+            except OSError as error:
+                fatal = f"cannot write to {self._workspace.root}: {reason(error)}"
+        errors: dict[str, int] = {}
+        for row in rows:
+            if row.get("error"):
+                errors[row["error"]] = errors.get(row["error"], 0) + 1
+        report = {"rows": len(rows), "errors": list(errors.items()), "fatal": fatal}
+        kind = pa.struct(
+            [("rows", pa.int64()), ("errors", pa.map_(pa.string(), pa.int64())), ("fatal", pa.string())]
+        )
+        columns: dict[str, Any] = {"report": pa.array([report], kind)}
+        if not self._workspace:
+            columns["out"] = pa.array([rows], pa.list_(pa.struct(list(self._stage.schema))))
+        return pa.table(columns)
+
+    def _one(self, row: dict[str, Any]) -> dict[str, Any]:
+        began = time.perf_counter()
+        try:
+            done = self._stage(row)
+        except ClipError as error:
+            done = _failed(self._stage, row, error.code, error.detail)
+        except MemoryError:
+            done = _failed(self._stage, row, "out_of_memory", ERRORS["out_of_memory"])
+        except Exception as error:  # noqa: BLE001 - one clip's surprise must cost that clip and be told
+            where = traceback.extract_tb(error.__traceback__)[-1]
+            log.exception("clip_id=%s", row.get("clip_id"))
+            detail = f"{type(error).__name__} in {where.name}: {reason(error)}; please report it"
+            done = _failed(self._stage, row, "internal", detail)
+        if "seconds" in done:
+            done["seconds"] = time.perf_counter() - began
+        return done
+
+
+def _failed(stage: Stage, row: dict[str, Any], code: str, detail: str) -> dict[str, Any]:
+    blank = dict.fromkeys(stage.schema.names)
+    known = {name: row[name] for name in blank.keys() & row.keys()}
+    return blank | known | {"error": code, "error_detail": detail[:500]}
+
+
+def run(
+    rows: pa.Table, make: Callable[[], Stage], config: EngineConfig, workspace: Workspace | None = None
+) -> Iterator[tuple[Block, list[dict[str, Any]]]]:
+    """Put every row through a stage, spread over the workers.
+
+    make: builds the stage, once in each worker. workspace: where each block is written as soon as it is
+    done; None: the rows come back instead. Yields what each block did, in the order they finish.
+    Raises WorkspaceError when a block cannot be written.
+    """
+    if not rows.num_rows:
+        return
+    import ray
+    from ray.exceptions import RayError
+
+    start(config)
+    blocks = [rows.slice(at, config.block_clips) for at in range(0, rows.num_rows, config.block_clips)]
+    cpus = max(1, int(ray.cluster_resources().get("CPU", 1) / config.cpus_per_worker))
+    workers = min(config.workers or cpus, len(blocks))
+    data = ray.data.from_arrow(blocks).map_batches(
+        _Worker,
+        fn_constructor_args=(make, workspace.root if workspace else None),
+        batch_format="pyarrow",
+        batch_size=None,
+        zero_copy_batch=True,
+        compute=ray.data.ActorPoolStrategy(size=workers),
+        num_cpus=config.cpus_per_worker,
+        num_gpus=config.gpus_per_worker,
+    )
+    try:
+        for item in data.iter_rows():
+            report = item["report"]
+            if report["fatal"]:
+                raise WorkspaceError(report["fatal"])
+            yield Block(report["rows"], dict(report["errors"])), item.get("out") or []
+    except RayError as error:
+        raise WorkspaceError(f"the work on the cluster failed: {reason(error)[-300:]}") from error
+
+
+def pending(rows: pa.Table, done: set[str]) -> pa.Table:
+    """The rows whose clip_id is not done."""
+    return rows.filter(pa.array([clip_id not in done for clip_id in rows["clip_id"].to_pylist()], pa.bool_()))
+
+
+def join(left: pa.Table, right: pa.Table, columns: Sequence[str]) -> pa.Table:
+    """Rows of `left` that `right` has by clip_id, with these columns of it, in the order of clip_id."""
+    kept = right.select(["clip_id", *columns])
+    return left.join(kept, "clip_id", join_type="inner").sort_by("clip_id")

@@ -1,0 +1,30 @@
+"""Visual spotlight: dim what lies outside the region of the action (MotionSight, F_VP)."""
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class SpotlightConfig(BaseModel):
+    """How strong the spotlight is."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    dim: float = Field(0.9, ge=0, le=1, description="share of black blended in outside (official: 0.9)")
+
+
+def spotlight(frames: np.ndarray, regions: np.ndarray, dim: float) -> np.ndarray:
+    """Dim frames (T, H, W, 3) uint8 outside regions (T, 4) xyxy pixels; the inside stays bit-exact.
+
+    A region with NaN in it leaves its frame as it is.
+    """
+    table = np.rint(np.arange(256) * (1 - dim)).astype(np.uint8)
+    lit = table[frames]
+    height, width = frames.shape[1:3]
+    for picture, original, region in zip(lit, frames, regions, strict=True):
+        if np.isnan(region).any():
+            picture[:] = original
+            continue
+        x0, y0 = np.floor(region[:2]).astype(int).clip(0)
+        x1, y1 = np.minimum(np.ceil(region[2:]).astype(int), (width, height))
+        picture[y0:y1, x0:x1] = original[y0:y1, x0:x1]
+    return lit
