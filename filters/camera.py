@@ -5,7 +5,7 @@ holds both turn and scale: a camera's motion moves the scene's point z to z + a 
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -15,6 +15,7 @@ from filters.flow import FlowEstimator
 from stages.models.base import CameraMotion
 
 CELL = 4  # pixels of the working frame for each cell of the motion grid
+CHANGED = 0.35  # of `Step.change`: what moves leaves another picture behind, what is misjudged does not
 MIN_EIGEN_SCALE = 6.15e-5  # cv2.cornerMinEigenVal(uint8, 5) of a slope of one gray level a pixel
 
 
@@ -48,6 +49,8 @@ class Step:
 
     flow: (h, w) complex64, pixels of the working frame at each cell. weight: (h, w) float32 0 to 1, how far
     the flow there can be believed (texture). a, b: the camera's motion of the scene. fit: 0 to 1.
+    change: (h, w) float32, how unlike the picture is there once the camera's motion is undone, 0 the same, 1
+    as unlike as two different things, NaN where it left the frame (steps over the longer baseline only).
     """
 
     i: int
@@ -57,6 +60,7 @@ class Step:
     a: complex
     b: complex
     fit: float
+    change: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -136,8 +140,7 @@ def fit(flow: np.ndarray, weight: np.ndarray, z: np.ndarray, tolerance: float, g
     b = np.concatenate([[0, guess[1], np.median(f.real) + 1j * np.median(f.imag)], b])
     off = np.abs(f[None] - a[:, None] * p[None] - b[:, None])
     support = (w / (1 + (off / tolerance) ** 2)).sum(1)
-    support[0] *= 1.05  # a camera that stands still is the commonest and the simplest explanation
-    best = int(np.argmax(support))
+    best = 0 if stands_still(f, w, p, tolerance) else int(np.argmax(support))
     model_a, model_b = complex(a[best]), complex(b[best])
     for scale in (3.0, 2.0, 1.5, 1.5):
         off = np.abs(flow - model_a * z - model_b)
@@ -155,6 +158,18 @@ def fit(flow: np.ndarray, weight: np.ndarray, z: np.ndarray, tolerance: float, g
     return model_a, model_b, float((weight * (off < 2 * tolerance)).sum() / total)
 
 
+def stands_still(flow: np.ndarray, weight: np.ndarray, z: np.ndarray, tolerance: float) -> bool:
+    """True when parts of the scene all around the frame do not move at all.
+
+    A moving camera leaves nothing in its place, so this holds even where things that move fill most of the
+    frame. flow, weight, z: (K,). Asks for a tenth of the weight of three of the four quadrants.
+    """
+    quadrant = (z.real > 0) + 2 * (z.imag > 0)
+    total = np.bincount(quadrant, weight, 4)
+    still = np.bincount(quadrant, weight * (np.abs(flow) < tolerance), 4)
+    return bool(((still > 0.1 * total) & (total > 0.02 * total.sum())).sum() >= 3)
+
+
 def measure(samples: np.ndarray, times: np.ndarray, estimate: FlowEstimator, config: CameraConfig) -> Motion:
     """Flow and camera motion of samples (N, H, W) uint8 at times (N,) seconds, N >= 2."""
     height, width = samples.shape[1:]
@@ -168,7 +183,7 @@ def measure(samples: np.ndarray, times: np.ndarray, estimate: FlowEstimator, con
     for i in range(len(samples) - 1):
         dense = estimate(samples[i], samples[i + 1])
         alike[i + 1] = correlation(samples[i], samples[i + 1], dense)
-        step = _step(i, i + 1, on_grid(dense), weights[i], z, prior, guess, width)
+        step = _step(i, i + 1, on_grid(dense), weights[i], z, prior, guess)
         guess = (step.a, step.b)
         steps.append(step)
     cuts = find_cuts(samples, alike, config.cut_correlation)
@@ -176,7 +191,7 @@ def measure(samples: np.ndarray, times: np.ndarray, estimate: FlowEstimator, con
     return Motion(times, size, steps, cuts, long)
 
 
-def _step(i: int, j: int, flow: np.ndarray, weight: np.ndarray, z: np.ndarray, prior: np.ndarray, guess: tuple[complex, complex], width: int) -> Step:
+def _step(i: int, j: int, flow: np.ndarray, weight: np.ndarray, z: np.ndarray, prior: np.ndarray, guess: tuple[complex, complex]) -> Step:
     # Flow is good to about a tenth of a pixel, and to a few percent of its length.
     tolerance = 0.15 + 0.03 * float(np.median(np.abs(flow)))
     a, b, share = fit(flow.ravel(), (weight * prior).ravel(), z.ravel(), tolerance, guess)
@@ -247,7 +262,23 @@ def _aligned_step(samples: np.ndarray, i: int, j: int, a: complex, b: complex, w
     landed = z + left
     landed = landed + a * landed + b
     inside = (np.abs(landed.real) < 0.48 * width) & (np.abs(landed.imag) < 0.48 * height)
-    return _step(i, j, (landed - z).astype(np.complex64), weight * inside, z, prior, (a, b), width)
+    step = _step(i, j, (landed - z).astype(np.complex64), weight * inside, z, prior, (a, b))
+    return replace(step, change=np.where(inside, change(samples[i], aligned), np.nan))
+
+
+def change(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """How unlike two frames (H, W) uint8 are around each cell: (h, w) float32, 1 minus the local correlation.
+
+    Both are smoothed first, since aligning smooths one of them; a few gray levels of noise are added to both
+    contrasts, so that flat areas come out alike.
+    """
+    x, y = (cv2.GaussianBlur(image, (0, 0), 1.2).astype(np.float32) for image in (a, b))
+    side = (9, 9)
+    mean_x, mean_y = cv2.blur(x, side), cv2.blur(y, side)
+    var_x, var_y = cv2.blur(x * x, side) - mean_x**2, cv2.blur(y * y, side) - mean_y**2
+    noise = 16.0  # variance of coding noise, gray levels squared
+    unlike = (var_x + var_y - 2 * (cv2.blur(x * y, side) - mean_x * mean_y)) / (var_x + var_y + 2 * noise)
+    return cv2.resize(unlike, (a.shape[1] // CELL, a.shape[0] // CELL), interpolation=cv2.INTER_AREA)
 
 
 def rates(step: Step, times: np.ndarray, size: tuple[int, int]) -> np.ndarray:
@@ -427,4 +458,5 @@ def moving(step: Step, motion: Motion, speed_min: float = 0.004) -> np.ndarray:
     seconds = motion.times[step.j] - motion.times[step.i]
     floor = max(0.5, speed_min * float(np.hypot(*motion.size)) * seconds)
     camera = float(np.median(np.abs(step.a * positions(motion.size) + step.b)))
-    return (np.abs(residual(step, positions(motion.size))) > floor + 0.05 * camera) & (step.weight > 0.15)
+    mask = (np.abs(residual(step, positions(motion.size))) > floor + 0.05 * camera) & (step.weight > 0.15)
+    return mask if step.change is None else mask & (step.change > CHANGED)

@@ -11,6 +11,9 @@ from filters.camera import positions as grid
 from stages.models.base import Detections, Track, View
 
 
+CONFIRMED = 0.5  # of `Step.change`, where a track was: less, and nothing there has gone away
+
+
 class FlowTrackerConfig(BaseModel):
     """When two boxes are one object, and when an object counts."""
 
@@ -56,6 +59,10 @@ class FlowTracker:
             for path in live:
                 path.carried = path.carried + carry(path.carried, step, motion)
         paths = [path for path in ended + live if path.times[-1] - path.times[0] >= self._config.life_min_s]
+        paths = [path for path in paths if changed(path, motion) > CONFIRMED]
+        # Under a moving camera what keeps to no direction may as well be an error of the camera's fit.
+        still = np.median([np.abs(step.b) for step in motion.steps]) < 0.25
+        paths = [path for path in paths if still or steady(path) > 0.6]
         paths.sort(key=lambda path: (-salience(path), path.times[0], path.boxes[0].tolist()))
         return [_track(path, view, scale) for path in paths[: self._config.most]]
 
@@ -137,6 +144,31 @@ def iou(a: np.ndarray, b: np.ndarray) -> float:
     low, high = np.maximum(a[:2], b[:2]), np.minimum(a[2:], b[2:])
     shared = float(np.prod(np.clip(high - low, 0, None)))
     return shared / max(float(np.prod(a[2:] - a[:2]) + np.prod(b[2:] - b[:2])) - shared, 1e-9)
+
+
+def changed(path: _Path, motion: Motion) -> float:
+    """How unlike the picture is, 0 to 1, where a path was and the longer baseline later.
+
+    Flow errs at edges and in flat areas, and an error lasts; but there the picture stays the same.
+    """
+    if not motion.long:
+        return 1.0
+    slow = {motion.times[step.i]: step for step in motion.long}
+    values = []
+    for at, box in zip(path.times, path.boxes, strict=True):
+        step = slow.get(at)
+        if step is not None and step.change is not None:
+            area = cells(box, step.change.shape)
+            mask = moving(motion.steps[step.i], motion)[area]
+            values.append(step.change[area][mask])
+    seen = np.concatenate(values) if values else np.array([])
+    return float(np.nanmedian(seen)) if np.isfinite(seen).any() else 0.0
+
+
+def steady(path: _Path) -> float:
+    """How far a path keeps to one direction, 0 to 1."""
+    own = np.array(path.own)
+    return float(abs(own.mean()) / max(np.abs(own).mean(), 1e-9))
 
 
 def salience(path: _Path) -> float:

@@ -1,0 +1,407 @@
+"""From tables to a dataset: which split a clip falls in, which tier, and which rows it gives.
+
+Decided when the tables are read: what the gates leave, which clips are preference data (DPO) and which are
+instruction data (SFT), and the split, by source video.
+"""
+
+import hashlib
+import math
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+import pyarrow as pa
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from filters.gates import GatesConfig, clip_verdicts, qa_verdict
+
+Split = Literal["train", "validation", "test"]
+SPLITS: tuple[Split, ...] = ("train", "validation", "test")
+
+# The no-reference metrics of pyiqa whose small values are the good ones.
+LOWER_IS_BETTER = frozenset(
+    ("piqe", "niqe", "niqe_matlab", "ilniqe", "brisque", "brisque_matlab", "pi", "afine_nr")
+)
+
+
+class Shares(BaseModel):
+    """Share of the source videos in each split; they sum to 1."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    train: float = Field(0.9, ge=0, le=1)
+    validation: float = Field(0.05, ge=0, le=1)
+    test: float = Field(0.05, ge=0, le=1)
+
+    @model_validator(mode="after")
+    def _whole(self) -> "Shares":
+        if abs(self.train + self.validation + self.test - 1) > 1e-6:
+            raise ValueError("train, validation and test must sum to 1")
+        return self
+
+
+class Weights(BaseModel):
+    """How much each rank counts in the composite that picks the preference clips."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    quality: float = Field(1.0, ge=0)
+    motion: float = Field(1.0, ge=0)
+    alignment: float = Field(1.0, ge=0)
+
+
+class SplitConfig(BaseModel):
+    """How the clips become a dataset."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    seed: int = Field(0, description="of the split; another seed is another split of the same videos")
+    shares: Shares = Shares()
+    preference_share: float = Field(
+        0.125, ge=0, le=1, description="clips that give DPO rows, at the most; paper: 5K of 40K"
+    )
+    weights: Weights = Weights()
+    min_dpo_margin: float = Field(
+        0.2, gt=0, le=1, description="by how much motion_check must prefer the answer to the baseline"
+    )
+    categories: tuple[Literal["object", "camera", "both"], ...] = Field(
+        ("object", "camera", "both"), description="kinds of question that the dataset asks"
+    )
+    rows_per_shard: int = Field(1000, ge=1, description="rows in a Parquet file and its tar, about")
+    shards: int | None = Field(
+        None,
+        ge=1,
+        le=99999,
+        description="shards of each split; null: from rows_per_shard. Set, they stay as data grows",
+    )
+    name: str = Field("MotionVid-QA", description="title of the dataset card")
+    license: str = Field("unknown", description="licence of the dataset, as a Hugging Face identifier")
+    licences: dict[str, str] = Field({}, description="licence of the videos, by source")
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What people decided on a question: the better text over the worse, or that both are bad.
+
+    chosen is None for a tie and for both bad; rejected is None when a correction replaces both texts.
+    """
+
+    chosen: str | None = None
+    rejected: str | None = None
+    both_bad: bool = False
+
+
+@dataclass(frozen=True)
+class Item:
+    """A question on its way into the dataset.
+
+    gate: what drops it. rejected, source: the worse text and who said so, None when there is no pair.
+    alignment: mean of motion_check and VQAScore, 0 to 1, None without either.
+    """
+
+    index: int
+    question: str
+    category: str
+    answer: str
+    rejected: str | None = None
+    source: str | None = None
+    gate: str | None = None
+    alignment: float | None = None
+
+
+CLIP_STATES = (
+    "pending_score",
+    "failed_score",
+    "dropped",
+    "pending_annotation",
+    "failed_annotation",
+    "no_qa_left",
+    "sft",
+    "dpo",
+)
+PLAN_CLIPS = pa.schema(
+    [(name, pa.string()) for name in ("clip_id", "video_id", "uri")]
+    + [("start_s", pa.float64()), ("end_s", pa.float64())]
+    + [(name, pa.string()) for name in ("source", "split", "state", "reason")]
+)
+PLAN_QA = pa.schema(
+    [("clip_id", pa.string()), ("index", pa.int32())]
+    + [(name, pa.string()) for name in ("category", "state", "reason")]
+)
+PLAN_SFT = pa.schema(
+    [(name, pa.string()) for name in ("id", "clip_id", "split", "question", "answer", "category")]
+)
+PLAN_DPO = pa.schema(
+    [
+        (name, pa.string())
+        for name in ("id", "clip_id", "split", "question", "chosen", "rejected", "category", "chosen_source")
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What the dataset will hold, and why the rest is not in it.
+
+    clips (PLAN_CLIPS): every clip in exactly one state out of CLIP_STATES; reason is the gate or error code.
+    qa (PLAN_QA): every question of an annotated clip, its state sft, dpo or dropped (reason: the gate).
+    sft, dpo (PLAN_SFT, PLAN_DPO): the rows, in order of id. warnings: what a person should know.
+    """
+
+    clips: pa.Table
+    qa: pa.Table
+    sft: pa.Table
+    dpo: pa.Table
+    warnings: tuple[str, ...] = ()
+
+
+def uniform(text: str) -> float:
+    """A number in [0, 1) that depends on the text alone."""
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:6], "big") / 2**48
+
+
+def split_of(video_id: str, seed: int, shares: Shares) -> Split:
+    """The split of a source video: the same for ever, whatever other videos there are."""
+    at = uniform(f"{seed}\n{video_id}")
+    bound = 0.0
+    for name in SPLITS:
+        bound += getattr(shares, name)
+        if at < bound:
+            return name
+    return max(SPLITS, key=lambda name: getattr(shares, name))  # shares that sum to a little under 1
+
+
+def ranks(values: np.ndarray) -> np.ndarray:
+    """Share of the values that are not greater, (N,) in (0, 1]; equal values rank alike, NaN ranks 0."""
+    known = np.sort(values[~np.isnan(values)])
+    above = np.searchsorted(known, values, side="right") / max(1, len(known))
+    return np.where(np.isnan(values), 0.0, above)
+
+
+def composite(
+    quality: np.ndarray, flow: np.ndarray, object_motion: np.ndarray, alignment: np.ndarray, weights: Weights
+) -> np.ndarray:
+    """Weighted mean of the ranks of quality (higher is better), motion and alignment: (N,) in [0, 1].
+
+    The rank of motion is the mean of those of the whole flow and of the objects' own motion. Ranks, because
+    the numbers have no common unit. NaN where something was not measured.
+    """
+    motion = (ranks(flow) + ranks(object_motion)) / 2
+    total = weights.quality + weights.motion + weights.alignment
+    parts = weights.quality * ranks(quality) + weights.motion * motion + weights.alignment * ranks(alignment)
+    return parts / (total or 1.0)
+
+
+def tiers(scores: Mapping[str, float], eligible: set[str], human: set[str], share: float) -> set[str]:
+    """The clips that become preference data: at most ceil(share * all clips) of the eligible ones.
+
+    scores: composite by clip_id, of every clip that has a row to give. Those that people chose on go first,
+    then the highest composite; ties by clip_id.
+    """
+    order = sorted(eligible, key=lambda clip: (clip not in human, -scores[clip], clip))
+    return set(order[: math.ceil(round(share * len(scores), 6))])
+
+
+def choices(preferences: pa.Table) -> dict[tuple[str, str], Choice]:
+    """What people decided, by clip_id and question: the majority of the annotators' last votes.
+
+    `choice` is left, right, tie or both_bad; `edited` is a correction of the chosen text (of both, with a tie
+    or both_bad). Votes count for the text that was on that side. No majority is a tie.
+    """
+    ballots: dict[tuple[str, str], dict[str | None, dict[str, Any]]] = defaultdict(dict)
+    for vote in preferences.sort_by([("at", "ascending"), ("annotator", "ascending")]).to_pylist():
+        last = ballots[vote["clip_id"], vote["question"]]
+        last.pop(vote["annotator"], None)
+        last[vote["annotator"]] = vote
+    return {key: _majority([_decision(vote) for vote in last.values()]) for key, last in ballots.items()}
+
+
+def _decision(vote: Mapping[str, Any]) -> tuple[str | None, Choice]:
+    """What a vote counts for, and the choice it makes if it is the winning one."""
+    edited = (vote["edited"] or "").strip() or None
+    if vote["choice"] in ("left", "right"):
+        better, worse = (
+            (vote["left"], vote["right"]) if vote["choice"] == "left" else (vote["right"], vote["left"])
+        )
+        return better, Choice(edited or better, worse)
+    return edited or vote["choice"], Choice(edited, None, vote["choice"] == "both_bad" and not edited)
+
+
+def _majority(decisions: Sequence[tuple[str | None, Choice]]) -> Choice:
+    tally = Counter(what for what, _ in decisions).most_common(2)
+    if len(tally) == 2 and tally[0][1] == tally[1][1]:
+        return Choice()
+    # The last of the winning votes, as it may carry a correction.
+    return [choice for what, choice in decisions if what == tally[0][0]][-1]
+
+
+def build(
+    clips: pa.Table,
+    scores: pa.Table,
+    annotations: pa.Table,
+    preferences: pa.Table,
+    gates: GatesConfig,
+    config: SplitConfig,
+) -> Plan:
+    """Decide on every clip and every question; nothing is read or written.
+
+    Tier is per clip; a question of a preference clip that makes no pair is instruction data, in the same
+    split. People's choices replace the answer in both tiers and pass the QA gates.
+    """
+    states = _states(clips, scores, annotations, gates)
+    decided = choices(preferences)
+    items: dict[str, list[Item]] = {}
+    for clip_id, qa in _columns(annotations, "clip_id", "qa"):
+        if states.get(clip_id) == ANNOTATED:
+            items[clip_id] = [
+                _item(index, one, decided.get((clip_id, one["question"])), gates, config)
+                for index, one in enumerate(qa or [])
+            ]
+    usable = {
+        clip: left for clip, all_ in items.items() if (left := [item for item in all_ if not item.gate])
+    }
+    preferred = _preferred(usable, scores, config)
+    for clip_id in items:
+        states[clip_id] = (
+            "dpo" if clip_id in preferred else "sft" if clip_id in usable else "no_qa_left",
+            None,
+        )
+
+    plan_clips = [
+        {**clip, "split": split_of(clip["video_id"], config.seed, config.shares)}
+        | dict(zip(("state", "reason"), states[clip["clip_id"]], strict=True))
+        for clip in clips.select(["clip_id", "video_id", "uri", "start_s", "end_s", "source"]).to_pylist()
+    ]
+    split_by_clip = {clip["clip_id"]: clip["split"] for clip in plan_clips}
+    rows: dict[str, list[dict[str, Any]]] = {"qa": [], "sft": [], "dpo": []}
+    for clip_id in sorted(items):
+        for item in items[clip_id]:
+            state = "dropped" if item.gate else "dpo" if clip_id in preferred and item.rejected else "sft"
+            row = {
+                "clip_id": clip_id,
+                "index": item.index,
+                "category": item.category,
+                "state": state,
+                "reason": item.gate,
+            }
+            rows["qa"].append(row)
+            if not item.gate:
+                row = {
+                    "id": f"{clip_id}-{item.index:02d}",
+                    "clip_id": clip_id,
+                    "split": split_by_clip[clip_id],
+                }
+                row |= {"question": item.question, "category": item.category, "answer": item.answer}
+                pair = {"chosen": item.answer, "rejected": item.rejected, "chosen_source": item.source}
+                rows[state].append(row | pair)
+    sft = pa.Table.from_pylist(rows["sft"], PLAN_SFT)
+    dpo = pa.Table.from_pylist(rows["dpo"], PLAN_DPO)
+    return Plan(
+        pa.Table.from_pylist(plan_clips, PLAN_CLIPS).sort_by("clip_id"),
+        pa.Table.from_pylist(rows["qa"], PLAN_QA),
+        sft,
+        dpo,
+        tuple(_warnings(sft, dpo)),
+    )
+
+
+ANNOTATED = ("annotated", None)
+
+
+def _columns(table: pa.Table, *names: str) -> Iterator[tuple[Any, ...]]:
+    """The rows of a table as tuples, a batch at a time."""
+    for batch in table.select(names).to_batches(max_chunksize=4096):
+        yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
+
+
+def _states(
+    clips: pa.Table, scores: pa.Table, annotations: pa.Table, gates: GatesConfig
+) -> dict[str, tuple[str, str | None]]:
+    """State and reason of every clip as the tables and the gates have it; ANNOTATED where it goes on."""
+    good = scores.filter(scores["error"].is_null())
+    gate = dict(zip(good["clip_id"].to_pylist(), clip_verdicts(good, gates).to_pylist(), strict=True))
+    scored = dict(_columns(scores, "clip_id", "error"))
+    annotated = dict(_columns(annotations, "clip_id", "error"))
+
+    def state(clip_id: str) -> tuple[str, str | None]:
+        if clip_id not in scored:
+            return "pending_score", None
+        if scored[clip_id] is not None:
+            return "failed_score", scored[clip_id]
+        if gate[clip_id] is not None:
+            return "dropped", gate[clip_id]
+        if clip_id not in annotated:
+            return "pending_annotation", None
+        return ("failed_annotation", annotated[clip_id]) if annotated[clip_id] is not None else ANNOTATED
+
+    return {clip_id: state(clip_id) for clip_id in clips["clip_id"].to_pylist()}
+
+
+def _item(
+    index: int, qa: Mapping[str, Any], choice: Choice | None, gates: GatesConfig, config: SplitConfig
+) -> Item:
+    check, worse = qa["motion_check"], qa["baseline_check"]
+    numbers = [number for number in (check, qa["vqascore"]) if number is not None]
+    alignment = _mean(numbers) if numbers else None
+    item = Item(index, qa["question"], qa["category"], qa["answer"], alignment=alignment)
+    if qa["category"] not in config.categories:
+        return replace(item, gate="categories")
+    if choice and choice.both_bad:
+        return replace(item, gate="both_bad")
+    if choice and choice.chosen:
+        rejected = choice.rejected or qa["baseline"]
+        return _paired(replace(item, answer=choice.chosen), rejected, "human")
+    if dropped := qa_verdict(qa, gates):
+        return replace(item, gate=dropped.gate)
+    if choice or check is None or worse is None or not check - worse >= config.min_dpo_margin:
+        return item
+    return _paired(item, qa["baseline"], "motion_check")
+
+
+def _paired(item: Item, rejected: str | None, source: str) -> Item:
+    """The item as a preference pair, if there is another text to prefer it to."""
+    if not rejected or rejected.split() == item.answer.split():
+        return item
+    return replace(item, rejected=rejected, source=source)
+
+
+def _mean(numbers: Sequence[float]) -> float:
+    return sum(numbers) / len(numbers) if numbers else math.nan
+
+
+def _preferred(usable: Mapping[str, Sequence[Item]], scores: pa.Table, config: SplitConfig) -> set[str]:
+    """The clips of the preference tier, out of those with a row to give."""
+    names = ("clip_id", "quality", "quality_metric", "flow_mean", "object_motion")
+    rows = [row for row in _columns(scores, *names) if row[0] in usable]
+    if not rows:
+        return set()
+    ids, quality, metric, flow, object_motion = zip(*rows, strict=True)
+    sign = np.where([name in LOWER_IS_BETTER for name in metric], -1.0, 1.0)
+    alignment = [
+        _mean([item.alignment for item in usable[clip] if item.alignment is not None]) for clip in ids
+    ]
+    values = composite(
+        sign * np.array(quality, float),
+        np.array(flow, float),
+        np.array(object_motion, float),
+        np.array(alignment),
+        config.weights,
+    )
+    sources = {clip: {item.source for item in items if item.rejected} for clip, items in usable.items()}
+    return tiers(
+        dict(zip(ids, values.tolist(), strict=True)),
+        {clip for clip, found in sources.items() if found},
+        {clip for clip, found in sources.items() if "human" in found},
+        config.preference_share,
+    )
+
+
+def _warnings(sft: pa.Table, dpo: pa.Table) -> Iterator[str]:
+    for name, table in (("SFT", sft), ("DPO", dpo)):
+        empty = [split for split in SPLITS if split not in set(table["split"].to_pylist())]
+        if len(empty) == len(SPLITS):
+            yield f"{name} has no rows"
+        elif "train" in empty:
+            yield f"{name} has no rows in train: with few source videos the hash may spare a split; add clips"
