@@ -19,14 +19,11 @@ from filters.flow import FlowConfig
 from filters.gates import GatesConfig
 from filters.quality import QualityConfig
 from pipeline.engine import EngineConfig
+from pipeline.errors import CallError
 from stages.annotate import AnnotateConfig
 from stages.frames import DecodeConfig
 from stages.ingest import IngestConfig
 from stages.split import SplitConfig
-
-
-class ConfigError(Exception):
-    """The configuration, or the call, is wrong; the message says where and what would be right."""
 
 
 class Config(BaseModel):
@@ -59,49 +56,49 @@ def load(path: str | None = None, overrides: Sequence[str] = ()) -> Config:
     """Read a configuration.
 
     path: a YAML file, or the name of one that ships with the package ("embedded"); None: the defaults.
-    overrides: "a.b=c", c read as YAML. Raises ConfigError.
+    overrides: "a.b=c", c read as YAML. Raises CallError.
     """
     data: Any = {}
     if path:
         try:
             data = yaml.safe_load(find(path).read_text()) or {}
         except OSError as error:
-            raise ConfigError(f"cannot read {path}: {error.strerror}") from error
+            raise CallError(f"cannot read {path}: {error.strerror}") from error
         except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise ConfigError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
+            raise CallError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
     if not isinstance(data, dict):
-        raise ConfigError(f"{path} must hold settings (name: value), not {type(data).__name__}")
+        raise CallError(f"{path} must hold settings (name: value), not {type(data).__name__}")
     for override in overrides:
         _set(data, override)
     try:
         return Config.model_validate(data)
     except ValidationError as error:
-        raise ConfigError("; ".join(_explain(item) for item in error.errors())) from None
+        raise CallError("; ".join(_explain(item) for item in error.errors())) from None
 
 
 def find(path: str) -> Path:
-    """A config file by path, or by name among those that ship with the package. Raises ConfigError."""
+    """A config file by path, or by name among those that ship with the package. Raises CallError."""
     shipped = Path(next(iter(configs.__path__)))
     for candidate in (Path(path), shipped / Path(path).name, shipped / f"{path}.yaml"):
         if candidate.is_file():
             return candidate
     names = ", ".join(sorted(file.stem for file in shipped.glob("*.yaml")))
-    raise ConfigError(f"no config file {path!r}; give a YAML file, or one of: {names}")
+    raise CallError(f"no config file {path!r}; give a YAML file, or one of: {names}")
 
 
 def _set(data: dict[str, Any], override: str) -> None:
     key, equals, text = override.partition("=")
     if not equals or not key.strip():
-        raise ConfigError(f"--set {override!r}: expected name=value, as in --set decode.fps=4")
+        raise CallError(f"--set {override!r}: expected name=value, as in --set decode.fps=4")
     try:
         value = yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise ConfigError(f"--set {override!r}: the value is not valid YAML") from error
+        raise CallError(f"--set {override!r}: the value is not valid YAML") from error
     *parents, last = key.strip().split(".")
     for parent in parents:
         data = data.setdefault(parent, {})
         if not isinstance(data, dict):
-            raise ConfigError(f"--set {override!r}: {parent!r} is a value, it has no settings inside")
+            raise CallError(f"--set {override!r}: {parent!r} is a value, it has no settings inside")
     data[last] = value
 
 

@@ -16,9 +16,9 @@ from typing import Any, Protocol
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field
 
+from pipeline.errors import ClipError, RunError, reason
 from pipeline.schema import ERRORS
-from pipeline.workspace import Workspace, WorkspaceError, reason
-from stages.frames import ClipError
+from pipeline.workspace import Workspace
 
 log = logging.getLogger("motionsight")
 
@@ -70,7 +70,7 @@ def start(config: EngineConfig) -> None:
         )
     except (ConnectionError, ValueError, RuntimeError) as error:
         where = f"the Ray cluster at {address}" if address else "Ray on this machine"
-        raise WorkspaceError(f"cannot reach {where}: {reason(error)}") from error
+        raise RunError(f"cannot reach {where}: {reason(error)}") from error
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
     context.print_on_execution_start = False
@@ -145,7 +145,7 @@ def run(
 
     make: builds the stage, once in each worker. workspace: where each block is written as soon as it is
     done; None: the rows come back instead. Yields what each block did, in the order they finish.
-    Raises WorkspaceError when a block cannot be written.
+    Raises RunError when a block cannot be written.
     """
     if not rows.num_rows:
         return
@@ -170,10 +170,10 @@ def run(
         for item in data.iter_rows():
             report = item["report"]
             if report["fatal"]:
-                raise WorkspaceError(report["fatal"])
+                raise RunError(report["fatal"])
             yield Block(report["rows"], dict(report["errors"])), item.get("out") or []
     except RayError as error:
-        raise WorkspaceError(f"the work on the cluster failed: {reason(error)[-300:]}") from error
+        raise RunError(f"the work on the cluster failed: {reason(error)[-300:]}") from error
 
 
 def pending(rows: pa.Table, done: set[str]) -> pa.Table:

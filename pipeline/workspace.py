@@ -16,11 +16,8 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 from pyarrow import fs
 
+from pipeline.errors import CallError, RunError, reason
 from pipeline.schema import TABLES
-
-
-class WorkspaceError(Exception):
-    """The workspace cannot be used as asked; the message says why and what to do."""
 
 
 class Workspace:
@@ -42,13 +39,13 @@ class Workspace:
         return "/".join((self._base, *parts))
 
     def create(self) -> None:
-        """Make the folder, and prove that it can be written to. Raises WorkspaceError."""
+        """Make the folder, and prove that it can be written to. Raises CallError."""
         try:
             self._fs.create_dir(self._base, recursive=True)
             self.write_bytes(b"", ".writable")
             self._fs.delete_file(self.path(".writable"))
         except OSError as error:
-            raise WorkspaceError(f"cannot write to {self.root}: {reason(error)}") from error
+            raise CallError(f"cannot write to {self.root}: {reason(error)}") from error
 
     def exists(self) -> bool:
         return self._fs.get_file_info(self._base).type == fs.FileType.Directory
@@ -100,7 +97,7 @@ class Workspace:
         try:
             data = ds.dataset(files, schema=schema, format="parquet", filesystem=self._fs).to_table(columns=wanted)
         except pa.ArrowInvalid as error:
-            raise WorkspaceError(f"table {table!r} in {self.root} is damaged: {reason(error)}") from error
+            raise RunError(f"table {table!r} in {self.root} is damaged: {reason(error)}") from error
         return data.sort_by("clip_id") if "clip_id" in wanted else data
 
     def _files(self, table: str) -> list[str]:
@@ -125,15 +122,19 @@ class Workspace:
         return json.loads(self.read_bytes("config.json") or b"{}")
 
     def claim(self, table: str, settings: dict[str, Any]) -> None:
-        """Bind a table to the settings of its rows; refuse others. Raises WorkspaceError."""
+        """Bind a table to the settings of its rows; refuse others. Raises CallError."""
+        self.check(table, settings)
         made = self.made_with()
-        before = made.get(table)
-        if before is None:
+        if table not in made:
             self.write_bytes(_dump(made | {table: settings}), "config.json")
-        elif before != settings:
+
+    def check(self, table: str, settings: dict[str, Any]) -> None:
+        """Raises CallError when the rows of a table were made with other settings than these."""
+        before = self.made_with().get(table, settings)
+        if before != settings:
             keys = sorted(k for k in before.keys() | settings.keys() if before.get(k) != settings.get(k))
             told = ", ".join(f"{k} was {before.get(k)!r}, is now {settings.get(k)!r}" for k in keys)
-            raise WorkspaceError(
+            raise CallError(
                 f"{self.root} has {table} made with other settings: {told}. "
                 "Give another workspace, or --restart to make them anew"
             )
@@ -141,8 +142,3 @@ class Workspace:
 
 def _dump(value: Any) -> bytes:
     return json.dumps(value, indent=1, sort_keys=True).encode()
-
-
-def reason(error: Exception) -> str:
-    """An error in one line."""
-    return " ".join(str(getattr(error, "strerror", None) or error).split())

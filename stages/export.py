@@ -399,7 +399,7 @@ sft = load_dataset("path/to/this/folder", "sft")
 | files | for |
 | --- | --- |
 | `sft/*.parquet`, `dpo/*.parquet` | datasets, pandas, DuckDB |
-| `sft/*.tar`, `dpo/*.tar` | WebDataset: the video and a JSON of its rows; `tar -xf` gives the files in `video` |
+| `sft/*.tar`, `dpo/*.tar` | WebDataset, a JSON of its rows beside each video; extract them for the rest |
 | `llava/*.json` | Qwen2-VL-Finetune; without a split in the name: train |
 | `trl/*.parquet` | TRL, conversational |
 

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from pipeline.schema import ERRORS
+from pipeline.errors import ClipError, reason
 from stages.media import is_local, read_bytes
 
 
@@ -30,15 +30,6 @@ class DecodeConfig(BaseModel):
     )
     max_samples: int = Field(1200, ge=16, description="longer clips are sampled at a lower rate than fps")
     threads: int = Field(1, ge=0, description="decoder threads for each worker; 0: as many as cores")
-
-
-class ClipError(Exception):
-    """A clip cannot be worked on; `code` is a key of `pipeline.schema.ERRORS`."""
-
-    def __init__(self, code: str, detail: str = "") -> None:
-        self.code = code
-        self.detail = detail or ERRORS[code]
-        super().__init__(f"{code}: {self.detail}")
 
 
 @dataclass(frozen=True)
@@ -70,20 +61,16 @@ def _open(uri: str) -> Iterator[Any]:
         else:
             size = source.getbuffer().nbytes
     except (OSError, KeyError) as error:
-        raise ClipError("missing_file", f"cannot read {uri!r}: {getattr(error, 'strerror', None) or error}") from error
+        raise ClipError("missing_file", f"cannot read {uri!r}: {reason(error)}") from error
     if size == 0:
         raise ClipError("not_a_video", "the file is empty")
     try:
         # "file:" keeps FFmpeg from reading a name such as "a:b.mp4" or "-x.mp4" as a protocol or an option.
         container = av.open(f"file:{source}" if isinstance(source, str) else source)
     except (av.error.FFmpegError, ValueError) as error:
-        raise ClipError("not_a_video", f"not a readable video file ({_reason(error)})") from error
+        raise ClipError("not_a_video", f"not a readable video file ({reason(error)})") from error
     with container:
         yield container
-
-
-def _reason(error: Exception) -> str:
-    return str(getattr(error, "strerror", None) or error)
 
 
 def probe(uri: str, start_s: float | None = None, end_s: float | None = None) -> Probe:
@@ -103,7 +90,7 @@ def _probe(container: Any, start_s: float | None, end_s: float | None) -> Probe:
     try:
         packets = [p for p in container.demux(stream) if p.size]
     except av.error.FFmpegError as error:
-        raise ClipError("decode_error", f"the file is damaged ({_reason(error)})") from error
+        raise ClipError("decode_error", f"the file is damaged ({reason(error)})") from error
     if not packets:
         raise ClipError("decode_error", "the video stream holds no data")
     shown = [p for p in packets if not p.is_discard]
@@ -131,7 +118,7 @@ def _probe(container: Any, start_s: float | None, end_s: float | None) -> Probe:
     try:
         first = next(iter(container.decode(stream)), None)
     except (av.error.FFmpegError, StopIteration) as error:
-        raise ClipError("decode_error", f"the first frame cannot be decoded ({_reason(error)})") from error
+        raise ClipError("decode_error", f"the first frame cannot be decoded ({reason(error)})") from error
     if first is None:
         raise ClipError("decode_error", "no frame can be decoded")
     rotation = int(round(first.rotation)) % 360
@@ -250,7 +237,7 @@ class Clip:
                     if index >= last:
                         break
             except (av.error.FFmpegError, ValueError) as error:
-                fault = _reason(error)
+                fault = reason(error)
         asked = sum(len(want.indices) for want in wanted)
         got = sum(index in taken for want, taken in zip(wanted, pictures, strict=True) for index in want.indices)
         lenient = 0.5 if config.frames == "reference" else 0.9

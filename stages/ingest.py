@@ -18,6 +18,7 @@ import pyarrow.json
 import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, Field
 
+from pipeline.errors import CallError
 from pipeline.schema import CLIPS
 from stages.media import is_local, read_bytes
 
@@ -29,10 +30,6 @@ MANIFESTS = (".parquet", ".jsonl", ".ndjson", ".csv")
 # Names that datasets give to pieces of one video: Kinetics (id_000100_000110), ActivityNet
 # (id_t0.13-5.64), Pexels and Pixabay shots (..._7895832_002).
 PIECE = r"^(?P<video>.+?)(?:_\d{6}_\d{6}|_t\d+(?:\.\d+)?-\d+(?:\.\d+)?|(?<=\d{4})_\d{3})$"
-
-
-class InputError(Exception):
-    """The input is not what it should be; the message says what, where and what to do."""
 
 
 class IngestConfig(BaseModel):
@@ -74,12 +71,12 @@ def clip_id(uri: str, start_s: float | None, end_s: float | None) -> str:
 def find(where: str, config: IngestConfig) -> pa.Table:
     """List the clips of a folder, file, glob, manifest or WebDataset tars, one row of FOUND each.
 
-    Raises InputError when there are none, or when the place is not there or not of its kind.
+    Raises CallError when there are none, or when the place is not there or not of its kind.
     """
     rows = list(_find(where, config))
     if not rows:
         kinds = " ".join(sorted(VIDEO_SUFFIXES))
-        raise InputError(f"no clips in {where!r}: looked for {kinds}, .tar, and manifests {' '.join(MANIFESTS)}")
+        raise CallError(f"no clips in {where!r}: looked for {kinds}, .tar, and manifests {' '.join(MANIFESTS)}")
     seen: dict[str, dict[str, Any]] = {}
     for row in rows:
         seen.setdefault(row["clip_id"], row)
@@ -104,9 +101,9 @@ def _find(where: str, config: IngestConfig) -> Iterator[dict[str, Any]]:
                 if Path(name).is_file():
                     yield from _one(str(Path(name).absolute()), config)
         else:
-            raise InputError(f"input {where!r} does not exist")
+            raise CallError(f"input {where!r} does not exist")
     except PermissionError as error:
-        raise InputError(f"cannot read {error.filename!r}: permission denied") from error
+        raise CallError(f"cannot read {error.filename!r}: permission denied") from error
 
 
 def _remote(where: str, config: IngestConfig) -> Iterator[dict[str, Any]]:
@@ -118,7 +115,7 @@ def _remote(where: str, config: IngestConfig) -> Iterator[dict[str, Any]]:
         else:
             names = [base] if filesystem.isfile(base) else filesystem.find(base)
     except (OSError, ImportError, ValueError) as error:
-        raise InputError(f"cannot list {where!r}: {error}") from error
+        raise CallError(f"cannot list {where!r}: {error}") from error
     for name in sorted(names):
         suffix = Path(name).suffix.lower()
         if suffix in VIDEO_SUFFIXES or suffix in MANIFESTS or suffix == ".tar":
@@ -139,7 +136,7 @@ def _row(uri: str, config: IngestConfig, **given: Any) -> dict[str, Any]:
     try:
         uri.encode()
     except UnicodeEncodeError:
-        raise InputError(f"the name of {os.fsencode(uri)!r} is not valid UTF-8; rename the file") from None
+        raise CallError(f"the name of {os.fsencode(uri)!r} is not valid UTF-8; rename the file") from None
     parts = uri.replace("::", "/").split("/")
     stem = Path(parts[-1]).stem
     source = given.get("source") or config.source or (parts[-2] if len(parts) > 1 else "")
@@ -166,22 +163,22 @@ def _manifest(uri: str, suffix: str, config: IngestConfig) -> Iterator[dict[str,
         else:
             table = pyarrow.json.read_json(data) if data.getbuffer().nbytes else pa.table({})
     except (pa.ArrowInvalid, OSError) as error:
-        raise InputError(f"manifest {uri!r} cannot be read: {' '.join(str(error).split())[:200]}") from error
+        raise CallError(f"manifest {uri!r} cannot be read: {' '.join(str(error).split())[:200]}") from error
     if "uri" not in table.column_names:
         have = ", ".join(table.column_names) or "none"
-        raise InputError(f"manifest {uri!r} has no column 'uri' (its columns: {have})")
+        raise CallError(f"manifest {uri!r} has no column 'uri' (its columns: {have})")
     known = [name for name in ("uri", "video_id", "start_s", "end_s", "source", "caption") if name in table.column_names]
     for number, record in enumerate(table.select(known).to_pylist(), 1):
         if not record["uri"]:
-            raise InputError(f"manifest {uri!r}, row {number}: the uri is empty")
+            raise CallError(f"manifest {uri!r}, row {number}: the uri is empty")
         for key in ("start_s", "end_s"):
             if record.get(key) is not None:
                 try:
                     record[key] = float(record[key])
                 except (TypeError, ValueError):
-                    raise InputError(f"manifest {uri!r}, row {number}: {key} is not a number: {record[key]!r}") from None
+                    raise CallError(f"manifest {uri!r}, row {number}: {key} is not a number: {record[key]!r}") from None
         if record.get("end_s") is not None and record["end_s"] <= (record.get("start_s") or 0.0):
-            raise InputError(f"manifest {uri!r}, row {number}: end_s is not after start_s")
+            raise CallError(f"manifest {uri!r}, row {number}: end_s is not after start_s")
         place = str(record.pop("uri"))
         if is_local(place) and not place.startswith("/") and is_local(uri):
             place = str((Path(uri).parent / place).absolute())  # as written beside the manifest
@@ -207,7 +204,7 @@ def _tar(uri: str, config: IngestConfig) -> Iterator[dict[str, Any]]:
                     text = (tar.extractfile(member) or io.BytesIO()).read().decode("utf-8", "replace")
                     captions[key] = _caption(text) if suffix == "json" else text.strip()
     except (tarfile.TarError, OSError) as error:
-        raise InputError(f"tar {uri!r} cannot be read: {' '.join(str(error).split())}") from error
+        raise CallError(f"tar {uri!r} cannot be read: {' '.join(str(error).split())}") from error
     for name in videos:
         yield _row(f"{uri}::{name}", config, caption=captions.get(name.rpartition(".")[0]) or None)
 

@@ -1,0 +1,189 @@
+"""The `motionsight` command line: options in, one job called, errors told in one line."""
+
+import logging
+import os
+import signal
+import sys
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from pipeline.config import Config, load
+from pipeline.errors import CallError, RunError, reason
+
+app = typer.Typer(
+    name="motionsight",
+    help="Distil motion-understanding datasets (MotionVid-QA) from raw video clips with MotionSight, on Ray.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+
+ConfigPath = Annotated[
+    str | None, typer.Option("--config", "-c", help="YAML file, or the name of a shipped one, such as embedded.")
+]
+Overrides = Annotated[
+    list[str] | None, typer.Option("--set", "-s", metavar="A.B=C", help="Change one setting; may be repeated.")
+]
+Output = Annotated[str, typer.Option("--output", "-o", help="The workspace: a folder that is made when missing.")]
+Input = Annotated[
+    str,
+    typer.Option(
+        "--input",
+        "-i",
+        help="A folder, a file, a glob, a .parquet/.jsonl/.csv with a column uri, or WebDataset .tar files.",
+    ),
+]
+Restart = Annotated[
+    bool, typer.Option("--restart", help="Throw away what the workspace has of this step, and of those after it.")
+]
+Dry = Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")]
+
+AFTER = {
+    "clips": ("clips", "duplicates", "scores", "annotations"),
+    "scores": ("scores", "annotations"),
+    "annotations": ("annotations",),
+}
+
+
+def _session(config: str | None, overrides: list[str] | None, output: str, restart: str | None = None):  # type: ignore[no-untyped-def]
+    """A session, its tables cleared from `restart` on when one is named."""
+    from jobs.session import Session
+    from pipeline.workspace import Workspace
+
+    session = Session(load(config, overrides or ()), Workspace(output))
+    if restart and session.workspace.exists():
+        session.workspace.clear(AFTER[restart])
+    return session
+
+
+@app.command()
+def distill(
+    input: Input,
+    output: Output,
+    config: ConfigPath = "embedded",
+    overrides: Overrides = None,
+    restart: Restart = False,
+    dry_run: Dry = False,
+) -> None:
+    """Clips in, dataset and report out: ingest, score, annotate, split, audit.
+
+    Does only what is missing, so the same command again goes on where it stopped.
+
+    Example: motionsight distill --input ~/clips --output work
+    """
+    from jobs import distill as job
+
+    session = _session(config, overrides, output, "clips" if restart and not dry_run else None)
+    raise typer.Exit(job.dry_run(session, input) if dry_run else job.run(session, input))
+
+
+@app.command()
+def ingest(
+    input: Input, output: Output, config: ConfigPath = "embedded", overrides: Overrides = None, restart: Restart = False
+) -> None:
+    """Find the clips and give each its identity.
+
+    Example: motionsight ingest --input 'videos/*.mp4' --output work --set ingest.shots=adaptive
+    """
+    from jobs import ingest as job
+
+    job.run(_session(config, overrides, output, "clips" if restart else None), input)
+
+
+@app.command()
+def score(
+    output: Output, config: ConfigPath = "embedded", overrides: Overrides = None, restart: Restart = False
+) -> None:
+    """Measure every clip: quality, flow, camera and object motion.
+
+    Example: motionsight score --output work --set decode.fps=4 --restart
+    """
+    from jobs import score as job
+
+    job.run(_session(config, overrides, output, "scores" if restart else None))
+
+
+@app.command()
+def annotate(
+    output: Output, config: ConfigPath = "embedded", overrides: Overrides = None, restart: Restart = False
+) -> None:
+    """Ask and answer questions about every clip that passes the gates.
+
+    Example: motionsight annotate --output work --set annotate.questions=3 --restart
+    """
+    from jobs import annotate as job
+
+    job.run(_session(config, overrides, output, "annotations" if restart else None))
+
+
+@app.command()
+def split(output: Output, config: ConfigPath = "embedded", overrides: Overrides = None, dry_run: Dry = False) -> None:
+    """Write the dataset from the tables, with the gates and shares as they are set now.
+
+    Example: motionsight split --output work --set gates.flow_min=0.01 --dry-run
+    """
+    from jobs import split as job
+
+    job.run(_session(config, overrides, output), dry_run)
+
+
+@app.command()
+def audit(output: Output, config: ConfigPath = "embedded", overrides: Overrides = None) -> None:
+    """Count what happened to every clip, and show how the scores are spread.
+
+    Example: motionsight audit --output work
+    """
+    from jobs import audit as job
+
+    raise typer.Exit(job.run(_session(config, overrides, output)))
+
+
+@app.command()
+def demo(
+    output: Output = "out/demo", config: ConfigPath = "embedded", overrides: Overrides = None
+) -> None:
+    """Render clips whose motion is known, distil them, and tell how much came out right.
+
+    Example: motionsight demo --output out/demo
+    """
+    from jobs import demo as job
+
+    raise typer.Exit(job.run(_session(config, overrides, output)))
+
+
+@app.callback(invoke_without_command=True)
+def _root(show_version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False) -> None:
+    if show_version:
+        print(version("motionsight-distill"))
+        raise typer.Exit
+
+
+def main() -> None:
+    """Entry point. Exit codes: 0 done, 1 the work failed, 2 the call is wrong, 3 too many clips failed."""
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    out = Console(stderr=True, highlight=False)
+    try:
+        app()
+    except CallError as error:
+        out.print(f"error: {error}", markup=False, soft_wrap=True)
+        sys.exit(2)
+    except RunError as error:
+        out.print(f"error: {error}", markup=False, soft_wrap=True)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        out.print("stopped; what is done is kept, and the same command goes on from there")
+        sys.exit(130)
+    except OSError as error:
+        where = f" ({error.filename})" if error.filename else ""
+        out.print(f"error: {reason(error)}{where}; what is done is kept", markup=False, soft_wrap=True)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("PYTHONUNBUFFERED", "1")
+    main()
