@@ -8,10 +8,11 @@ from importlib.metadata import version
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
-from pipeline.config import Config, load
+from jobs.session import Session, console
+from pipeline.config import load
 from pipeline.errors import CallError, RunError, reason
+from pipeline.workspace import Workspace
 
 app = typer.Typer(
     name="motionsight",
@@ -49,11 +50,8 @@ AFTER = {
 }
 
 
-def _session(config: str | None, overrides: list[str] | None, output: str, restart: str | None = None):  # type: ignore[no-untyped-def]
+def _session(config: str | None, overrides: list[str] | None, output: str, restart: str | None = None) -> Session:
     """A session, its tables cleared from `restart` on when one is named."""
-    from jobs.session import Session
-    from pipeline.workspace import Workspace
-
     session = Session(load(config, overrides or ()), Workspace(output))
     if restart and session.workspace.exists():
         session.workspace.clear(AFTER[restart])
@@ -166,7 +164,7 @@ def main() -> None:
     """Entry point. Exit codes: 0 done, 1 the work failed, 2 the call is wrong, 3 too many clips failed."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    out = Console(stderr=True, highlight=False)
+    out = console()
     try:
         app()
     except CallError as error:

@@ -16,13 +16,19 @@ from pipeline.errors import CallError
 from pipeline.workspace import Workspace
 
 
+def console() -> Console:
+    """Where people are told things: standard error, 110 columns wide where it is no terminal."""
+    found = Console(stderr=True, highlight=False)
+    return found if found.is_terminal else Console(stderr=True, highlight=False, width=110)
+
+
 @dataclass
 class Session:
     """One call of a command on a workspace. `out` is for people; results go to the workspace."""
 
     config: Config
     workspace: Workspace
-    out: Console = field(default_factory=lambda: Console(stderr=True, highlight=False))
+    out: Console = field(default_factory=console)
 
     def need(self, table: str, command: str) -> pa.Table:
         """A table that an earlier command fills. Raises CallError when it is empty."""

@@ -99,6 +99,7 @@ OBJECT = pa.struct(
         ("label", pa.string()),
         ("boxes", pa.list_(pa.list_(pa.float32()))),
         ("scores", pa.list_(pa.float32())),
+        ("velocity", pa.list_(pa.float64())),
     ]
 )
 ANNOTATIONS = pa.schema(

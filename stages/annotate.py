@@ -115,7 +115,13 @@ class Annotate:
             "qa": qa,
             "times": view.times.tolist(),
             "objects": [
-                {"label": track.label, "boxes": nullable(track.boxes), "scores": track.scores.tolist()} for track in tracks
+                {
+                    "label": track.label,
+                    "boxes": nullable(track.boxes),
+                    "scores": track.scores.tolist(),
+                    "velocity": list(track.velocity),
+                }
+                for track in tracks
             ],
             "regions": boxes.tolist(),
             "models": [

@@ -100,7 +100,7 @@ def publish(
 ) -> Row:
     """Write the dataset and put it in the place of the one at `folder`. Returns its manifest.
 
-    about: what else the manifest is to say (config_fingerprint, models); JSON-able, the same in every run.
+    about: what else the manifest is to say, such as settings; JSON-able, the same in every run.
     map_shards: applies `write_shard` to every shard, in any order, where `folder` can be written to.
 
     The new folder is made beside the old one as `.NAME.new`; then old becomes `.NAME.old`, new takes its
@@ -158,13 +158,13 @@ def _write(
         _parquet([_trl(row) for row in part], TRL[tier], trl)
         files += [_file(folder, llava, len(part)), _file(folder, trl, len(part))]
     card = folder / "README.md"
-    card.write_text(_card(rows, clips, missing, config, about), encoding="utf-8")
+    card.write_text(_card(rows, clips, missing, plan.models, config), encoding="utf-8")
     files.append(_file(folder, card, 0))
     manifest = {
         "name": config.name,
-        "settings": config.model_dump(mode="json"),
         "seed": config.seed,
         "versions": _versions(),
+        "models": list(plan.models),
         **about,
         "rows": {tier: {split: len(rows.get((tier, split), ())) for split in SPLITS} for tier in TIERS},
         "missing": missing,
@@ -308,8 +308,8 @@ def _card(
     rows: Mapping[tuple[Tier, Split], Sequence[Row]],
     clips: Mapping[str, Row],
     missing: Sequence[Row],
+    models: Sequence[str],
     config: SplitConfig,
-    about: Mapping[str, Any],
 ) -> str:
     """The dataset card: a Hugging Face YAML header and what a reader asks first."""
     total = sum(len(part) for part in rows.values())
@@ -344,15 +344,12 @@ def _card(
         ("source", "clips", "licence of the videos"),
         [(name, count, config.licences.get(name, "unknown")) for name, count in sorted(sources.items())],
     )
-    made = "".join(
-        f"- {key}: {json.dumps(value, ensure_ascii=False, sort_keys=True)}\n" for key, value in about.items()
-    )
     return CARD.format(
         header=yaml.safe_dump(header, sort_keys=False, allow_unicode=True),
         name=config.name,
         counts=counts,
         licences=licences,
-        made=made,
+        models=", ".join(f"`{name}`" for name in models) or "none",
         seed=config.seed,
         missing=f"{len(missing)} clips are left out: their videos could not be read (manifest.json).\n"
         * bool(missing),
@@ -408,8 +405,8 @@ sft = load_dataset("path/to/this/folder", "sft")
 Clips were scored (technical quality, optical flow, camera motion), filtered, questioned, and answered by an
 MLLM that saw the frames with visual prompts: a spotlight on what moves, motion blur for the camera. Answers
 whose claims the measurements contradict were dropped. Settings, versions and checksums: `manifest.json`.
+Models: {models}.
 
-{made}
 ## Licences
 
 {licences}"""

@@ -141,19 +141,24 @@ PLAN_DPO = pa.schema(
 )
 
 
+PLAN = {"clips": PLAN_CLIPS, "qa": PLAN_QA, "sft": PLAN_SFT, "dpo": PLAN_DPO}
+
+
 @dataclass(frozen=True)
 class Plan:
     """What the dataset will hold, and why the rest is not in it.
 
     clips (PLAN_CLIPS): every clip in exactly one state out of CLIP_STATES; reason is the gate or error code.
     qa (PLAN_QA): every question of an annotated clip, its state sft, dpo or dropped (reason: the gate).
-    sft, dpo (PLAN_SFT, PLAN_DPO): the rows, in order of id. warnings: what a person should know.
+    sft, dpo (PLAN_SFT, PLAN_DPO): the rows, in order of clip_id and question. models: name and version of
+    each backend that made them. warnings: what a person should know.
     """
 
     clips: pa.Table
     qa: pa.Table
     sft: pa.Table
     dpo: pa.Table
+    models: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
 
@@ -259,51 +264,41 @@ def build(
                 _item(index, one, decided.get((clip_id, one["question"])), gates, config)
                 for index, one in enumerate(qa or [])
             ]
-    usable = {
-        clip: left for clip, all_ in items.items() if (left := [item for item in all_ if not item.gate])
-    }
+    usable = {clip_id: left for clip_id, every in items.items() if (left := [i for i in every if not i.gate])}
     preferred = _preferred(usable, scores, config)
     for clip_id in items:
-        states[clip_id] = (
-            "dpo" if clip_id in preferred else "sft" if clip_id in usable else "no_qa_left",
-            None,
-        )
+        tier = "dpo" if clip_id in preferred else "sft"
+        states[clip_id] = (tier if clip_id in usable else "no_qa_left", None)
 
-    plan_clips = [
-        {**clip, "split": split_of(clip["video_id"], config.seed, config.shares)}
-        | dict(zip(("state", "reason"), states[clip["clip_id"]], strict=True))
-        for clip in clips.select(["clip_id", "video_id", "uri", "start_s", "end_s", "source"]).to_pylist()
-    ]
-    split_by_clip = {clip["clip_id"]: clip["split"] for clip in plan_clips}
-    rows: dict[str, list[dict[str, Any]]] = {"qa": [], "sft": [], "dpo": []}
-    for clip_id in sorted(items):
-        for item in items[clip_id]:
-            state = "dropped" if item.gate else "dpo" if clip_id in preferred and item.rejected else "sft"
-            row = {
-                "clip_id": clip_id,
-                "index": item.index,
-                "category": item.category,
-                "state": state,
-                "reason": item.gate,
-            }
-            rows["qa"].append(row)
-            if not item.gate:
-                row = {
-                    "id": f"{clip_id}-{item.index:02d}",
-                    "clip_id": clip_id,
-                    "split": split_by_clip[clip_id],
-                }
-                row |= {"question": item.question, "category": item.category, "answer": item.answer}
-                pair = {"chosen": item.answer, "rejected": item.rejected, "chosen_source": item.source}
-                rows[state].append(row | pair)
-    sft = pa.Table.from_pylist(rows["sft"], PLAN_SFT)
-    dpo = pa.Table.from_pylist(rows["dpo"], PLAN_DPO)
+    rows: dict[str, list[dict[str, Any]]] = {"clips": [], "qa": [], "sft": [], "dpo": []}
+    for clip in clips.sort_by("clip_id").to_pylist():
+        clip_id = clip["clip_id"]
+        split = split_of(clip["video_id"], config.seed, config.shares)
+        rows["clips"].append(
+            clip | {"split": split} | dict(zip(("state", "reason"), states[clip_id], strict=True))
+        )
+        for item in items.get(clip_id, ()):
+            told = {"clip_id": clip_id, "index": item.index, "category": item.category}
+            if item.gate:
+                rows["qa"].append(told | {"state": "dropped", "reason": item.gate})
+                continue
+            tier = "dpo" if clip_id in preferred and item.rejected else "sft"
+            rows["qa"].append(told | {"state": tier})
+            told |= {"id": f"{clip_id}-{item.index:02d}", "split": split, "question": item.question}
+            if tier == "dpo":
+                told |= {"chosen": item.answer, "rejected": item.rejected, "chosen_source": item.source}
+            rows[tier].append(told | {"answer": item.answer})
+    tables = {name: pa.Table.from_pylist(rows[name], schema) for name, schema in PLAN.items()}
+    models = {
+        pair
+        for clip_id, pairs in _columns(annotations, "clip_id", "models")
+        if clip_id in usable
+        for pair in pairs or ()
+    }
     return Plan(
-        pa.Table.from_pylist(plan_clips, PLAN_CLIPS).sort_by("clip_id"),
-        pa.Table.from_pylist(rows["qa"], PLAN_QA),
-        sft,
-        dpo,
-        tuple(_warnings(sft, dpo)),
+        **tables,
+        models=tuple(" ".join(pair).strip() for pair in sorted(models)),
+        warnings=tuple(_warnings(tables["sft"], tables["dpo"])),
     )
 
 

@@ -122,6 +122,7 @@ def clock(path: Path, codec: str, **options: str) -> str:
 
 
 def frames(video: bytes | str) -> list[bytes]:
+    container: Any
     with av.open(io.BytesIO(video) if isinstance(video, bytes) else video) as container:
         return [frame.to_ndarray(format="gray").tobytes() for frame in container.decode(video=0)]
 

@@ -159,7 +159,7 @@ def test_every_clip_is_in_the_state_that_its_rows_say() -> None:
         ],
         preference_share=0.5,
     )
-    expected = {i: (state, None) for state, i in ids.items()}
+    expected: dict[str, tuple[str, str | None]] = {i: (state, None) for state, i in ids.items()}
     expected |= {"b": ("failed_score", "timeout"), "c": ("dropped", "duration_min_s")}
     expected |= {"e": ("failed_annotation", "mllm_error")}
     assert states(plan) == expected
@@ -428,7 +428,7 @@ def test_whatever_the_tables_hold_nothing_leaks_and_everything_is_accounted_for(
     assert [row["clip_id"] for row in clips] == [row["clip_id"] for row in rows["clips"]]
     assert {row["state"] for row in clips} <= set(CLIP_STATES)
     video = {row["clip_id"]: row["video_id"] for row in clips}
-    split = {}
+    split: dict[str, str] = {}
     for row in plan.sft.to_pylist() + plan.dpo.to_pylist():
         assert split.setdefault(video[row["clip_id"]], row["split"]) == row["split"]
     qa = Counter(plan.qa["state"].to_pylist())
