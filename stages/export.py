@@ -1,7 +1,7 @@
 """Write the dataset folder: Parquet, WebDataset tars, LLaVA and TRL files, a card and a manifest.
 
 The same plan gives the same bytes: rows are sorted, tar headers fixed, nothing carries a date. Videos are
-copied, never encoded again. The file name of a video is `{clip_id}.{suffix}`, as it is in the tars; the
+copied, never encoded again. The column `video` is the file's name in the tars, `{clip_id}.{suffix}`; the
 LLaVA and TRL files mean it as extracted from there.
 """
 
@@ -204,6 +204,7 @@ def _shards(
 def write_shard(shard: Shard) -> Written:
     """Write the tar and the Parquet file of a shard. A clip whose video cannot be had is left out of both.
 
+    A shard without a row has no files: readers stumble over empty ones.
     Raises OSError when the folder cannot be written.
     """
     folder = Path(shard.folder, shard.tier)
@@ -226,6 +227,9 @@ def write_shard(shard: Shard) -> Written:
             _add(archive, own[0]["video"], data)
             _add(archive, f"{clip_id}.json", _json(sample).encode())
             rows += own
+    if not rows:
+        tar.unlink()
+        return Written(shard.tier, [], missing)
     _parquet([row | _columns(row) for row in rows], PARQUET[shard.tier], parquet)
     root = Path(shard.folder)
     return Written(shard.tier, [_file(root, tar, len(rows)), _file(root, parquet, len(rows))], missing)
@@ -331,11 +335,11 @@ def _card(
         "language": ["en"],
         "task_categories": ["video-text-to-text"],
         "tags": ["video", "motion", "camera-motion", "preference"],
-        "size_categories": [next((name for limit, name in SIZES if total < limit), "n>1T")],
+        "size_categories": [next((name for limit, name in SIZES if total < limit), "10M<n<100M")],
         "configs": configs,
     }
     used = {row["clip_id"] for part in rows.values() for row in part}
-    sources = Counter(clips[clip_id]["source"] for clip_id in used)
+    sources = Counter(clips[clip_id]["source"] or "unknown" for clip_id in used)
     counts = _table(
         ("tier", "split", "clips", "rows"),
         [(tier, split, len(set(map(_clip_id, part))), len(part)) for (tier, split), part in rows.items()],
@@ -359,7 +363,8 @@ def _card(
 def _table(names: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     lines = [names, ["---"] * len(names), *rows]
     return "".join(
-        "| " + " | ".join(str(cell).replace("|", "\\|") for cell in line) + " |\n" for line in lines
+        "| " + " | ".join(" ".join(str(cell).split()).replace("|", "\\|") for cell in line) + " |\n"
+        for line in lines
     )
 
 

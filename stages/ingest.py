@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
+import av.error
 import fsspec
 import pyarrow as pa
 import pyarrow.csv
@@ -250,17 +251,18 @@ def shots(uri: str, config: IngestConfig) -> list[tuple[float, float]]:
 
     Raises nothing for a damaged file: it stays one clip, and scoring says what is wrong with it.
     """
-    from scenedetect import AdaptiveDetector, ContentDetector, detect, open_video
+    from scenedetect import AdaptiveDetector, ContentDetector, SceneManager, open_video
     from scenedetect.video_stream import VideoOpenFailure
 
-    detector = ContentDetector() if config.shots == "content" else AdaptiveDetector()
+    manager = SceneManager()
+    manager.add_detector(ContentDetector() if config.shots == "content" else AdaptiveDetector())
     try:
-        open_video(uri, backend="pyav")
-        found = detect(uri, detector, start_in_scene=True)
-    except (VideoOpenFailure, OSError, ValueError):
+        manager.detect_scenes(open_video(uri, backend="pyav"))
+    except (VideoOpenFailure, av.error.FFmpegError, OSError, ValueError):
         return []
     pieces: list[tuple[float, float]] = []
-    for start, end in ((a.get_seconds(), b.get_seconds()) for a, b in found):
+    for first, last in manager.get_scene_list(start_in_scene=True):
+        start, end = first.seconds, last.seconds
         parts = max(1, -(-int((end - start) * 1000) // int(config.shot_max_s * 1000)))
         length = (end - start) / parts
         pieces += [(start + k * length, start + (k + 1) * length) for k in range(parts)]

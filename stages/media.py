@@ -32,21 +32,29 @@ def suffix(uri: str) -> str:
 def read_bytes(uri: str) -> bytes:
     """The whole file or tar member.
 
-    Raises FileNotFoundError that names what is not there, or another OSError (a folder, no permission).
+    Raises FileNotFoundError that names what is not there, or another OSError: a folder, no permission, a
+    damaged tar, a server that refuses, no package for the URL's protocol.
     """
+    try:
+        return _read(uri)
+    except OSError:
+        raise
+    except Exception as error:  # every remote file system brings errors of its own
+        raise OSError(f"cannot read {uri}: {error}") from error
+
+
+def _read(uri: str) -> bytes:
     member = MEMBER.fullmatch(uri)
+    whole = member["tar"] if member else uri
+    fs, path = _filesystem(whole)
     try:
         if not member:
-            fs, path = _filesystem(uri)
             return fs.cat_file(path)
-        fs, path = _filesystem(member["tar"])
-        span = _members(member["tar"], fs.ukey(path)).get(member["member"])
+        span = _members(whole, fs.ukey(path)).get(member["member"])
     except FileNotFoundError as error:
-        raise FileNotFoundError(f"no such file: {member['tar'] if member else uri}") from error
-    except tarfile.TarError as error:
-        raise OSError(f"not a readable tar file: {uri} ({error})") from error
+        raise FileNotFoundError(f"no such file: {whole}") from error
     if span is None:
-        raise FileNotFoundError(f"{member['tar']} has no member {member['member']!r}")
+        raise FileNotFoundError(f"{whole} has no member {member['member']!r}")
     return fs.cat_file(path, start=span[0], end=span[1]) if span[1] > span[0] else b""
 
 

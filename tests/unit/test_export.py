@@ -63,7 +63,8 @@ def a_plan(videos: Path, count: int = 12, **settings: Any) -> tuple[Plan, SplitC
 @pytest.fixture(scope="module")
 def dataset(videos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("workspace") / "dataset"
-    publish(*a_plan(videos)[:1], folder, a_plan(videos)[1], {"config_fingerprint": "abc"})
+    plan, config = a_plan(videos)
+    publish(plan, folder, config, {"config_fingerprint": "abc"})
     return folder
 
 
@@ -82,6 +83,7 @@ def test_the_manifest_lists_every_other_file_as_it_is(dataset: Path) -> None:
             assert file["rows"] == pq.read_metadata(dataset / file["path"]).num_rows
     assert manifest["config_fingerprint"] == "abc"
     assert manifest["seed"] == 3
+    assert manifest["models"] == ["mllm 1"]
     rows = {tier: sum(manifest["rows"][tier].values()) for tier in ("sft", "dpo")}
     assert rows == {"sft": 12 + 9, "dpo": 3}
     assert all(manifest["rows"]["sft"].values())
@@ -237,6 +239,34 @@ def test_with_a_fixed_number_of_shards_new_clips_leave_old_rows_where_they_are(
     few, many = shard_of(6), shard_of(12)
     assert len(few) == 12
     assert few.items() <= many.items()
+
+
+def test_more_shards_than_clips_can_be_read(
+    videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    import datasets
+    import webdataset
+
+    plan, config = a_plan(videos, 3, shards=9, preference_share=0.0)
+    publish(plan, tmp_path / "dataset", config)
+    loaded = datasets.load_dataset(str(tmp_path / "dataset"), "sft", cache_dir=str(tmp_path / "cache"))
+    assert sum(part.num_rows for part in loaded.values()) == 6
+    tars = sorted(str(path) for path in tmp_path.glob("dataset/sft/*.tar"))
+    assert len(list(webdataset.WebDataset(tars, shardshuffle=False, empty_check=False))) == 3
+
+
+def test_odd_sources_do_not_break_the_card(videos: Path, tmp_path: Path) -> None:
+    rows = [
+        clip("a", uri=str(videos / "clip 0 é.MP4"), source="x | y\n{z}"),
+        clip("b", uri=str(videos / "clip 1 é.MP4")),
+    ]
+    rows[1]["source"] = None
+    plan = plan_of(rows, [score(i) for i in "ab"], [annotation(i, question()) for i in "ab"])
+    publish(plan, tmp_path / "dataset", SplitConfig())
+    card = (tmp_path / "dataset/README.md").read_text()
+    assert "| x \\| y {z} | 1 | unknown |" in card
+    assert "| unknown | 1 | unknown |" in card
 
 
 def test_a_shot_of_a_longer_video_is_cut_out(videos: Path, tmp_path: Path) -> None:
