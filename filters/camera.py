@@ -6,6 +6,7 @@ holds both turn and scale: a camera's motion moves the scene's point z to z + a 
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -20,7 +21,7 @@ MIN_EIGEN_SCALE = 6.15e-5  # cv2.cornerMinEigenVal(uint8, 5) of a slope of one g
 
 
 class CameraConfig(BaseModel):
-    """When a measured rate is a camera move. Rates are what a viewer sees, whatever the frame rate or size."""
+    """When a measured rate is a camera move: what a viewer sees, whatever the frame rate or size."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -28,16 +29,22 @@ class CameraConfig(BaseModel):
     tilt_min: float = Field(0.015, gt=0, description="frame heights per second that make a tilt")
     zoom_min: float = Field(0.02, gt=0, description="e-folds of scale per second that make a zoom")
     roll_min: float = Field(1.5, gt=0, description="degrees per second that make a roll")
-    shake_min: float = Field(0.0015, gt=0, description="rms jitter, share of the frame width, that is a shake")
+    shake_min: float = Field(
+        0.0015, gt=0, description="rms jitter, share of the frame width, that is a shake"
+    )
     minor_share: float = Field(
         0.2, ge=0, le=1, description="a move smaller than this share of the largest one is not named"
     )
     agreement_min: float = Field(
         0.75, ge=0.5, le=1, description="share of the scene that must move the way a label says"
     )
-    fit_min: float = Field(0.35, ge=0, le=1, description="share of the scene explained, under which nothing is named")
+    fit_min: float = Field(
+        0.35, ge=0, le=1, description="share of the scene explained, under which nothing is named"
+    )
     baseline_s: float = Field(1.0, gt=0, description="length of the longer baseline for slow moves, seconds")
-    smooth_s: float = Field(1.0, gt=0, description="what is slower than this is path, faster is shake, seconds")
+    smooth_s: float = Field(
+        1.0, gt=0, description="what is slower than this is path, faster is shake, seconds"
+    )
     cut_correlation: float = Field(
         0.35, ge=0, le=1, description="two frames that correlate less than this, aligned, may be a cut"
     )
@@ -81,7 +88,7 @@ class Motion:
     def shot(self) -> tuple[int, int]:
         """First and last sample (inclusive) of the longest shot."""
         edges = [0, *self.cuts, len(self.times)]
-        spans = [(self.times[hi - 1] - self.times[lo], -lo, lo, hi - 1) for lo, hi in zip(edges, edges[1:], strict=False)]
+        spans = [(self.times[hi - 1] - self.times[lo], -lo, lo, hi - 1) for lo, hi in pairwise(edges)]
         _, _, first, last = max(spans)
         return first, last
 
@@ -96,7 +103,7 @@ def positions(size: tuple[int, int]) -> np.ndarray:
 
 
 def texture(image: np.ndarray) -> np.ndarray:
-    """How far flow can be believed at each cell (h, w) float32 0 to 1: flat areas and straight edges score low."""
+    """How far flow can be believed at each cell (h, w) 0 to 1: low on flat areas and straight edges."""
     height, width = image.shape
     eigen = np.maximum(cv2.cornerMinEigenVal(image, 5), 0) / MIN_EIGEN_SCALE
     weight = eigen / (eigen + 4.0)  # half weight at a slope of two gray levels a pixel
@@ -111,13 +118,15 @@ def on_grid(flow: np.ndarray) -> np.ndarray:
 
 
 def border_prior(size: tuple[int, int]) -> np.ndarray:
-    """Weight (h, w) of a cell as background: the scene reaches the frame's edges, things that move seldom do."""
+    """Weight (h, w) of a cell as background: the scene reaches the frame's edges, moving things seldom."""
     z = positions(size)
     edge = np.maximum(np.abs(z.real) / (size[0] / 2), np.abs(z.imag) / (size[1] / 2))
     return (1 + 3 * np.clip((edge - 0.6) / 0.3, 0, 1)).astype(np.float32)
 
 
-def fit(flow: np.ndarray, weight: np.ndarray, z: np.ndarray, tolerance: float, guess: tuple[complex, complex]) -> tuple[complex, complex, float]:
+def fit(
+    flow: np.ndarray, weight: np.ndarray, z: np.ndarray, tolerance: float, guess: tuple[complex, complex]
+) -> tuple[complex, complex, float]:
     """The camera's motion (a, b) that most of the believable scene follows, and the share that does, 0 to 1.
 
     flow, weight, z: (K,) complex, float, complex. Hypotheses come from pairs of cells (RANSAC, seeded), from
@@ -191,7 +200,15 @@ def measure(samples: np.ndarray, times: np.ndarray, estimate: FlowEstimator, con
     return Motion(times, size, steps, cuts, long)
 
 
-def _step(i: int, j: int, flow: np.ndarray, weight: np.ndarray, z: np.ndarray, prior: np.ndarray, guess: tuple[complex, complex]) -> Step:
+def _step(
+    i: int,
+    j: int,
+    flow: np.ndarray,
+    weight: np.ndarray,
+    z: np.ndarray,
+    prior: np.ndarray,
+    guess: tuple[complex, complex],
+) -> Step:
     # Flow is good to about a tenth of a pixel, and to a few percent of its length.
     tolerance = 0.15 + 0.03 * float(np.median(np.abs(flow)))
     a, b, share = fit(flow.ravel(), (weight * prior).ravel(), z.ravel(), tolerance, guess)
@@ -229,13 +246,21 @@ def compose(steps: list[Step]) -> tuple[complex, complex]:
     return scale - 1, shift
 
 
-def _long_steps(samples: np.ndarray, times: np.ndarray, steps: list[Step], cuts: list[int], weights: list[np.ndarray], estimate: FlowEstimator, config: CameraConfig) -> Iterator[Step]:
+def _long_steps(
+    samples: np.ndarray,
+    times: np.ndarray,
+    steps: list[Step],
+    cuts: list[int],
+    weights: list[np.ndarray],
+    estimate: FlowEstimator,
+    config: CameraConfig,
+) -> Iterator[Step]:
     """Steps over `baseline_s`, half overlapping: a slow move is many times its noise there."""
     height, width = samples.shape[1:]
     size = (width, height)
     z, prior = positions(size), border_prior(size)
     edges = [0, *cuts, len(samples)]
-    for low, high in zip(edges, edges[1:], strict=False):
+    for low, high in pairwise(edges):
         i = low
         while i < high - 1:
             j = min(int(np.searchsorted(times, times[i] + config.baseline_s - 1e-6)), high - 1)
@@ -250,14 +275,26 @@ def _long_steps(samples: np.ndarray, times: np.ndarray, steps: list[Step], cuts:
             i += max(1, (j - i) // 2)
 
 
-def _aligned_step(samples: np.ndarray, i: int, j: int, a: complex, b: complex, weight: np.ndarray, z: np.ndarray, prior: np.ndarray, estimate: FlowEstimator) -> Step:
+def _aligned_step(
+    samples: np.ndarray,
+    i: int,
+    j: int,
+    a: complex,
+    b: complex,
+    weight: np.ndarray,
+    z: np.ndarray,
+    prior: np.ndarray,
+    estimate: FlowEstimator,
+) -> Step:
     """Flow from i to j with the predicted motion (a, b) taken out first, so that little is left to find."""
     height, width = samples.shape[1:]
     centre = complex((width - 1) / 2, (height - 1) / 2)
     turn, shift = 1 + a, b + centre - (1 + a) * centre
     matrix = np.array([[turn.real, -turn.imag, shift.real], [turn.imag, turn.real, shift.imag]])
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    aligned = cv2.warpAffine(samples[j], matrix, (width, height), flags=flags, borderMode=cv2.BORDER_REPLICATE)
+    aligned = cv2.warpAffine(
+        samples[j], matrix, (width, height), flags=flags, borderMode=cv2.BORDER_REPLICATE
+    )
     left = on_grid(estimate(samples[i], aligned))
     landed = z + left
     landed = landed + a * landed + b
@@ -304,7 +341,8 @@ def summarise(motion: Motion, config: CameraConfig) -> CameraMotion:
     shake = jitter(path[:, :2] * [1, size[1] / size[0]], times[first : last + 1], config.smooth_s)
     share = float(np.median([s.fit for s in long or steps]))
     labels = name_motion(net, path, times[first : last + 1], shake, share, long or steps, motion, config)
-    return CameraMotion(labels, *(float(rate) for rate in net), shake=shake, fit=share)
+    pan, tilt, zoom, roll = (float(rate) for rate in net)
+    return CameraMotion(labels, pan, tilt, zoom, roll, shake, share)
 
 
 def jitter(path: np.ndarray, times: np.ndarray, smooth_s: float) -> float:
@@ -336,7 +374,16 @@ AXES = (
     ("zoom_out", "zoom_in"),
     ("roll_counterclockwise", "roll_clockwise"),
 )
-ORDER = ("pan_left", "pan_right", "tilt_up", "tilt_down", "roll_clockwise", "roll_counterclockwise", "zoom_in", "zoom_out")
+ORDER = (
+    "pan_left",
+    "pan_right",
+    "tilt_up",
+    "tilt_down",
+    "roll_clockwise",
+    "roll_counterclockwise",
+    "zoom_in",
+    "zoom_out",
+)
 
 
 def name_motion(
@@ -389,7 +436,7 @@ def travel(path: np.ndarray, times: np.ndarray, smooth_s: float) -> tuple[np.nda
 
 
 def agreements(long: list[Step], size: tuple[int, int]) -> np.ndarray:
-    """For pan, tilt, zoom and roll, the share (4,) of the believable scene that moves the way the fit says."""
+    """For pan, tilt, zoom and roll, the share (4,) of the believable scene that moves as the fit says."""
     z, prior = positions(size), border_prior(size)
     shares = []
     for s in long:

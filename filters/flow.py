@@ -13,7 +13,9 @@ class FlowConfig(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     backend: Literal["dis", "raft"] = "dis"
-    preset: Literal["ultrafast", "fast", "medium"] = Field("ultrafast", description="DIS: speed against detail")
+    preset: Literal["ultrafast", "fast", "medium"] = Field(
+        "ultrafast", description="DIS: speed against detail"
+    )
     weights: str | None = Field(None, description="RAFT: a .pth file; null takes torchvision's own download")
     device: str = Field("cuda", description="RAFT: torch device")
 

@@ -48,7 +48,13 @@ class PyiqaScorer:
 
     def __call__(self, frames: np.ndarray) -> float:
         torch = self._torch
-        batch = torch.from_numpy(np.ascontiguousarray(frames)).permute(0, 3, 1, 2).float().div(255).to(self._device)
+        batch = (
+            torch.from_numpy(np.ascontiguousarray(frames))
+            .permute(0, 3, 1, 2)
+            .float()
+            .div(255)
+            .to(self._device)
+        )
         with torch.inference_mode():
             # One frame at a time: some metrics give one number for a batch, or need all of its memory.
             return float(np.mean([float(self._metric(frame[None])) for frame in batch]))

@@ -18,12 +18,17 @@ def run(session: Session) -> int:
     scores = session.need("scores", "score")
     workspace.claim("annotations", settings(config, "annotations"))
     passed = set(kept(scores, config.gates)["clip_id"].to_pylist())
-    wanted = clips.filter(pa.array([clip_id in passed for clip_id in clips["clip_id"].to_pylist()], pa.bool_()))
+    wanted = clips.filter(
+        pa.array([clip_id in passed for clip_id in clips["clip_id"].to_pylist()], pa.bool_())
+    )
     missing = pending(wanted, workspace.ids("annotations"))
     if not missing.num_rows:
         session.say(f"annotate: nothing to do, all {wanted.num_rows} clips that pass the gates are annotated")
         return 0
     session.run(
-        "annotate", missing, partial(Annotate, config.decode, config.flow, config.camera, config.annotate), workspace
+        "annotate",
+        missing,
+        partial(Annotate, config.decode, config.flow, config.camera, config.annotate),
+        workspace,
     )
     return missing.num_rows

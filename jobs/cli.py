@@ -24,12 +24,16 @@ app = typer.Typer(
 )
 
 ConfigPath = Annotated[
-    str | None, typer.Option("--config", "-c", help="YAML file, or the name of a shipped one, such as embedded.")
+    str | None,
+    typer.Option("--config", "-c", help="YAML file, or the name of a shipped one, such as embedded."),
 ]
 Overrides = Annotated[
-    list[str] | None, typer.Option("--set", "-s", metavar="A.B=C", help="Change one setting; may be repeated.")
+    list[str] | None,
+    typer.Option("--set", "-s", metavar="A.B=C", help="Change one setting; may be repeated."),
 ]
-Output = Annotated[str, typer.Option("--output", "-o", help="The workspace: a folder that is made when missing.")]
+Output = Annotated[
+    str, typer.Option("--output", "-o", help="The workspace: a folder that is made when missing.")
+]
 Input = Annotated[
     str,
     typer.Option(
@@ -39,7 +43,8 @@ Input = Annotated[
     ),
 ]
 Restart = Annotated[
-    bool, typer.Option("--restart", help="Throw away what the workspace has of this step, and of those after it.")
+    bool,
+    typer.Option("--restart", help="Throw away what the workspace has of this step, and of those after it."),
 ]
 Dry = Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")]
 
@@ -50,7 +55,9 @@ AFTER = {
 }
 
 
-def _session(config: str | None, overrides: list[str] | None, output: str, restart: str | None = None) -> Session:
+def _session(
+    config: str | None, overrides: list[str] | None, output: str, restart: str | None = None
+) -> Session:
     """A session, its tables cleared from `restart` on when one is named."""
     session = Session(load(config, overrides or ()), Workspace(output))
     if restart and session.workspace.exists():
@@ -81,7 +88,11 @@ def distill(
 
 @app.command()
 def ingest(
-    input: Input, output: Output, config: ConfigPath = "embedded", overrides: Overrides = None, restart: Restart = False
+    input: Input,
+    output: Output,
+    config: ConfigPath = "embedded",
+    overrides: Overrides = None,
+    restart: Restart = False,
 ) -> None:
     """Find the clips and give each its identity.
 
@@ -119,7 +130,9 @@ def annotate(
 
 
 @app.command()
-def split(output: Output, config: ConfigPath = "embedded", overrides: Overrides = None, dry_run: Dry = False) -> None:
+def split(
+    output: Output, config: ConfigPath = "embedded", overrides: Overrides = None, dry_run: Dry = False
+) -> None:
     """Write the dataset from the tables, with the gates and shares as they are set now.
 
     Example: motionsight split --output work --set gates.flow_min=0.01 --dry-run
@@ -141,9 +154,7 @@ def audit(output: Output, config: ConfigPath = "embedded", overrides: Overrides 
 
 
 @app.command()
-def demo(
-    output: Output = "out/demo", config: ConfigPath = "embedded", overrides: Overrides = None
-) -> None:
+def demo(output: Output = "out/demo", config: ConfigPath = "embedded", overrides: Overrides = None) -> None:
     """Render clips whose motion is known, distil them, and tell how much came out right.
 
     Example: motionsight demo --output out/demo
@@ -154,7 +165,9 @@ def demo(
 
 
 @app.callback(invoke_without_command=True)
-def _root(show_version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False) -> None:
+def _root(
+    show_version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
+) -> None:
     if show_version:
         print(version("motionsight-distill"))
         raise typer.Exit

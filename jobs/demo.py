@@ -50,7 +50,9 @@ def report(session: Session, made: list[Recipe]) -> None:
         if set(said) == set(recipe.camera_labels):
             right += 1
         else:
-            wrong.append((recipe.name, " + ".join(recipe.camera_labels), " + ".join(said) or "moves, no label"))
+            wrong.append(
+                (recipe.name, " + ".join(recipe.camera_labels), " + ".join(said) or "moves, no label")
+            )
         seen = direction(notes.get(clip_id), recipe.width, recipe.height)
         if recipe.direction:
             with_object += 1
@@ -76,7 +78,7 @@ def direction(annotation: dict[str, Any] | None, width: int, height: int) -> str
 
 
 def confused(is_: Iterable[str], said: Iterable[str]) -> Counter[tuple[str, str]]:
-    """Pairs (true label, said label): what is right with itself, what was missed with what was said instead."""
+    """Pairs (true label, said label): right with itself, missed with said instead."""
     true, claimed = set(is_), set(said)
     missed, extra = sorted(true - claimed), sorted(claimed - true)
     pairs = [(label, label) for label in true & claimed]
@@ -89,7 +91,10 @@ def confusion_table(pairs: Counter[tuple[str, str]]) -> Table:
     names = [*CAMERA_LABELS, NOTHING]
     table = Table("is \\ said", title="Camera labels")
     for name in names:
-        table.add_column(name.replace("counterclockwise", "ccw").replace("clockwise", "cw").replace("_", "\n"), justify="right")
+        table.add_column(
+            name.replace("counterclockwise", "ccw").replace("clockwise", "cw").replace("_", "\n"),
+            justify="right",
+        )
     for name in names:
         cells = [str(pairs[name, other] or "·") for other in names]
         table.add_row(name, *cells)

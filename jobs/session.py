@@ -7,7 +7,14 @@ from typing import Any
 
 import pyarrow as pa
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 from pipeline import engine
 from pipeline.config import Config
@@ -40,7 +47,7 @@ class Session:
     def run(
         self, title: str, rows: pa.Table, make: Callable[[], Stage], workspace: Workspace | None = None
     ) -> list[dict[str, Any]]:
-        """Put rows through a stage with a progress bar; say what failed. Returns rows not written to a table."""
+        """Put rows through a stage with a progress bar. Returns the rows that went to no table."""
         out: list[dict[str, Any]] = []
         errors: Counter[str] = Counter()
         bar = Progress(
@@ -60,7 +67,9 @@ class Session:
                 errors.update(block.errors)
                 out += given
         failed = sum(errors.values())
-        told = f" ({', '.join(f'{code} {count}' for code, count in sorted(errors.items()))})" if failed else ""
+        told = (
+            f" ({', '.join(f'{code} {count}' for code, count in sorted(errors.items()))})" if failed else ""
+        )
         self.say(f"{title}: {rows.num_rows} clips done, {failed} failed{told}")
         return out
 

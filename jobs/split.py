@@ -14,8 +14,14 @@ from stages.split import Plan, build
 def plan(session: Session) -> Plan:
     """What the dataset would hold by the tables and the settings as they are now."""
     workspace, config = session.workspace, session.config
-    tables = [workspace.read(name) for name in ("scores", "annotations", "preferences")]
-    return build(session.need("clips", "ingest"), *tables, config.gates, config.split)
+    return build(
+        session.need("clips", "ingest"),
+        workspace.read("scores"),
+        workspace.read("annotations", ["clip_id", "qa", "models", "error"]),
+        workspace.read("preferences"),
+        config.gates,
+        config.split,
+    )
 
 
 def run(session: Session, dry: bool = False) -> Plan:
@@ -40,12 +46,14 @@ def run(session: Session, dry: bool = False) -> Plan:
         "split": config.split.model_dump(mode="json"),
     }
     held = json.loads(workspace.read_bytes("dataset", "manifest.json") or b"{}")
-    if about.items() <= held.items():
+    if about.items() <= held.items() and not held["missing"]:
         session.say("split: nothing to do, the dataset is up to date")
         return decided
     try:
         manifest = publish(decided, Path(workspace.path("dataset")), config.split, about)
     except (ExportError, OSError) as error:
-        raise RunError(f"cannot write the dataset in {workspace.root}: {reason(error)}; the one before is untouched") from error
+        raise RunError(
+            f"cannot write the dataset in {workspace.root}: {reason(error)}; the one before is untouched"
+        ) from error
     session.say(f"split: {len(manifest['files'])} files in {workspace.path('dataset')}")
     return decided

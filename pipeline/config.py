@@ -31,7 +31,9 @@ class Config(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    max_failed_share: float = Field(0.1, ge=0, le=1, description="above it a finished run ends with exit code 3")
+    max_failed_share: float = Field(
+        0.1, ge=0, le=1, description="above it a finished run ends with exit code 3"
+    )
     engine: EngineConfig = EngineConfig()
     ingest: IngestConfig = IngestConfig()
     decode: DecodeConfig = DecodeConfig()

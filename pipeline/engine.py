@@ -67,7 +67,7 @@ def start(config: EngineConfig) -> None:
             address=address or "local",
             logging_level=logging.ERROR,
             log_to_driver=False,
-            **({} if address else {"include_dashboard": False}),
+            include_dashboard=None if address else False,
         )
     except (ConnectionError, ValueError, RuntimeError) as error:
         where = f"the Ray cluster at {address}" if address else "Ray on this machine"
@@ -123,7 +123,7 @@ class _Worker:
             done = _failed(self._stage, row, error.code, error.detail)
         except MemoryError:
             done = _failed(self._stage, row, "out_of_memory", ERRORS["out_of_memory"])
-        except Exception as error:  # noqa: BLE001 - one clip's surprise must cost that clip and be told
+        except Exception as error:
             where = traceback.extract_tb(error.__traceback__)[-1]
             log.exception("clip_id=%s", row.get("clip_id"))
             detail = f"{type(error).__name__} in {where.name}: {reason(error)}; please report it"

@@ -82,7 +82,9 @@ class Workspace:
             return
         data = pa.Table.from_pylist(list(rows), schema=TABLES[table])
         key = "uri" if table == "duplicates" else "clip_id"
-        name = hashlib.sha256("\n".join(sorted(str(row[key]) for row in rows)).encode("utf-8", "surrogateescape"))
+        name = hashlib.sha256(
+            "\n".join(sorted(str(row[key]) for row in rows)).encode("utf-8", "surrogateescape")
+        )
         sink = pa.BufferOutputStream()
         pq.write_table(data, sink, compression="zstd")
         self.write_bytes(sink.getvalue().to_pybytes(), table, f"{name.hexdigest()[:16]}.parquet")
@@ -95,14 +97,18 @@ class Workspace:
         if not files:
             return schema.empty_table().select(wanted)
         try:
-            data = ds.dataset(files, schema=schema, format="parquet", filesystem=self._fs).to_table(columns=wanted)
+            data = ds.dataset(files, schema=schema, format="parquet", filesystem=self._fs).to_table(
+                columns=wanted
+            )
         except pa.ArrowInvalid as error:
             raise RunError(f"table {table!r} in {self.root} is damaged: {reason(error)}") from error
         return data.sort_by("clip_id") if "clip_id" in wanted else data
 
     def _files(self, table: str) -> list[str]:
         selector = fs.FileSelector(self.path(table), allow_not_found=True)
-        return sorted(info.path for info in self._fs.get_file_info(selector) if info.path.endswith(".parquet"))
+        return sorted(
+            info.path for info in self._fs.get_file_info(selector) if info.path.endswith(".parquet")
+        )
 
     def ids(self, table: str) -> set[str]:
         """The clip_ids that a table has."""

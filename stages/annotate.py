@@ -4,11 +4,11 @@ import hashlib
 from typing import Any, Literal
 
 import numpy as np
+from filters.motion_check import check
 from pydantic import BaseModel, ConfigDict, Field
 
 from filters.camera import CameraConfig, Motion, measure, statistics, summarise
 from filters.flow import FlowConfig, estimator
-from filters.motion_check import check
 from pipeline.schema import ANNOTATIONS, empty_row
 from stages.frames import Clip, DecodeConfig, Probe, Wanted, fitted, middles, sample_times
 from stages.models.base import Category, Evidence, Mllm, Request, Track, View
@@ -58,7 +58,9 @@ class Annotate:
     table = "annotations"
     schema = ANNOTATIONS
 
-    def __init__(self, decode: DecodeConfig, flow: FlowConfig, camera: CameraConfig, config: AnnotateConfig) -> None:
+    def __init__(
+        self, decode: DecodeConfig, flow: FlowConfig, camera: CameraConfig, config: AnnotateConfig
+    ) -> None:
         self._decode, self._camera, self._config = decode, camera, config
         self._flow = estimator(flow)
         self._mllm: Mllm = KinematicMllm()
@@ -90,7 +92,15 @@ class Annotate:
         )
         baselines = self._mllm.generate(
             [
-                Request(prompt(text, None, view.times[few]), text, category, frames[few], view.times[few], plain, seed + 1)
+                Request(
+                    prompt(text, None, view.times[few]),
+                    text,
+                    category,
+                    frames[few],
+                    view.times[few],
+                    plain,
+                    seed + 1,
+                )
                 for (text, category), seed in zip(asked, seeds, strict=True)
             ]
         )
@@ -126,7 +136,11 @@ class Annotate:
             "regions": boxes.tolist(),
             "models": [
                 (role, f"{model.name} {model.version}")
-                for role, model in (("mllm", self._mllm), ("detector", self._detector), ("tracker", self._tracker))
+                for role, model in (
+                    ("mllm", self._mllm),
+                    ("detector", self._detector),
+                    ("tracker", self._tracker),
+                )
             ],
             "notes": [] if tracks else ["no_detection"],
             "tokens": sum(reply.tokens for reply in (*answers, *baselines)),
@@ -135,15 +149,19 @@ class Annotate:
     def _depth(self, blurred: bool) -> int:
         return self._config.blur.frames if blurred else 1
 
-    def _read(self, clip: Clip, probe: Probe, blurred: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """Indices of samples and of shown frames, pictures of every frame a blur needs, and samples: one pass."""
+    def _read(
+        self, clip: Clip, probe: Probe, blurred: bool
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Indices of samples and of shown frames, pictures of all frames a blur needs, samples: one pass."""
         config = self._config
         sampled = sample_times(probe, self._decode.fps, self._decode.max_samples)
         shown = np.unique(middles(probe, config.frames))
         wanted = window_frames(shown, self._depth(blurred))
         size = within(probe.width, probe.height, config.max_pixels)
         small = fitted(probe.width, probe.height, self._decode.size)
-        samples, pictures = clip.read([Wanted(sampled, small, False), Wanted(wanted, size, True)], self._decode)
+        samples, pictures = clip.read(
+            [Wanted(sampled, small, False), Wanted(wanted, size, True)], self._decode
+        )
         return sampled, shown, pictures, samples
 
     def _evidence(self, motion: Motion, tracks: list[Track], view: View, probe: Probe) -> Evidence:
@@ -156,7 +174,12 @@ class Annotate:
         )
 
     def _enhance(
-        self, view: View, pictures: np.ndarray, shown: np.ndarray, boxes: np.ndarray, categories: set[Category]
+        self,
+        view: View,
+        pictures: np.ndarray,
+        shown: np.ndarray,
+        boxes: np.ndarray,
+        categories: set[Category],
     ) -> dict[Category, np.ndarray]:
         """By category, the frames that the model sees."""
         prepared: dict[Category, np.ndarray] = {}
@@ -166,7 +189,12 @@ class Annotate:
             held = window_frames(shown, len(self._kernel))
             prepared["camera"] = np.stack(
                 [
-                    blur(pictures[np.searchsorted(held, window_frames(np.array([k]), len(self._kernel)))][::-1], self._kernel)
+                    blur(
+                        pictures[np.searchsorted(held, window_frames(np.array([k]), len(self._kernel)))][
+                            ::-1
+                        ],
+                        self._kernel,
+                    )
                     for k in shown
                 ]
             )
@@ -175,7 +203,13 @@ class Annotate:
         return prepared
 
     def _request(
-        self, text: str, category: Category, frames: np.ndarray, times: np.ndarray, measured: Evidence, seed: int
+        self,
+        text: str,
+        category: Category,
+        frames: np.ndarray,
+        times: np.ndarray,
+        measured: Evidence,
+        seed: int,
     ) -> Request:
         return Request(
             prompt(text, category, times),
@@ -198,7 +232,9 @@ class Annotate:
         if len(near) < 2:
             near = np.array([0, len(times) - 1])
         return (
-            baseline.evidence(samples[near], times[near], self._flow, self._camera, view.size, probe.duration_s),
+            baseline.evidence(
+                samples[near], times[near], self._flow, self._camera, view.size, probe.duration_s
+            ),
             few,
         )
 

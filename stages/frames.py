@@ -1,5 +1,6 @@
 """Frames of a clip: opened safely, decoded once, in the sizes that the stages need."""
 
+import bisect
 import io
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -56,10 +57,7 @@ def _open(uri: str) -> Iterator[Any]:
     try:
         # A local file is read as it is decoded; anything else has no cheap seek and comes whole.
         source: Any = uri if is_local(uri) else io.BytesIO(read_bytes(uri))
-        if isinstance(source, str):
-            size = Path(source).stat().st_size
-        else:
-            size = source.getbuffer().nbytes
+        size = Path(source).stat().st_size if isinstance(source, str) else source.getbuffer().nbytes
     except (OSError, KeyError) as error:
         raise ClipError("missing_file", f"cannot read {uri!r}: {reason(error)}") from error
     if size == 0:
@@ -121,13 +119,11 @@ def _probe(container: Any, start_s: float | None, end_s: float | None) -> Probe:
         raise ClipError("decode_error", f"the first frame cannot be decoded ({reason(error)})") from error
     if first is None:
         raise ClipError("decode_error", "no frame can be decoded")
-    rotation = int(round(first.rotation)) % 360
+    rotation = round(first.rotation) % 360
     width, height = first.width, first.height
     if rotation % 180:
         width, height = height, width
-    return Probe(
-        width, height, float(len(times) / end), float(end), context.name, rotation, times
-    )
+    return Probe(width, height, float(len(times) / end), float(end), context.name, rotation, times)
 
 
 def sample_times(probe: Probe, fps: float, most: int) -> np.ndarray:
@@ -161,9 +157,10 @@ def luma(frame: Any, size: tuple[int, int], rotation: int = 0) -> np.ndarray:
     Reads the Y plane in place: a scaler built for each frame costs more than decoding it.
     """
     kind = frame.format
-    if kind.name.startswith(("yuv", "nv", "gray")) and not kind.name.endswith("be"):
+    bits = kind.components[0].bits
+    image: np.ndarray
+    if kind.name.startswith(("yuv", "nv", "p0", "gray")) and not kind.name.endswith("be") and bits <= 16:
         plane = frame.planes[0]
-        bits = kind.components[0].bits
         if bits > 8:
             data = np.frombuffer(plane, np.uint16).reshape(-1, plane.line_size // 2)
             image = data[: frame.height, : frame.width]
@@ -194,7 +191,7 @@ def upright(image: np.ndarray, rotation: int) -> np.ndarray:
 class Wanted:
     """Pictures to take out of a decode pass: frames by index, in a size (width, height)."""
 
-    indices: Sequence[int]
+    indices: Sequence[int] | np.ndarray
     size: tuple[int, int]
     colour: bool
 
@@ -222,7 +219,9 @@ class Clip:
         last = max(need)
         fault = ""
         with _open(self.uri) as container:
-            stream = next(s for s in container.streams.video if not (s.disposition & s.disposition.attached_pic))
+            stream = next(
+                s for s in container.streams.video if not (s.disposition & s.disposition.attached_pic)
+            )
             stream.thread_count = config.threads
             if config.threads != 1:
                 stream.thread_type = "AUTO"
@@ -239,10 +238,15 @@ class Clip:
             except (av.error.FFmpegError, ValueError) as error:
                 fault = reason(error)
         asked = sum(len(want.indices) for want in wanted)
-        got = sum(index in taken for want, taken in zip(wanted, pictures, strict=True) for index in want.indices)
+        got = sum(
+            index in taken for want, taken in zip(wanted, pictures, strict=True) for index in want.indices
+        )
         lenient = 0.5 if config.frames == "reference" else 0.9
         if got < lenient * asked:
-            raise ClipError("decode_error", f"only {got} of {asked} frames could be decoded" + (f" ({fault})" if fault else ""))
+            raise ClipError(
+                "decode_error",
+                f"only {got} of {asked} frames could be decoded" + (f" ({fault})" if fault else ""),
+            )
         return [_filled(want.indices, taken) for want, taken in zip(wanted, pictures, strict=True)]
 
     def _frames(self, container: Any, stream: Any) -> Iterator[tuple[int, Any]]:
@@ -263,6 +267,6 @@ class Clip:
                 yield index, frame
 
 
-def _filled(indices: Sequence[int], taken: dict[int, np.ndarray]) -> np.ndarray:
-    have = np.array(sorted(taken))
-    return np.stack([taken[int(have[max(0, np.searchsorted(have, i, side="right") - 1)])] for i in indices])
+def _filled(indices: Sequence[int] | np.ndarray, taken: dict[int, np.ndarray]) -> np.ndarray:
+    have = sorted(taken)
+    return np.stack([taken[have[max(0, bisect.bisect_right(have, int(i)) - 1)]] for i in indices])

@@ -24,7 +24,11 @@ from pipeline.schema import CLIPS
 from stages.media import is_local, read_bytes
 
 VIDEO_SUFFIXES = frozenset(
-    ".mp4 .m4v .mov .mkv .webm .avi .gif .mpg .mpeg .ts .m2ts .mts .flv .wmv .ogv .3gp .y4m .vob".split()
+    f".{name}"
+    for name in (
+        *("mp4", "m4v", "mov", "mkv", "webm", "avi", "gif", "mpg", "mpeg"),
+        *("ts", "m2ts", "mts", "flv", "wmv", "ogv", "3gp", "y4m", "vob"),
+    )
 )
 MANIFESTS = (".parquet", ".jsonl", ".ndjson", ".csv")
 
@@ -50,7 +54,9 @@ class IngestConfig(BaseModel):
 
 
 # A place that may hold a clip, before anything was read of it; and after.
-FOUND = pa.schema([CLIPS.field(name) for name in ("clip_id", "video_id", "uri", "start_s", "end_s", "source", "caption")])
+FOUND = pa.schema(
+    [CLIPS.field(name) for name in ("clip_id", "video_id", "uri", "start_s", "end_s", "source", "caption")]
+)
 LOOKED = pa.schema(
     [
         *FOUND,
@@ -65,7 +71,8 @@ LOOKED = pa.schema(
 
 def clip_id(uri: str, start_s: float | None, end_s: float | None) -> str:
     """16 hex digits of sha256 over the canonical uri, start and end."""
-    text = f"{uri}\n{'' if start_s is None else repr(float(start_s))}\n{'' if end_s is None else repr(float(end_s))}"
+    start, end = ("" if at is None else repr(float(at)) for at in (start_s, end_s))
+    text = f"{uri}\n{start}\n{end}"
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
@@ -77,7 +84,9 @@ def find(where: str, config: IngestConfig) -> pa.Table:
     rows = list(_find(where, config))
     if not rows:
         kinds = " ".join(sorted(VIDEO_SUFFIXES))
-        raise CallError(f"no clips in {where!r}: looked for {kinds}, .tar, and manifests {' '.join(MANIFESTS)}")
+        raise CallError(
+            f"no clips in {where!r}: looked for {kinds}, .tar, and manifests {' '.join(MANIFESTS)}"
+        )
     seen: dict[str, dict[str, Any]] = {}
     for row in rows:
         seen.setdefault(row["clip_id"], row)
@@ -98,7 +107,7 @@ def _find(where: str, config: IngestConfig) -> Iterator[dict[str, Any]]:
         elif path.is_file():
             yield from _one(str(path.absolute()), config)
         elif any(sign in where for sign in "*?["):
-            for name in sorted(glob.glob(str(path), recursive=True)):
+            for name in sorted(glob.glob(str(path), recursive=True)):  # noqa: PTH207 - the pattern may be absolute
                 if Path(name).is_file():
                     yield from _one(str(Path(name).absolute()), config)
         else:
@@ -168,7 +177,11 @@ def _manifest(uri: str, suffix: str, config: IngestConfig) -> Iterator[dict[str,
     if "uri" not in table.column_names:
         have = ", ".join(table.column_names) or "none"
         raise CallError(f"manifest {uri!r} has no column 'uri' (its columns: {have})")
-    known = [name for name in ("uri", "video_id", "start_s", "end_s", "source", "caption") if name in table.column_names]
+    known = [
+        name
+        for name in ("uri", "video_id", "start_s", "end_s", "source", "caption")
+        if name in table.column_names
+    ]
     for number, record in enumerate(table.select(known).to_pylist(), 1):
         if not record["uri"]:
             raise CallError(f"manifest {uri!r}, row {number}: the uri is empty")
@@ -177,7 +190,9 @@ def _manifest(uri: str, suffix: str, config: IngestConfig) -> Iterator[dict[str,
                 try:
                     record[key] = float(record[key])
                 except (TypeError, ValueError):
-                    raise CallError(f"manifest {uri!r}, row {number}: {key} is not a number: {record[key]!r}") from None
+                    raise CallError(
+                        f"manifest {uri!r}, row {number}: {key} is not a number: {record[key]!r}"
+                    ) from None
         if record.get("end_s") is not None and record["end_s"] <= (record.get("start_s") or 0.0):
             raise CallError(f"manifest {uri!r}, row {number}: end_s is not after start_s")
         place = str(record.pop("uri"))
@@ -231,7 +246,12 @@ class Look:
         digest, size = _digest(row["uri"])
         whole = row["start_s"] is None and row["end_s"] is None
         cut = self._config.shots != "none" and whole and digest and is_local(row["uri"])
-        return {**row, "bytes": size, "sha256": digest, "shots": shots(row["uri"], self._config) if cut else None}
+        return {
+            **row,
+            "bytes": size,
+            "sha256": digest,
+            "shots": shots(row["uri"], self._config) if cut else None,
+        }
 
 
 def _digest(uri: str) -> tuple[str | None, int | None]:
@@ -282,7 +302,9 @@ def unseen(found: pa.Table, clips: pa.Table, duplicates: pa.Table) -> pa.Table:
     return found.filter(pa.array(fresh, pa.bool_()))
 
 
-def new_rows(looked: list[dict[str, Any]], clips: pa.Table) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+def new_rows(
+    looked: list[dict[str, Any]], clips: pa.Table
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Rows for `clips` and for `duplicates` out of rows of LOOKED, given the clips that are there already.
 
     Of clips with the same bytes, start and end, the one there already stays, or else the first by uri.

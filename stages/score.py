@@ -19,7 +19,9 @@ class Score:
     table = "scores"
     schema = SCORES
 
-    def __init__(self, decode: DecodeConfig, flow: FlowConfig, camera: CameraConfig, quality: QualityConfig) -> None:
+    def __init__(
+        self, decode: DecodeConfig, flow: FlowConfig, camera: CameraConfig, quality: QualityConfig
+    ) -> None:
         self._decode, self._camera, self._quality = decode, camera, quality
         self._flow = estimator(flow)
         self._judge = PyiqaScorer(quality.metric, quality.device) if quality.metric else None
@@ -29,7 +31,9 @@ class Score:
         probe = clip.probe
         sampled = sample_times(probe, self._decode.fps, self._decode.max_samples)
         judged = middles(probe, self._quality.frames) if self._judge else np.array([], int)
-        judged_size = fitted(probe.width, probe.height, min(self._quality.size, max(probe.width, probe.height)))
+        judged_size = fitted(
+            probe.width, probe.height, min(self._quality.size, max(probe.width, probe.height))
+        )
         small = fitted(probe.width, probe.height, self._decode.size)
         samples, pictures = clip.read(
             [Wanted(sampled, small, False), Wanted(judged, judged_size, True)], self._decode

@@ -290,14 +290,14 @@ def build(
             rows[tier].append(told | {"answer": item.answer})
     tables = {name: pa.Table.from_pylist(rows[name], schema) for name, schema in PLAN.items()}
     models = {
-        pair
+        " ".join(filter(None, pair))
         for clip_id, pairs in _columns(annotations, "clip_id", "models")
         if clip_id in usable
         for pair in pairs or ()
     }
     return Plan(
         **tables,
-        models=tuple(" ".join(pair).strip() for pair in sorted(models)),
+        models=tuple(sorted(models)),
         warnings=tuple(_warnings(tables["sft"], tables["dpo"])),
     )
 

@@ -53,7 +53,9 @@ def write(
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
         if sound:
-            silence = av.AudioFrame.from_ndarray(np.zeros((1, 8000), np.float32), format="fltp", layout="mono")
+            silence = av.AudioFrame.from_ndarray(
+                np.zeros((1, 8000), np.float32), format="fltp", layout="mono"
+            )
             silence.rate = 8000
             container.mux(sound.encode(silence))
             container.mux(sound.encode(None))
@@ -68,9 +70,7 @@ def rotate_by_metadata(path: Path, degrees: int) -> None:
     a, b, c, d = (int(value * 65536).to_bytes(4, "big", signed=True) for value in turn)
     content = bytearray(path.read_bytes())
     at = content.index(b"tkhd") + 4 + 40
-    content[at : at + 36] = (
-        a + b + bytes(4) + c + d + bytes(4) + bytes(8) + (1 << 30).to_bytes(4, "big")
-    )
+    content[at : at + 36] = a + b + bytes(4) + c + d + bytes(4) + bytes(8) + (1 << 30).to_bytes(4, "big")
     path.write_bytes(content)
 
 
@@ -94,9 +94,15 @@ def good(folder: Path) -> dict[str, Path]:
         "vfr": write(folder / "vfr.mp4", times=uneven),
         "rotated": write(folder / "rotated.mp4", rotation=90),
         "10bit": write(folder / "10bit.mp4", pix_fmt="yuv420p10le"),
-        "vp9": write(folder / "vp9.webm", codec="libvpx-vp9", options={"deadline": "realtime", "cpu-used": "8"}),
+        "vp9": write(
+            folder / "vp9.webm", codec="libvpx-vp9", options={"deadline": "realtime", "cpu-used": "8"}
+        ),
         "av1": write(folder / "av1.mp4", codec="libsvtav1", options={"preset": "12"}),
-        "h265": write(folder / "h265.mkv", codec="libx265", options={"preset": "ultrafast", "x265-params": "log-level=none"}),
+        "h265": write(
+            folder / "h265.mkv",
+            codec="libx265",
+            options={"preset": "ultrafast", "x265-params": "log-level=none"},
+        ),
         "gif": write(folder / "gif.gif", codec="gif", pix_fmt="rgb8"),
         "sound": write(folder / "sound.mp4", audio=True),
         "tiny": write(folder / "tiny.mp4", width=16, height=16),

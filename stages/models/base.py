@@ -47,6 +47,8 @@ class Track:
         right, frame heights per second down.
     growth: e-folds of apparent size (square root of the area) per second, the camera's zoom taken out;
         positive when it grows, as when it comes nearer.
+    speed: its mean own speed whatever the direction, frame diagonals per second: well above the length of
+        `velocity` for what moves to and fro.
     moving: (start, end) in seconds of its own movement.
     """
 
@@ -56,6 +58,7 @@ class Track:
     scores: np.ndarray
     velocity: tuple[float, float]
     growth: float = 0.0
+    speed: float = 0.0
     moving: tuple[float, float] = (0.0, 0.0)
 
 

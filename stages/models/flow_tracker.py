@@ -10,7 +10,6 @@ from filters.camera import CELL, Motion, Step, moving, residual
 from filters.camera import positions as grid
 from stages.models.base import Detections, Track, View
 
-
 CONFIRMED = 0.5  # of `Step.change`, where a track was: less, and nothing there has gone away
 
 
@@ -79,9 +78,13 @@ class FlowTracker:
         if found is None or not len(found.boxes):
             return
         boxes = found.boxes / scale
-        overlap = np.array([[iou(path.carried, box) for box in boxes] for path in live]).reshape(len(live), len(boxes))
+        overlap = np.array([[iou(path.carried, box) for box in boxes] for path in live]).reshape(
+            len(live), len(boxes)
+        )
         fresh = set(range(len(boxes)))
-        pairs = sorted(((-overlap[p, b], p, b) for p in range(len(live)) for b in fresh), key=lambda pair: pair)
+        pairs = sorted(
+            ((-overlap[p, b], p, b) for p in range(len(live)) for b in fresh), key=lambda pair: pair
+        )
         taken: set[int] = set()
         for gain, p, b in pairs:
             if -gain >= self._config.iou_min and p not in taken and b in fresh:
@@ -94,7 +97,9 @@ class FlowTracker:
             live.append(path)
 
 
-def _extend(path: _Path, box: np.ndarray, score: float, now: float, step: Step, slow: Step | None, motion: Motion) -> None:
+def _extend(
+    path: _Path, box: np.ndarray, score: float, now: float, step: Step, slow: Step | None, motion: Motion
+) -> None:
     path.times.append(now)
     path.boxes.append(box)
     path.scores.append(score)
@@ -194,6 +199,7 @@ def _track(path: _Path, view: View, scale: np.ndarray) -> Track:
         scores,
         (velocity.real / width, velocity.imag / height),
         growth(times, boxes, (width, height)),
+        float(np.abs(path.own).mean() / np.hypot(width, height)),
         (float(times[0]), float(times[-1])),
     )
 

@@ -66,4 +66,3 @@ def regions(mask: np.ndarray, area_min: float, size: tuple[int, int]) -> tuple[n
             boxes.append(np.array([x, y, x + width, y + height]) * cell)
             scores.append(area / (width * height))
     return np.array(boxes, np.float32).reshape(-1, 4), np.array(scores, np.float32)
-

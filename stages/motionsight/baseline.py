@@ -1,5 +1,7 @@
 """What the describer sees without MotionSight: a few plain frames, nothing compensated, nothing tracked."""
 
+from itertools import pairwise
+
 import numpy as np
 
 from filters.camera import CameraConfig, on_grid, positions
@@ -22,7 +24,7 @@ def evidence(
     drags the camera along, and a moving camera makes still things move. size: (width, height) of the frames.
     """
     height, width = samples.shape[1:]
-    flow = np.mean([on_grid(estimate(a, b)) for a, b in zip(samples, samples[1:], strict=False)], axis=0)
+    flow = np.mean([on_grid(estimate(a, b)) for a, b in pairwise(samples)], axis=0)
     rate = flow / float(np.mean(np.diff(times)))
     mean = complex(rate.mean())
     pan, tilt = -mean.real / width, -mean.imag / height
@@ -43,6 +45,14 @@ def evidence(
         middle = complex(rate[fast].mean())
         velocity = (middle.real / width, middle.imag / height)
         tracks = (
-            Track("", times, np.tile(box, (len(times), 1)), np.ones(len(times), np.float32), velocity, 0.0, (0.0, duration_s)),
+            Track(
+                "",
+                times,
+                np.tile(box, (len(times), 1)),
+                np.ones(len(times), np.float32),
+                velocity,
+                speed=float(speed[fast].mean()),
+                moving=(0.0, duration_s),
+            ),
         )
     return Evidence(size[0], size[1], duration_s, camera, tracks, float(fast.mean()), float(speed.mean()))

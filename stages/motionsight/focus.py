@@ -14,7 +14,9 @@ class FocusConfig(BaseModel):
     window_min_s: float = Field(0.5, gt=0, description="window for an object that dashes about, seconds")
     window_max_s: float = Field(3.0, gt=0, description="window for an object that stays in place, seconds")
     steady: float = Field(
-        0.05, gt=0, description="Manhattan speed of the centre, frames per second, that halves the longest window"
+        0.05,
+        gt=0,
+        description="Manhattan speed of the centre, frames per second, that halves the longest window",
     )
     side_min: float = Field(0.12, ge=0, le=1, description="shortest side of a region, share of the frame")
     padding: float = Field(0.03, ge=0, le=0.5, description="added around a region, share of the frame")
@@ -32,7 +34,9 @@ def speed(boxes: np.ndarray, times: np.ndarray, size: tuple[int, int]) -> float:
     return float(np.abs(np.diff(centres, axis=0)).sum() / np.ptp(times[seen]))
 
 
-def regions(boxes: Sequence[np.ndarray], times: np.ndarray, size: tuple[int, int], config: FocusConfig) -> np.ndarray:
+def regions(
+    boxes: Sequence[np.ndarray], times: np.ndarray, size: tuple[int, int], config: FocusConfig
+) -> np.ndarray:
     """Regions (T, 4) float32 xyxy pixels at the times (T,) that hold every object over a window of time.
 
     boxes: for each object (T, 4) pixels, NaN where unseen. The steadier an object, the longer its window.
@@ -57,4 +61,6 @@ def regions(boxes: Sequence[np.ndarray], times: np.ndarray, size: tuple[int, int
     middle = (joined[:, :2] + joined[:, 2:]) / 2
     half = np.maximum((joined[:, 2:] - joined[:, :2]) / 2, config.side_min / 2 * scale[:2])
     half += config.padding * scale[:2]
-    return np.concatenate([(middle - half).clip(0), np.minimum(middle + half, scale[:2])], axis=1).astype(np.float32)
+    return np.concatenate([(middle - half).clip(0), np.minimum(middle + half, scale[:2])], axis=1).astype(
+        np.float32
+    )

@@ -44,7 +44,10 @@ def seen(recipe: Recipe, folder: Path) -> tuple[CameraMotion, Motion]:
 
 
 @given(
-    st.complex_numbers(max_magnitude=0.2), st.complex_numbers(max_magnitude=30), st.floats(0, 0.4), st.integers(0, 99)
+    st.complex_numbers(max_magnitude=0.2),
+    st.complex_numbers(max_magnitude=30),
+    st.floats(0, 0.4),
+    st.integers(0, 99),
 )
 @settings(deadline=None)
 def test_the_fit_finds_the_motion_that_most_of_the_scene_follows(
@@ -79,7 +82,13 @@ def test_the_rates_are_the_cameras_not_the_scenes() -> None:
     assert one(np.exp(1j * np.radians(10)) - 1, 0j) == pytest.approx([0, 0, 0, -20])
 
 
-@given(st.lists(st.tuples(st.complex_numbers(max_magnitude=0.1), st.complex_numbers(max_magnitude=9)), min_size=1, max_size=5))
+@given(
+    st.lists(
+        st.tuples(st.complex_numbers(max_magnitude=0.1), st.complex_numbers(max_magnitude=9)),
+        min_size=1,
+        max_size=5,
+    )
+)
 def test_composed_steps_move_a_point_as_the_steps_do_one_by_one(parts: list[tuple[complex, complex]]) -> None:
     blank = np.zeros((1, 1), complex)
     steps = [Step(k, k + 1, blank, blank, a, b, 1.0) for k, (a, b) in enumerate(parts)]

@@ -21,8 +21,9 @@ def broken(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, st
 
 
 UNUSUAL = (
-    "4k odd vfr rotated 10bit vp9 av1 h265 gif sound tiny portrait spaces newline unicode dots dash colon"
-).split()
+    *("4k", "odd", "vfr", "rotated", "10bit", "vp9", "av1", "h265", "gif", "sound", "tiny", "portrait"),
+    *("spaces", "newline", "unicode", "dots", "dash", "colon"),
+)
 
 
 @pytest.mark.parametrize("name", UNUSUAL)
@@ -53,7 +54,9 @@ def test_a_clip_rotated_by_metadata_is_turned_upright(clips: dict[str, Path]) ->
     clip = Clip(str(clips["rotated"]))
     assert (clip.probe.width, clip.probe.height) == (240, 320)
     turned = clip.read([Wanted([0], (240, 320), False)], DecodeConfig())[0][0].astype(float)
-    plain = Clip(str(clips["spaces"])).read([Wanted([0], (320, 240), False)], DecodeConfig())[0][0].astype(float)
+    plain = (
+        Clip(str(clips["spaces"])).read([Wanted([0], (320, 240), False)], DecodeConfig())[0][0].astype(float)
+    )
     clockwise = np.rot90(plain, -1)
     assert np.abs(turned - clockwise).mean() < 3 < np.abs(turned - clockwise[::-1, ::-1]).mean()
 

@@ -35,7 +35,9 @@ def names(table: pa.Table, root: Path) -> list[str]:
 
 def test_a_folder_gives_its_videos_at_any_depth(folder: Path) -> None:
     found = find(str(folder), CONFIG)
-    assert names(found, folder) == sorted(["a.mp4", "b/c.MP4", "b/with space.webm", "ünï 'q\" \n.mp4", "...mp4"])
+    assert names(found, folder) == sorted(
+        ["a.mp4", "b/c.MP4", "b/with space.webm", "ünï 'q\" \n.mp4", "...mp4"]
+    )
     assert len(set(found["clip_id"].to_pylist())) == 5
 
 
@@ -165,10 +167,11 @@ def test_a_clip_id_depends_on_place_and_times_alone() -> None:
 def test_a_long_video_is_cut_into_its_shots(tmp_path: Path) -> None:
     import av
     import numpy as np
-
     from skimage import data
 
-    pictures = [np.ascontiguousarray(p[:240, :320, :3]) for p in (data.astronaut(), data.coffee(), data.chelsea())]
+    pictures = [
+        np.ascontiguousarray(p[:240, :320, :3]) for p in (data.astronaut(), data.coffee(), data.chelsea())
+    ]
     with av.open(str(tmp_path / "film.mp4"), "w") as container:
         stream = container.add_stream("libx264", rate=12)
         stream.width, stream.height = 320, 240

@@ -1,0 +1,89 @@
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from pipeline.errors import CallError, RunError
+from pipeline.schema import CLIPS, TABLES, empty_row
+from pipeline.workspace import Workspace
+
+
+def row(clip_id: str, uri: str = "/a.mp4") -> dict[str, object]:
+    return empty_row("clips") | {"clip_id": clip_id, "uri": uri}
+
+
+def test_an_empty_workspace_has_empty_tables_of_the_right_columns(tmp_path: Path) -> None:
+    workspace = Workspace(str(tmp_path / "new"))
+    assert not workspace.exists()
+    for name, schema in TABLES.items():
+        assert workspace.read(name).schema == schema
+        assert workspace.read(name).num_rows == 0
+
+
+def test_rows_come_back_in_order_of_their_id(tmp_path: Path) -> None:
+    workspace = Workspace(str(tmp_path))
+    workspace.append("clips", [row("b", "/ü\n'.mp4"), row("c")])
+    workspace.append("clips", [row("a")])
+    table = workspace.read("clips")
+    assert table["clip_id"].to_pylist() == ["a", "b", "c"]
+    assert table["uri"].to_pylist()[1] == "/ü\n'.mp4"
+    assert workspace.ids("clips") == {"a", "b", "c"}
+    assert workspace.read("clips", ["uri"]).column_names == ["uri"]
+
+
+def test_writing_the_same_rows_twice_is_writing_them_once(tmp_path: Path) -> None:
+    workspace = Workspace(str(tmp_path))
+    for _ in range(2):
+        workspace.append("clips", [row("a"), row("b")])
+    assert workspace.read("clips").num_rows == 2
+
+
+def test_a_half_written_file_is_not_read(tmp_path: Path) -> None:
+    workspace = Workspace(str(tmp_path))
+    workspace.append("clips", [row("a")])
+    (tmp_path / "clips" / "0123.parquet.abcd.tmp").write_bytes(b"PAR1 half")
+    assert workspace.read("clips").num_rows == 1
+
+
+def test_a_damaged_table_is_told_in_one_line(tmp_path: Path) -> None:
+    workspace = Workspace(str(tmp_path))
+    workspace.append("clips", [row("a")])
+    next((tmp_path / "clips").glob("*.parquet")).write_bytes(b"not parquet at all")
+    with pytest.raises(RunError, match=r"clips.*damaged") as caught:
+        workspace.read("clips")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_table_is_bound_to_its_settings(tmp_path: Path) -> None:
+    workspace = Workspace(str(tmp_path))
+    workspace.claim("scores", {"decode.fps": 8, "flow.backend": "dis"})
+    workspace.claim("scores", {"decode.fps": 8, "flow.backend": "dis"})
+    with pytest.raises(CallError, match=r"decode\.fps was 8, is now 4") as caught:
+        workspace.claim("scores", {"decode.fps": 4, "flow.backend": "dis"})
+    assert "flow" not in str(caught.value)
+    assert "--restart" in str(caught.value)
+    workspace.clear(["scores"])
+    workspace.claim("scores", {"decode.fps": 4, "flow.backend": "dis"})
+
+
+def test_clearing_takes_only_the_named_tables(tmp_path: Path) -> None:
+    workspace = Workspace(str(tmp_path))
+    workspace.append("clips", [row("a")])
+    workspace.append("scores", [empty_row("scores") | {"clip_id": "a"}])
+    workspace.clear(["scores", "annotations"])
+    assert workspace.ids("clips") == {"a"}
+    assert workspace.ids("scores") == set()
+
+
+def test_a_place_that_cannot_be_written_is_a_wrong_call(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(CallError, match="cannot write"):
+        Workspace(str(tmp_path / "file" / "inside")).create()
+
+
+def test_any_parquet_reader_reads_a_table(tmp_path: Path) -> None:
+    workspace = Workspace(str(tmp_path))
+    workspace.append("clips", [row("a")])
+    assert pq.read_table(tmp_path / "clips").schema.equals(CLIPS)
+    assert isinstance(workspace.read("clips"), pa.Table)
