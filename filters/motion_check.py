@@ -127,7 +127,7 @@ OBJECT_RULES: tuple[tuple[str, str], ...] = (
     ),
     (
         "still",
-        r"\b(?:stationary|motionless|still|immobile|at rest)\b|\bdoes(?: not|n't) move\b|\bno object\b[^.;]{0,30}\bmoves?\b|\bno object was seen to move|\bnothing in the scene was found to move",
+        r"\b(?:stationary|motionless|still|immobile|at rest)\b|\bdoes(?: not|n't) move\b|\bno object\b[^.;]{0,40}\bmoves?\b|\bno object's own movement|\bno clear movement was found",
     ),
 )
 COMPILED: dict[str, list[tuple[str, re.Pattern[str]]]] = {
@@ -136,7 +136,7 @@ COMPILED: dict[str, list[tuple[str, re.Pattern[str]]]] = {
 }
 # Phrases in which the negation is part of the meaning, not a denial of it.
 SAYS_STILL = re.compile(
-    r"does(?: not|n't) move|no camera (?:movement|motion)|no object|nothing in the scene was found",
+    r"does(?: not|n't) move|no camera (?:movement|motion)|no object|no clear movement",
     re.IGNORECASE,
 )
 
@@ -245,9 +245,11 @@ def _track(predicate: str, track: Track, evidence: Evidence) -> bool:
         return track.growth > 0.05
     if predicate == "shrinks":
         return track.growth < -0.05
-    x, y = track.velocity[0] * evidence.width, track.velocity[1] * evidence.height
+    ways = [phase[2:] for phase in track.phases] or [track.velocity]
+    return any(_heads(predicate, x * evidence.width, y * evidence.height) for x, y in ways)
+
+
+def _heads(predicate: str, x: float, y: float) -> bool:
     length = float(np.hypot(x, y))
-    if length <= 0:
-        return False
     along = {"moves_right": x, "moves_left": -x, "moves_down": y, "moves_up": -y}[predicate]
-    return along / length > np.cos(np.radians(67.5))
+    return length > 0 and along / length > np.cos(np.radians(67.5))

@@ -7,9 +7,11 @@ neither frames nor results travel.
 
 import logging
 import os
+import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -59,16 +61,17 @@ def start(config: EngineConfig) -> None:
     if ray.is_initialized():
         return
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    # Ray's own notices about actors say nothing that a user could act on; what fails is raised.
+    # The backend's own notices say nothing that a user could act on; what fails is raised.
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     address = config.address or os.environ.get("RAY_ADDRESS")
     try:
-        ray.init(
-            address=address or "local",
-            logging_level=logging.ERROR,
-            log_to_driver=False,
-            include_dashboard=None if address else False,
-        )
+        with _native_stderr_closed():  # where the backend announces the level it was given
+            ray.init(
+                address=address or "local",
+                logging_level=logging.ERROR,
+                log_to_driver=False,
+                include_dashboard=None if address else False,
+            )
     except (ConnectionError, ValueError, RuntimeError) as error:
         where = f"the Ray cluster at {address}" if address else "Ray on this machine"
         raise RunError(f"cannot reach {where}: {reason(error)}") from error
@@ -78,10 +81,18 @@ def start(config: EngineConfig) -> None:
     logging.getLogger("ray.data").setLevel(logging.ERROR)
 
 
-def stop() -> None:
-    import ray
-
-    ray.shutdown()
+@contextmanager
+def _native_stderr_closed() -> Iterator[None]:
+    """Send what native code writes to file descriptor 2 nowhere for a while."""
+    sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 class _Worker:

@@ -50,6 +50,8 @@ class Track:
     speed: its mean own speed whatever the direction, frame diagonals per second: well above the length of
         `velocity` for what moves to and fro.
     moving: (start, end) in seconds of its own movement.
+    phases: the stretches in which it keeps to one direction, in order: (start, end, x, y), times in seconds,
+        mean own velocity as in `velocity`. Empty where it never does for long.
     """
 
     label: str
@@ -60,6 +62,7 @@ class Track:
     growth: float = 0.0
     speed: float = 0.0
     moving: tuple[float, float] = (0.0, 0.0)
+    phases: tuple[tuple[float, float, float, float], ...] = ()
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from filters.camera import CELL, Motion, Step, moving, residual
 from filters.camera import positions as grid
 from stages.models.base import Detections, Track, View
 
+PHASE_S = 0.75  # seconds: shorter stretches are no direction that a person would name
 CONFIRMED = 0.5  # of `Step.change`, where a track was: less, and nothing there has gone away
 
 
@@ -19,7 +20,9 @@ class FlowTrackerConfig(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     iou_min: float = Field(0.25, gt=0, lt=1, description="overlap with the carried box that makes a match")
-    lost_s: float = Field(0.8, gt=0, description="an object unseen for longer has left, seconds")
+    lost_s: float = Field(
+        5.0, gt=0, description="what pauses for longer is taken for another object, seconds"
+    )
     life_min_s: float = Field(0.4, ge=0, description="shorter appearances are noise, seconds")
     most: int = Field(4, ge=1, description="objects kept in each clip, the most salient")
 
@@ -63,7 +66,8 @@ class FlowTracker:
         still = np.median([np.abs(step.b) for step in motion.steps]) < 0.25
         paths = [path for path in paths if still or steady(path) > 0.6]
         paths.sort(key=lambda path: (-salience(path), path.times[0], path.boxes[0].tolist()))
-        return [_track(path, view, scale) for path in paths[: self._config.most]]
+        tracks = [_track(path, view, scale) for path in paths]
+        return [track for track in tracks if track.scores.any()][: self._config.most]
 
     def _match(
         self,
@@ -201,17 +205,54 @@ def _track(path: _Path, view: View, scale: np.ndarray) -> Track:
         growth(times, boxes, (width, height)),
         float(np.abs(path.own).mean() / np.hypot(width, height)),
         (float(times[0]), float(times[-1])),
+        tuple(
+            (start, end, v.real / width, v.imag / height)
+            for start, end, v in phases(times, np.array(path.own))
+        ),
     )
+
+
+def phases(times: np.ndarray, own: np.ndarray) -> list[tuple[float, float, complex]]:
+    """Stretches of at least PHASE_S in which velocities (T,) complex keep within 45 degrees of their mean.
+
+    times: (T,) seconds. The velocities are averaged over PHASE_S first; slow stretches, under a third of the
+    mean speed, have no direction. Neighbours that head the same way are joined.
+    """
+    smooth = np.array([own[np.abs(times - t) <= PHASE_S / 2].mean() for t in times])
+    fast = np.abs(smooth) > np.abs(own).mean() / 3
+    runs: list[list[int]] = []
+    for k in range(len(times)):
+        if not fast[k]:
+            continue
+        mean = smooth[runs[-1]].mean() if runs else 0j
+        if runs and abs(np.angle(smooth[k] * np.conj(mean))) <= np.pi / 4:
+            runs[-1].append(k)
+        else:
+            runs.append([k])
+    found: list[list[int]] = []
+    for run in (run for run in runs if times[run[-1]] - times[run[0]] >= PHASE_S):
+        if found and abs(np.angle(smooth[run].mean() * np.conj(smooth[found[-1]].mean()))) <= np.pi / 4:
+            found[-1] += run
+        else:
+            found.append(run)
+    return [(float(times[run[0]]), float(times[run[-1]]), complex(own[run].mean())) for run in found]
+
+
+def areas(boxes: np.ndarray) -> np.ndarray:
+    """Areas (T,) of boxes (T, 4) xyxy, at least 1."""
+    return np.maximum(np.prod(boxes[:, 2:] - boxes[:, :2], axis=1), 1)
 
 
 def growth(times: np.ndarray, boxes: np.ndarray, size: tuple[int, int]) -> float:
     """E-folds per second of a track's size (square root of the area), from boxes (T, 4) clear of the edges.
 
-    0 when fewer than five are clear: a box that the frame cuts off says nothing of the object's size.
+    0 when fewer than five are clear (a box that the frame cuts off says nothing of the object's size), or
+    when they waver rather than grow or shrink.
     """
     margin = 0.02 * max(size)
     inside = (boxes[:, :2] > margin).all(1) & (boxes[:, 2:] < np.array(size) - margin).all(1)
-    if inside.sum() < 5 or np.ptp(times[inside]) < 0.5:
+    if inside.sum() < 5 or np.ptp(sides := 0.5 * np.log(areas(boxes[inside]))) == 0:
         return 0.0
-    sides = 0.5 * np.log(np.maximum(np.prod(boxes[inside, 2:] - boxes[inside, :2], axis=1), 1))
+    if np.ptp(times[inside]) < PHASE_S or abs(np.corrcoef(times[inside], sides)[0, 1]) < 0.7:
+        return 0.0  # it wavers, rather than grows or shrinks
     return float(np.polyfit(times[inside], sides, 1)[0])

@@ -15,7 +15,6 @@ from stages.models.base import CameraMotion, Evidence, Reply, Request, Track
 # Rates from which a move is called steady, and from which fast, in the units of CameraMotion.
 PACE = {"pan": (0.06, 0.2), "tilt": (0.06, 0.2), "zoom": (0.1, 0.25), "roll": (6.0, 15.0)}
 OBJECT_PACE = (0.05, 0.2)  # frame diagonals per second
-STEADY = 0.5  # of an object's speed that must be net motion for it to have a direction
 GROWTH = 0.12  # e-folds per second from which an object visibly grows
 CHANGED_AREA = 0.01  # share of the frame under which nothing else is said to move
 
@@ -98,8 +97,8 @@ def about_camera(evidence: Evidence, question: str, rng: random.Random) -> str:
     if not camera.labels:
         told = rng.choice(
             (
-                "The camera is moving, but near and far parts of the scene shift so differently that no single"
-                " direction can be named.",
+                "The camera is moving, but near and far parts of the scene shift so differently that no"
+                " single direction can be named.",
                 "The camera moves through the scene: its parts shift by different amounts, and not all in one"
                 " direction.",
                 "This is a moving shot. Strong parallax between near and far parts hides any one direction.",
@@ -133,7 +132,8 @@ def camera_lead(camera: CameraMotion, question: str) -> str:
     if re.match(r"does the camera zoom", text):
         zooms = [label for label in camera.labels if label.startswith("zoom")]
         if zooms:
-            return f"Yes, the camera zooms {' and '.join(label.removeprefix('zoom_') for label in sorted(zooms))}."
+            ways = " and ".join(label.removeprefix("zoom_") for label in zooms)
+            return f"Yes, the camera zooms {ways}."
         return "No zoom was measured." if camera.labels else ""
     if re.match(r"is the camera still", text) and camera.labels:
         return {"static": "The camera is still.", "shake": "The camera is not quite still."}.get(
@@ -154,17 +154,16 @@ def moving_camera(evidence: Evidence, rng: random.Random) -> str:
         else ""
     )
     number = f", by {' and '.join(amounts)} each second" if amounts else ""
+    does = f"{first[0][0]}{adverb(first[1], first[2])}{tail}{number}"
     forms = [
-        f"The camera {first[0][0]}{adverb(first[1], first[2])}{tail}{number}.",
-        f"Over {seconds(evidence.duration_s)} the camera {first[0][0]}{adverb(first[1], first[2])}{tail}{number}.",
+        f"The camera {does}.",
+        f"Over {seconds(evidence.duration_s)} the camera {does}.",
         f"The shot is {noun(first[0], first[1], first[2])}"
         + (f" together with {while_}" if rest else "")
         + (f". Each second covers {' and '.join(amounts)}." if amounts else "."),
     ]
     if not evidence.tracks and evidence.object_area < CHANGED_AREA and amounts:
-        forms.append(
-            f"The whole scene shifts because the camera {first[0][0]}{adverb(first[1], first[2])}{tail}{number}."
-        )
+        forms.append(f"The whole scene shifts because the camera {does}.")
     if evidence.camera.shake > 0.004 and amounts:
         return f"{rng.choice(forms)} The move is not quite smooth."
     return rng.choice(forms)
@@ -174,7 +173,7 @@ Move = tuple[tuple[str, str, str], float, str, str]
 
 
 def merged(camera: CameraMotion) -> list[Move]:
-    """The moves of a camera, opposite ones as one: words, rate (0 where both ways), axis and amount in words."""
+    """The moves of a camera, opposite ones as one: words, rate (0 where both ways), axis, amount in words."""
     labels = list(camera.labels)
     moves: list[Move] = []
     for pair, words in BOTH_WAYS.items():
@@ -183,15 +182,16 @@ def merged(camera: CameraMotion) -> list[Move]:
             moves.append((words, 0.0, pair[0].split("_")[0], ""))
     for label in labels:
         axis = label.split("_")[0]
-        rate = abs(getattr(camera, axis))
-        moves.append((VERBS[label], rate, axis, amount_of(axis, rate)))
+        rate = getattr(camera, axis)
+        moves.append((VERBS[label], abs(rate), axis, amount_of(axis, rate)))
     return moves
 
 
 def amount_of(axis: str, rate: float) -> str:
-    """A rate in words, without "each second"."""
+    """A signed rate in words, without "each second"."""
     if axis == "zoom":
-        return f"about {percent(np.expm1(rate))} in scale"
+        return f"about {percent(abs(np.expm1(rate)))} in scale"
+    rate = abs(rate)
     if axis == "roll":
         return f"about {plural(max(1, round(rate)), 'degree')}"
     return f"about {percent(rate)} of the frame {'width' if axis == 'pan' else 'height'}"
@@ -234,7 +234,8 @@ def about_objects(evidence: Evidence, question: str, rng: random.Random) -> str:
             )
     lead = ""
     if re.match(r"how many", text):
-        lead = f"{NUMBERS[len(evidence.tracks)].capitalize()} {'object' if len(evidence.tracks) == 1 else 'objects'} could be followed."
+        regions = "region" if len(evidence.tracks) == 1 else "regions"
+        lead = f"{NUMBERS[len(evidence.tracks)].capitalize()} moving {regions} could be followed."
     elif re.match(r"does any", text):
         lead = "Yes."
     return " ".join([lead, *sentences]).strip()
@@ -246,51 +247,57 @@ def without_objects(evidence: Evidence, rng: random.Random) -> str:
             (
                 "The whole picture shifts with the camera, and unevenly, so what the objects do by themselves"
                 " cannot be told from it.",
-                "Near and far parts of the scene shift so differently that no object's own motion can be singled"
-                " out.",
+                "Near and far parts of the scene shift so differently that no object's own motion can be"
+                " singled out.",
             )
         )
     if evidence.object_area < CHANGED_AREA:
+        moves = evidence.camera.labels != ("static",)
         return rng.choice(
             (
-                "No object was seen to move on its own.",
-                "Nothing in the scene was found to move by itself.",
-                "The scene itself is at rest: no object moves through it.",
+                "No object was found that clearly moves on its own.",
+                "No object's own movement stands out in this clip.",
+                "Apart from the camera, no clear movement was found."
+                if moves
+                else "No clear movement was found in the scene.",
             )
         )
+    area = f"about {percent(evidence.object_area)} of the picture"
     return rng.choice(
         (
-            f"There is movement in about {percent(evidence.object_area)} of the picture, but no single object could"
-            " be followed.",
-            f"About {percent(evidence.object_area)} of the picture changes by itself; no one object stands out.",
+            f"There is movement in {area}, but no single object could be followed.",
+            f"Something changes in {area}; no one object stands out.",
         )
     )
 
 
 def about_track(track: Track, evidence: Evidence, ordinal: str, rng: random.Random) -> str:
     """A sentence or two on one object."""
-    name = track.label or rng.choice(("object", "moving object"))
+    # What moves and has no name may be a part of what was told of before.
+    name = track.label or ("moving region" if ordinal else rng.choice(("object", "moving object")))
     subject = f"{ordinal} {name}" if ordinal else f"{article(name).capitalize()} {name}"
     where = place(track, evidence)
     pace = ("slowly", "at a moderate pace", "fast")[int(np.searchsorted(OBJECT_PACE, track.speed))]
-    heading = direction(track, evidence)
     when = interval(track, evidence)
-    moving = evidence.camera.labels not in (("static",), ("shake",))
-    across = " across the scene" if moving and heading else ""
+    across = "" if evidence.camera.labels in (("static",), ("shake",)) else " across the scene"
     covered = f"about {percent(max(track.speed, 0.01))} of the frame's diagonal"
-    if heading:
+    ways = headings(track, evidence)
+    if len(ways) > 1:
+        first = f"{subject} {where} first moves {ways[0]}{across}, then it moves {ways[1]}"
+        first += f", and finally it moves {ways[2]}." if len(ways) > 2 else "."
+    elif ways:
         first = rng.choice(
             (
-                f"{subject} {where} moves {heading}{across} {pace}{when}, at {covered} per second.",
-                f"{subject} {where} travels {heading}{across}{when}, covering {covered} each second.",
-                f"{subject} starts {where} and moves {heading}{across} {pace}{when}.",
+                f"{subject} {where} moves {ways[0]}{across} {pace}{when}, at {covered} per second.",
+                f"{subject} {where} travels {ways[0]}{across}{when}, covering {covered} each second.",
+                f"{subject} starts {where} and moves {ways[0]}{across} {pace}{when}.",
             )
         )
     else:
         first = rng.choice(
             (
                 f"{subject} {where} moves to and fro{when} without keeping to one direction.",
-                f"{subject} {where} keeps moving in place{when}, at {covered} per second in changing directions.",
+                f"{subject} {where} keeps moving in place{when}, at {covered} per second this way and that.",
             )
         )
     if track.growth > GROWTH:
@@ -300,13 +307,18 @@ def about_track(track: Track, evidence: Evidence, ordinal: str, rng: random.Rand
     return first
 
 
-def direction(track: Track, evidence: Evidence) -> str:
-    """Which way an object moves over the scene, in words; empty when it keeps to no direction."""
-    x, y = track.velocity[0] * evidence.width, track.velocity[1] * evidence.height
-    net = float(np.hypot(x, y) / np.hypot(evidence.width, evidence.height))
-    if net <= 0 or net < STEADY * track.speed:
-        return ""
-    return DIRECTIONS[round(np.degrees(np.arctan2(y, x)) / 45) % 8]
+def headings(track: Track, evidence: Evidence) -> list[str]:
+    """Which ways an object moves over the scene, in order and in words, at most three.
+
+    Empty when it keeps to none; a direction that lasts for little of the movement is left out.
+    """
+    length = track.moving[1] - track.moving[0]
+    kept = [phase for phase in track.phases if phase[1] - phase[0] >= 0.2 * length]
+    words = []
+    for _, _, x, y in kept[:3]:
+        sector = round(np.degrees(np.arctan2(y * evidence.height, x * evidence.width)) / 45) % 8
+        words.append(DIRECTIONS[sector])
+    return [word for k, word in enumerate(words) if k == 0 or word != words[k - 1]]
 
 
 def place(track: Track, evidence: Evidence) -> str:

@@ -53,6 +53,7 @@ def evidence(
                 velocity,
                 speed=float(speed[fast].mean()),
                 moving=(0.0, duration_s),
+                phases=((0.0, duration_s, *velocity),),
             ),
         )
     return Evidence(size[0], size[1], duration_s, camera, tracks, float(fast.mean()), float(speed.mean()))

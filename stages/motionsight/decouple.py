@@ -5,7 +5,8 @@ import re
 from stages.models.base import Category
 
 CAMERA = re.compile(
-    r"\b(camera\w*|cinematograph\w*|videograph\w*|shots?|lens|viewpoint|point of view|vantage|perspective|framing|footage"
+    r"\b(camera\w*|cinematograph\w*|videograph\w*|shots?|lens|viewpoint|point of view|vantage|perspective"
+    r"|framing|footage"
     r"|pan(s|ned|ning)?|tilt(s|ed|ing)?|zoom(s|ed|ing)?|doll(y|ies|ying)|shak(y|es?|ing)|handheld|hand-held|tripod"
     r"|(the|our) view|filmed|(we|viewer) (zoom|move|look|turn|pan|fly)\w*)\b",
     re.IGNORECASE,
@@ -14,7 +15,8 @@ OBJECT = re.compile(
     r"\b(objects?|things?|any(thing|one|body)|some(thing|one)|subjects?|persons?|people|man|men|woman|women|boys?|girls?"
     r"|child(ren)?|kids?|players?|he|she|they|his|her|their|cars?|vehicles?|trucks?|trains?|bus(es)?|bikes?|bicycles?"
     r"|boats?|planes?|balls?|animals?|dogs?|cats?|birds?|horses?|fish|hands?|arms?|legs?|heads?|actions?|activit(y|ies)"
-    r"|who|what moves|actors?|dancers?|athletes?|crowd|waves?|water|trees?|leaves|clouds?|machines?|robots?)\b",
+    r"|who|what moves|actors?|dancers?|athletes?|crowd|waves?|water|trees?|leaves|clouds?|machines?"
+    r"|robots?)\b",
     re.IGNORECASE,
 )
 # The one behind the camera is no object in front of it.
