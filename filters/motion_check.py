@@ -45,7 +45,9 @@ CRAFT = re.compile(
     re.IGNORECASE,
 )
 SCENERY = re.compile(
-    r"\b(background|scenery|surroundings?|landscape|environment|scene|sky|horizon|picture)\b", re.IGNORECASE
+    r"^\W*(?:and |the |its |their |a |an |most of the )*(?:\w+ ){0,2}(?:background|scenery|surroundings?|landscape|environment|scene"
+    r"|sky|horizon|picture)\b(?! (?:shifts because))",
+    re.IGNORECASE,
 )
 PRONOUN = re.compile(
     r"^(?:and |then |also |slowly |it |they |he |she |this |that |which )*(?:it|they|he|she|which|is|are|was|does)\b",
@@ -63,8 +65,8 @@ NEGATION = re.compile(
 
 TO = r"(?:\s+(?:\w+ly|steadily|gently|fast|further|back|straight|across the (?:frame|scene|screen|picture)))*\s*(?:,\s*)?"
 SIDE = {
-    "left": r"(?:(?:to|toward|towards|onto)\s+(?:the|its|their|his|her)\s+(?:\w+\s+)?left|left(?:ward|wards)?\b(?!\s+(?:side|of|part|edge|corner|hand|third|half))|from\s+(?:the\s+)?right\s+to\s+(?:the\s+)?left|right-to-left)",
-    "right": r"(?:(?:to|toward|towards|onto)\s+(?:the|its|their|his|her)\s+(?:\w+\s+)?right|right(?:ward|wards)?\b(?!\s+(?:side|of|part|edge|corner|hand|third|half))|from\s+(?:the\s+)?left\s+to\s+(?:the\s+)?right|left-to-right)",
+    "left": r"(?:(?:to|toward|towards|onto)\s+(?:the|its|their|his|her)\s+(?:\w+\s+)?left|(?<!from )(?<!from the )\bleft(?:ward|wards)?\b(?!\s+(?:side|of|part|edge|corner|hand|third|half))|from\s+(?:the\s+)?right\s+to\s+(?:the\s+)?left|right-to-left)",
+    "right": r"(?:(?:to|toward|towards|onto)\s+(?:the|its|their|his|her)\s+(?:\w+\s+)?right|(?<!from )(?<!from the )\bright(?:ward|wards)?\b(?!\s+(?:side|of|part|edge|corner|hand|third|half))|from\s+(?:the\s+)?left\s+to\s+(?:the\s+)?right|left-to-right)",
     "up": r"(?:up(?:ward|wards)?\b(?!\s+to)|(?:to|toward|towards)\s+the\s+top)",
     "down": r"(?:down(?:ward|wards)?\b|(?:to|toward|towards)\s+the\s+bottom)",
 }
@@ -73,7 +75,7 @@ GO = (
     r"|advance|progress(?:e)?|proceed|turn|float|ride|race|dash(?:e)?|climb|descend|rise|fall|drop|push(?:e)?|track|truck|scroll|pan)"
 )
 VERB = rf"\b{GO}(?:s|d|ed|ing|n)?\b"
-MOVING = r"\b(?:moving|moves|moved|move|motion|movement|traveling|travelling|driving|running|walking|sliding|gliding|flying|passing|heading|panning|tracking|shifting|drifting|going|crossing|sweeping|swinging|turning|rolling|rushing|riding|racing|advancing|progressing|proceeding|rising|falling|climbing|descending)\b"
+MOVING = r"\b(?:moving|panned|swung|swept|ran|drove|walked|flew|went|moves|moved|move|motion|movement|traveling|travelling|driving|running|walking|sliding|gliding|flying|passing|heading|panning|tracking|shifting|drifting|going|crossing|sweeping|swinging|turning|rolling|rushing|riding|racing|advancing|progressing|proceeding|rising|falling|climbing|descending)\b"
 
 CAMERA_RULES: tuple[tuple[str, str], ...] = (
     (
@@ -98,13 +100,13 @@ CAMERA_RULES: tuple[tuple[str, str], ...] = (
     ),
     (
         "zoom_out",
-        r"\bzoom(?:s|ed|ing)?(?:\s+\w+ly)?(?:\s+further)?[\s-]+out\b|\bpull(?:s|ed|ing)? (?:back|out|away)\b|\bmov(?:e|es|ed|ing)(?:\s+\w+ly)? (?:back(?:ward|wards)?\b|away|farther|further away)|\bdoll(?:y|ies|ied|ying) (?:out|back)\b|\bback(?:s|ed|ing) (?:away|up)\b|\bwidens?\b",
+        r"\bzoom(?:s|ed|ing)?(?:\s+\w+ly)?(?:\s+further|\s+in and)?[\s-]+out\b|\bpull(?:s|ed|ing)? (?:back|out|away)\b|\bmov(?:e|es|ed|ing)(?:\s+\w+ly)? (?:back(?:ward|wards)?\b|away|farther|further away)|\bdoll(?:y|ies|ied|ying) (?:out|back)\b|\bback(?:s|ed|ing) (?:away|up)\b|\bwidens?\b",
     ),
     ("roll_clockwise", r"(?<!counter)(?<!counter-)(?<!anti)(?<!anti-)\bclockwise\b"),
     ("roll_counterclockwise", r"\b(?:counter|anti)-?clockwise\b"),
     (
         "static",
-        r"\b(?:static|stationary|motionless|fixed|locked(?:[- ](?:off|down))?|immobile|still)\b|\b(?:holds?|keeps?|keeping|holding) (?:its|the|still|one|a)\b[^.;]{0,12}(?:position|place|still|angle|framing)?|\bdoes(?: not|n't) move\b|\bno camera (?:movement|motion)\b|\bremains? (?:in place|unmoved)|\bdoes(?: not|n't) (?:pan|move), (?:tilt|pan)",
+        r"\b(?:static|stationary|motionless|fixed|locked(?:[- ](?:off|down))?|immobile|still)\b|\b(?:holds?|keeps?|keeping|holding) (?:its|the|still|one|a)\b[^.;]{0,12}(?:position|place|still|angle|framing)?|\bdoes(?: not|n't) move\b(?! (?:\w+ly )?(?:up|down|left|right|to|in|out|closer|forward|back|away))|\bno camera (?:movement|motion)\b|\bremains? (?:in place|unmoved)|\bdoes(?: not|n't) (?:pan|move), (?:tilt|pan)",
     ),
     (
         "shake",
@@ -127,7 +129,7 @@ OBJECT_RULES: tuple[tuple[str, str], ...] = (
     ),
     (
         "still",
-        r"\b(?:stationary|motionless|still|immobile|at rest)\b|\bdoes(?: not|n't) move\b|\bno object\b[^.;]{0,40}\bmoves?\b|\bno object's own movement|\bno clear movement was found",
+        r"\b(?:stationary|motionless|still|immobile|at rest)\b|\bdoes(?: not|n't) move\b(?! (?:\w+ly )?(?:up|down|left|right|to|in|out|closer|forward|back|away))|\bno object\b[^.;]{0,40}\bmoves?\b|\bno object's own movement|\bno clear movement was found",
     ),
 )
 COMPILED: dict[str, list[tuple[str, re.Pattern[str]]]] = {
@@ -182,9 +184,7 @@ def _subject(clause: str, before: Subject | None) -> Subject | None:
         and not re.match(r"^(?:the|an?|his|her|its|their|one|two|three|no)\b", clause.strip(), re.IGNORECASE)
     ):
         return before
-    if SCENERY.search(clause) and not re.search(
-        r"\b(object|through it|found to move)\b", clause, re.IGNORECASE
-    ):
+    if SCENERY.search(clause):
         return None
     return "object"
 

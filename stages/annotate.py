@@ -4,11 +4,11 @@ import hashlib
 from typing import Any, Literal
 
 import numpy as np
-from filters.motion_check import check
 from pydantic import BaseModel, ConfigDict, Field
 
 from filters.camera import CameraConfig, Motion, measure, statistics, summarise
 from filters.flow import FlowConfig, estimator
+from filters.motion_check import check
 from pipeline.schema import ANNOTATIONS, empty_row
 from stages.frames import Clip, DecodeConfig, Probe, Wanted, fitted, middles, sample_times
 from stages.models.base import Category, Evidence, Mllm, Request, Track, View

@@ -33,13 +33,13 @@ VERBS = {
     "zoom_out": ("zooms out", "zooming out", "a zoom out"),
 }
 BOTH_WAYS = {
-    ("pan_left", "pan_right"): ("pans left and right", "panning left and right", "a pan to both sides"),
-    ("tilt_up", "tilt_down"): ("tilts up and down", "tilting up and down", "a tilt both ways"),
-    ("zoom_in", "zoom_out"): ("zooms in and out", "zooming in and out", "a zoom both ways"),
+    ("pan_left", "pan_right"): ("pans left and right", "panning left and right", "a pan left and right"),
+    ("tilt_up", "tilt_down"): ("tilts up and down", "tilting up and down", "a tilt up and down"),
+    ("zoom_in", "zoom_out"): ("zooms in and out", "zooming in and out", "a zoom in and out"),
     ("roll_clockwise", "roll_counterclockwise"): (
         "rolls clockwise and counterclockwise",
         "rolling clockwise and counterclockwise",
-        "a roll both ways",
+        "a roll clockwise and counterclockwise",
     ),
 }
 DIRECTIONS = (
@@ -51,6 +51,14 @@ DIRECTIONS = (
     "up and to the left",
     "upward",
     "up and to the right",
+)
+OPENINGS = (
+    "All in all,",
+    "Seen as a whole,",
+    "To sum up,",
+    "From the first frame to the last,",
+    "In short,",
+    "Taken together,",
 )
 NUMBERS = ("no", "one", "two", "three", "four", "five", "six")
 
@@ -66,8 +74,11 @@ class KinematicMllm:
         given: set[str] = set()
         replies = []
         for request in requests:
-            for attempt in range(50):
-                text = answer(request, random.Random(f"{request.seed} {request.question} {attempt}"))
+            for attempt in range(200):
+                rng = random.Random(f"{request.seed} {request.question} {attempt}")
+                text = answer(request, rng)
+                if attempt >= 20:  # all plain ways to say it are taken
+                    text = f"{rng.choice(OPENINGS)} {text[0].lower()}{text[1:]}"
                 if text not in given:
                     break
             given.add(text)
@@ -147,7 +158,6 @@ def moving_camera(evidence: Evidence, rng: random.Random) -> str:
     moves = merged(evidence.camera)
     first, rest = moves[0], moves[1:]
     amounts = [amount for _, rate, _, amount in moves if rate]
-    while_ = " and ".join(noun(words, rate, axis) for words, rate, axis, _ in rest)
     tail = (
         f" while {' and '.join(f'{words[1]}{adverb(rate, axis)}' for words, rate, axis, _ in rest)}"
         if rest
@@ -158,10 +168,11 @@ def moving_camera(evidence: Evidence, rng: random.Random) -> str:
     forms = [
         f"The camera {does}.",
         f"Over {seconds(evidence.duration_s)} the camera {does}.",
-        f"The shot is {noun(first[0], first[1], first[2])}"
-        + (f" together with {while_}" if rest else "")
-        + (f". Each second covers {' and '.join(amounts)}." if amounts else "."),
     ]
+    if len(moves) < 3:
+        nouns = " together with ".join(noun(words, rate, axis) for words, rate, axis, _ in moves)
+        covers = f" Each second covers {' and '.join(amounts)}." if amounts else ""
+        forms.append(f"The shot is {nouns}.{covers}")
     if not evidence.tracks and evidence.object_area < CHANGED_AREA and amounts:
         forms.append(f"The whole scene shifts because the camera {does}.")
     if evidence.camera.shake > 0.004 and amounts:
