@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
-from test_split import annotation, clip, plan_of, question, score, table, tables, vote
 
 from filters.gates import GatesConfig
 from pipeline.schema import CAMERA_LABELS
 from stages.audit import BINS, bar, histogram, render_text, sparkline, stats
+from tests.tables import annotation, clip, plan_of, question, score, table, tables, vote
 
 Rows = dict[str, list[dict[str, Any]]]
 TWIN = {"uri": "/videos/twin.mp4", "clip_id": "a"}

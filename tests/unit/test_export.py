@@ -14,10 +14,10 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 import yaml
-from test_split import annotation, clip, plan_of, question, score
 
 from stages.export import ExportError, publish
 from stages.split import Plan, SplitConfig
+from tests.tables import annotation, clip, plan_of, question, score
 
 UNICODE = 'Où va “la caméra” ? 🎥\n| "quoted" \\'
 

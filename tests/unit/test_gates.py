@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
-from test_split import question, score, table
 
 from filters.gates import LIMITS, GatesConfig, clip_verdicts, kept, near_duplicates, qa_verdict, verdict
 from pipeline.schema import SCORES, empty_row
+from tests.tables import question, score, table
 
 
 def gate(config: GatesConfig | None = None, **numbers: Any) -> str | None:

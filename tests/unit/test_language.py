@@ -156,9 +156,9 @@ def test_answers_are_written_as_english_is(evidence: Evidence, seed: int, clip: 
     for text in texts:
         assert re.fullmatch(r"[A-Z].*[.]", text), text
         assert not re.search(r"  | [.,]|\.\.|,,|\bnan\b|\binf\b|None|\{|\}|_", text), text
-        assert not re.search(r"\b[Aa] [aeio]|\b[Aa]n [^aeiou]|\b1(?:\.0)? seconds\b|\b1 degrees\b", text), (
-            text
-        )
+        assert not re.search(
+            r"\b[Aa] [aeio]|\b[Aa]n [^aeiou]|(?<![.\d])1 seconds\b|(?<![.\d])1 degrees\b", text
+        ), text
 
 
 def test_an_answer_names_no_one_whom_the_detector_did_not_name() -> None:
