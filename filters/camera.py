@@ -12,8 +12,9 @@ import cv2
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
+from filters.evidence import CameraMotion
 from filters.flow import FlowEstimator
-from stages.models.base import CameraMotion
+from pipeline.schema import CAMERA_LABELS
 
 CELL = 4  # pixels of the working frame for each cell of the motion grid
 CHANGED = 0.35  # of `Step.change`: what moves leaves another picture behind, what is misjudged does not
@@ -374,16 +375,6 @@ AXES = (
     ("zoom_out", "zoom_in"),
     ("roll_counterclockwise", "roll_clockwise"),
 )
-ORDER = (
-    "pan_left",
-    "pan_right",
-    "tilt_up",
-    "tilt_down",
-    "roll_clockwise",
-    "roll_counterclockwise",
-    "zoom_in",
-    "zoom_out",
-)
 
 
 def name_motion(
@@ -426,7 +417,7 @@ def name_motion(
             names.add(negative)
         if both[axis] or net[axis] > 0:
             names.add(positive)
-    return tuple(label for label in ORDER if label in names)
+    return tuple(label for label in CAMERA_LABELS if label in names)
 
 
 def travel(path: np.ndarray, times: np.ndarray, smooth_s: float) -> tuple[np.ndarray, np.ndarray]:

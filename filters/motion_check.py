@@ -11,7 +11,7 @@ from typing import Literal
 
 import numpy as np
 
-from stages.models.base import Evidence, Track
+from filters.evidence import Evidence, Track
 
 Subject = Literal["camera", "object"]
 

@@ -7,11 +7,12 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from filters.camera import CameraConfig, Motion, measure, statistics, summarise
+from filters.evidence import Evidence, Track
 from filters.flow import FlowConfig, estimator
 from filters.motion_check import check
 from pipeline.schema import ANNOTATIONS, empty_row
 from stages.frames import Clip, DecodeConfig, Probe, Wanted, fitted, middles, sample_times
-from stages.models.base import Category, Evidence, Mllm, Request, Track, View
+from stages.models.base import Category, Mllm, Request, View
 from stages.models.flow_tracker import FlowTracker, FlowTrackerConfig
 from stages.models.kinematic import KinematicMllm
 from stages.models.moving_regions import MovingRegions, MovingRegionsConfig

@@ -8,7 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from filters.camera import CELL, Motion, Step, moving, residual
 from filters.camera import positions as grid
-from stages.models.base import Detections, Track, View
+from filters.evidence import Track
+from stages.models.base import Detections, View
 
 PHASE_S = 0.75  # seconds: shorter stretches are no direction that a person would name
 CONFIRMED = 0.5  # of `Step.change`, where a track was: less, and nothing there has gone away

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from stages.models.base import CameraMotion, Evidence, Reply, Request, Track
+from filters.evidence import CameraMotion, Evidence, Track
+from stages.models.base import Reply, Request
 
 # Rates from which a move is called steady, and from which fast, in the units of CameraMotion.
 PACE = {"pan": (0.06, 0.2), "tilt": (0.06, 0.2), "zoom": (0.1, 0.25), "roll": (6.0, 15.0)}

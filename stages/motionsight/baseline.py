@@ -5,8 +5,8 @@ from itertools import pairwise
 import numpy as np
 
 from filters.camera import CameraConfig, on_grid, positions
+from filters.evidence import CameraMotion, Evidence, Track
 from filters.flow import FlowEstimator
-from stages.models.base import CameraMotion, Evidence, Track
 
 
 def evidence(

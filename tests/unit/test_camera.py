@@ -19,9 +19,9 @@ from filters.camera import (
     statistics,
     summarise,
 )
+from filters.evidence import CameraMotion
 from filters.flow import DisFlow, FlowConfig, RaftFlow, estimator
 from stages.frames import Clip, DecodeConfig, Wanted, fitted, sample_times
-from stages.models.base import CameraMotion
 from stages.synthetic import Camera, Mover, Recipe, hard_cases, render
 from tests import videos
 

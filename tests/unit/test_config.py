@@ -30,7 +30,7 @@ def test_an_override_beats_the_file_and_the_file_beats_the_default(tmp_path: Pat
         (["annotate.focus.paddding=0"], "'annotate.focus.padding'"),
         (["decode.fps=-1"], "decode.fps.*greater than 0.*-1"),
         (["decode.fps"], "name=value"),
-        (["decode.fps.x=1", "decode.fps=2"], "decode.fps"),
+        (["decode.fps=2", "decode.fps.x=1"], "is a value"),
         (["decode=[1"], "not valid YAML"),
         (["flow.backend=magic"], "flow.backend.*dis.*raft"),
     ],

@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from filters.evidence import CameraMotion, Evidence, Track
 from filters.motion_check import check, claims
 from pipeline.schema import CAMERA_LABELS
-from stages.models.base import CameraMotion, Category, Evidence, Request, Track
+from stages.models.base import Category, Request
 from stages.models.kinematic import KinematicMllm, article, percent
 from stages.motionsight.decouple import decouple
 from stages.motionsight.questions import BANK, choose
