@@ -30,14 +30,13 @@ class Score:
         clip = Clip(row["uri"], row["start_s"], row["end_s"])
         probe = clip.probe
         sampled = sample_times(probe, self._decode.fps, self._decode.max_samples)
-        judged = middles(probe, self._quality.frames) if self._judge else np.array([], int)
-        judged_size = fitted(
-            probe.width, probe.height, min(self._quality.size, max(probe.width, probe.height))
-        )
         small = fitted(probe.width, probe.height, self._decode.size)
-        samples, pictures = clip.read(
-            [Wanted(sampled, small, False), Wanted(judged, judged_size, True)], self._decode
-        )
+        wanted = [Wanted(sampled, small, False)]
+        if self._judge:
+            judged = middles(probe, self._quality.frames)
+            longest = min(self._quality.size, max(probe.width, probe.height))
+            wanted.append(Wanted(judged, fitted(probe.width, probe.height, longest), True))
+        samples, *pictures = clip.read(wanted, self._decode)
         motion = measure(samples, probe.times[sampled], self._flow, self._camera)
         camera = summarise(motion, self._camera)
         return empty_row("scores") | {
@@ -48,7 +47,7 @@ class Score:
             "duration_s": probe.duration_s,
             "frames": len(probe.times),
             "codec": probe.codec,
-            "quality": self._judge(pictures) if self._judge else None,
+            "quality": self._judge(pictures[0]) if self._judge else None,
             "quality_metric": self._quality.metric,
             **statistics(motion),
             "pan": camera.pan,
