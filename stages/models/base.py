@@ -42,11 +42,16 @@ class Request:
 
 @dataclass(frozen=True)
 class Reply:
-    """text: the answer. tokens: how many were read and written. logprobs: by wanted token, natural log."""
+    """text: the answer. tokens: how many were read and written. logprobs: by wanted token, natural log.
+
+    error, detail: a code out of `pipeline.schema.ERRORS` and a sentence, where there is no answer (text "").
+    """
 
     text: str
     tokens: int = 0
     logprobs: Mapping[str, float] = field(default_factory=dict)
+    error: str | None = None
+    detail: str = ""
 
 
 class Mllm(Protocol):
