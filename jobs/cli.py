@@ -13,6 +13,7 @@ from jobs.session import Session, console
 from pipeline.config import load
 from pipeline.errors import CallError, RunError, reason
 from pipeline.workspace import Workspace
+from stages.motionsight.answer import VisualPrompt
 
 app = typer.Typer(
     name="motionsight",
@@ -162,6 +163,29 @@ def demo(output: Output = "out/demo", config: ConfigPath = "embedded", overrides
     from jobs import demo as job
 
     raise typer.Exit(job.run(_session(config, overrides, output)))
+
+
+@app.command()
+def ask(
+    video: Annotated[str, typer.Argument(help="A video file, or its s3:// or gs:// address.")],
+    question: Annotated[str, typer.Argument(help="What to ask of it.")],
+    config: ConfigPath = "embedded",
+    overrides: Overrides = None,
+    prompt: Annotated[
+        VisualPrompt | None, typer.Option(help="The frames' enhancement; default: as the question needs it.")
+    ] = None,
+    save_prompt: Annotated[
+        str | None,
+        typer.Option(metavar="DIR", help="Write the frames that the model saw, and a contact sheet."),
+    ] = None,
+) -> None:
+    """Ask MotionSight one question about one video.
+
+    Example: motionsight ask clip.mp4 "How does the camera move?" --save-prompt seen
+    """
+    from jobs import ask as job
+
+    job.run(load(config, overrides or ()), video, question, prompt, save_prompt, console())
 
 
 @app.callback(invoke_without_command=True)

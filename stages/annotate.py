@@ -6,23 +6,19 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from filters.camera import CameraConfig, Motion, measure, statistics, summarise
-from filters.evidence import Evidence, Track
-from filters.flow import FlowConfig, estimator
+from filters.camera import CameraConfig
+from filters.evidence import Evidence
+from filters.flow import FlowConfig
 from filters.motion_check import check
 from pipeline.schema import ANNOTATIONS, empty_row
-from stages.frames import Clip, DecodeConfig, Probe, Wanted, fitted, middles, sample_times
-from stages.models.base import Category, Mllm, Request, View
-from stages.models.flow_tracker import FlowTracker, FlowTrackerConfig
+from stages.frames import DecodeConfig
+from stages.look import LookConfig, Looker, Seen
+from stages.models.base import Category, Detector, Mllm, Request, Tracker
 from stages.models.kinematic import KinematicMllm
-from stages.models.moving_regions import MovingRegions, MovingRegionsConfig
 from stages.motionsight import baseline
-from stages.motionsight.answer import prompt
-from stages.motionsight.blur import BlurConfig, blur, kernel
+from stages.motionsight.answer import VisualPrompt, prompt, visual_prompts
 from stages.motionsight.decouple import decouple
-from stages.motionsight.focus import FocusConfig, regions
 from stages.motionsight.questions import choose
-from stages.motionsight.spotlight import SpotlightConfig, spotlight
 
 
 class MllmConfig(BaseModel):
@@ -35,22 +31,15 @@ class MllmConfig(BaseModel):
     temperature: float = Field(0.0, ge=0)
 
 
-class AnnotateConfig(BaseModel):
+class AnnotateConfig(LookConfig):
     """How clips are annotated."""
 
-    model_config = ConfigDict(extra="forbid")
-
     questions: int = Field(2, ge=1, le=12, description="questions for each clip (paper: about two)")
-    frames: int = Field(16, ge=2, le=128, description="frames the model sees (paper: T = 16)")
-    max_pixels: int = Field(360 * 420, ge=1024, description="largest frame the model sees (paper: 360*420)")
+    object_prompt: VisualPrompt = Field("spotlight", description="on questions about objects")
+    camera_prompt: VisualPrompt = Field("motion_blur", description="on questions about the camera")
     baseline_frames: int = Field(4, ge=2, le=64, description="plain frames for the baseline answer")
     seed: int = Field(0, description="varies questions and wording")
     mllm: MllmConfig = MllmConfig()
-    detector: MovingRegionsConfig = MovingRegionsConfig()
-    tracker: FlowTrackerConfig = FlowTrackerConfig()
-    focus: FocusConfig = FocusConfig()
-    spotlight: SpotlightConfig = SpotlightConfig()
-    blur: BlurConfig = BlurConfig()
 
 
 class Annotate:
@@ -62,52 +51,35 @@ class Annotate:
     def __init__(
         self, decode: DecodeConfig, flow: FlowConfig, camera: CameraConfig, config: AnnotateConfig
     ) -> None:
-        self._decode, self._camera, self._config = decode, camera, config
-        self._flow = estimator(flow)
-        self._mllm: Mllm = KinematicMllm()
-        self._detector = MovingRegions(config.detector)
-        self._tracker = FlowTracker(config.tracker)
-        self._kernel = kernel(config.blur.frames, config.blur.decay)
+        self._config = config
+        self.looker = Looker(decode, flow, camera, config)
+        self.mllm: Mllm = KinematicMllm()
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
         config = self._config
         asked = [(text, decouple(text)) for text, _ in choose(row["clip_id"], config.questions, config.seed)]
-        blurred = any(category != "object" for _, category in asked)
-        clip = Clip(row["uri"], row["start_s"], row["end_s"])
-        probe = clip.probe
-        sampled, shown, pictures, samples = self._read(clip, probe, blurred)
-        motion = measure(samples, probe.times[sampled], self._flow, self._camera)
-        frames = pictures[np.searchsorted(window_frames(shown, self._depth(blurred)), shown)]
-        view = View(frames, probe.times[shown], motion)
-        tracks = self._tracker.track(view, self._detector.detect(view, ()))
-        measured = self._evidence(motion, tracks, view, probe)
-        boxes = regions([track.boxes for track in tracks], view.times, view.size, config.focus)
-        prepared = self._enhance(view, pictures, shown, boxes, {category for _, category in asked})
+        prompts = [self.prompts(category) for _, category in asked]
+        blurred = any("motion_blur" in names for names in prompts)
+        seen = self.looker.look(row["uri"], row["start_s"], row["end_s"], blurred)
+        frames = {name: self.looker.enhance(seen, name) for name in {n for names in prompts for n in names}}
         seeds = [seed_of(row["clip_id"], text, config.seed) for text, _ in asked]
-        plain, few = self._without(view, samples, probe.times[sampled], probe)
-        answers = self._mllm.generate(
+        answers = self.mllm.generate(
             [
-                self._request(text, category, prepared[category], times_of(view, category), measured, seed)
-                for (text, category), seed in zip(asked, seeds, strict=True)
+                self.request(text, category, seen, names, frames, seed)
+                for (text, category), names, seed in zip(asked, prompts, seeds, strict=True)
             ]
         )
-        baselines = self._mllm.generate(
+        few, plain = self._without(seen)
+        pictures, times = seen.view.frames[few], seen.view.times[few]
+        baselines = self.mllm.generate(
             [
-                Request(
-                    prompt(text, None, view.times[few]),
-                    text,
-                    category,
-                    frames[few],
-                    view.times[few],
-                    plain,
-                    seed + 1,
-                )
+                Request(prompt(text, times), text, category, pictures, times, plain, seed + 1)
                 for (text, category), seed in zip(asked, seeds, strict=True)
             ]
         )
         qa = []
         for (text, category), answer, other in zip(asked, answers, baselines, strict=True):
-            held, claims = check(answer.text, measured)
+            held, claims = check(answer.text, seen.evidence)
             qa.append(
                 {
                     "question": text,
@@ -116,15 +88,20 @@ class Annotate:
                     "baseline": other.text,
                     "vqascore": None,
                     "motion_check": held,
-                    "baseline_check": check(other.text, measured)[0],
+                    "baseline_check": check(other.text, seen.evidence)[0],
                     "claims": [str(claim) for claim, _ in claims],
-                    "error": None,
+                    "error": answer.error,
                 }
             )
+        models: dict[str, Mllm | Detector | Tracker] = {
+            "mllm": self.mllm,
+            "detector": self.looker.detector,
+            "tracker": self.looker.tracker,
+        }
         return empty_row("annotations") | {
             "clip_id": row["clip_id"],
             "qa": qa,
-            "times": view.times.tolist(),
+            "times": seen.view.times.tolist(),
             "objects": [
                 {
                     "label": track.label,
@@ -132,128 +109,66 @@ class Annotate:
                     "scores": track.scores.tolist(),
                     "velocity": list(track.velocity),
                 }
-                for track in tracks
+                for track in seen.tracks
             ],
-            "regions": boxes.tolist(),
-            "models": [
-                (role, f"{model.name} {model.version}")
-                for role, model in (
-                    ("mllm", self._mllm),
-                    ("detector", self._detector),
-                    ("tracker", self._tracker),
-                )
-            ],
-            "notes": [] if tracks else ["no_detection"],
+            "regions": seen.boxes.tolist(),
+            "models": [(role, f"{model.name} {model.version}") for role, model in models.items()],
+            "notes": [] if seen.tracks else ["no_detection"],
             "tokens": sum(reply.tokens for reply in (*answers, *baselines)),
         }
 
-    def _depth(self, blurred: bool) -> int:
-        return self._config.blur.frames if blurred else 1
+    def prompts(self, category: Category) -> tuple[VisualPrompt, ...]:
+        """The visual prompts that a question of this category gets."""
+        return visual_prompts(category, self._config.object_prompt, self._config.camera_prompt)
 
-    def _read(
-        self, clip: Clip, probe: Probe, blurred: bool
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """Indices of samples and of shown frames, pictures of all frames a blur needs, samples: one pass."""
-        config = self._config
-        sampled = sample_times(probe, self._decode.fps, self._decode.max_samples)
-        shown = np.unique(middles(probe, config.frames))
-        wanted = window_frames(shown, self._depth(blurred))
-        size = within(probe.width, probe.height, config.max_pixels)
-        small = fitted(probe.width, probe.height, self._decode.size)
-        samples, pictures = clip.read(
-            [Wanted(sampled, small, False), Wanted(wanted, size, True)], self._decode
-        )
-        return sampled, shown, pictures, samples
-
-    def _evidence(self, motion: Motion, tracks: list[Track], view: View, probe: Probe) -> Evidence:
-        camera = summarise(motion, self._camera)
-        numbers = statistics(motion)
-        # Where one global motion does not explain the scene, what is left over is not an object's own motion.
-        known = tracks if camera.labels and camera.fit >= self._camera.fit_min else []
-        return Evidence(
-            *view.size, probe.duration_s, camera, tuple(known), numbers["object_area"], numbers["flow_mean"]
-        )
-
-    def _enhance(
-        self,
-        view: View,
-        pictures: np.ndarray,
-        shown: np.ndarray,
-        boxes: np.ndarray,
-        categories: set[Category],
-    ) -> dict[Category, np.ndarray]:
-        """By category, the frames that the model sees."""
-        prepared: dict[Category, np.ndarray] = {}
-        if categories & {"object", "both"}:
-            prepared["object"] = spotlight(view.frames, boxes, self._config.spotlight.dim)
-        if categories & {"camera", "both"}:
-            held = window_frames(shown, len(self._kernel))
-            prepared["camera"] = np.stack(
-                [
-                    blur(
-                        pictures[np.searchsorted(held, window_frames(np.array([k]), len(self._kernel)))][
-                            ::-1
-                        ],
-                        self._kernel,
-                    )
-                    for k in shown
-                ]
-            )
-        if "both" in categories:
-            prepared["both"] = np.concatenate([prepared["object"], prepared["camera"]])
-        return prepared
-
-    def _request(
+    def request(
         self,
         text: str,
         category: Category,
-        frames: np.ndarray,
-        times: np.ndarray,
-        measured: Evidence,
+        seen: Seen,
+        names: tuple[VisualPrompt, ...],
+        frames: dict[VisualPrompt, np.ndarray],
         seed: int,
     ) -> Request:
+        """A question with its enhanced frames and the evidence."""
+        sizes = {frames[name].shape[1:] for name in names}
+        # Frames of different sizes (a crop beside whole frames) go padded, at their own scale.
+        pictures = np.concatenate([padded(frames[name], np.max(list(sizes), axis=0)) for name in names])
+        times = np.tile(seen.view.times, len(names))
+        mllm = self._config.mllm
         return Request(
-            prompt(text, category, times),
+            prompt(text, seen.view.times, names),
             text,
             category,
-            frames,
+            pictures,
             times,
-            measured,
+            seen.evidence,
             seed,
-            self._config.mllm.max_tokens,
-            self._config.mllm.temperature,
+            mllm.max_tokens,
+            mllm.temperature,
         )
 
-    def _without(
-        self, view: View, samples: np.ndarray, times: np.ndarray, probe: Probe
-    ) -> tuple[Evidence, np.ndarray]:
-        """The baseline's evidence, and which of the shown frames it sees."""
-        few = np.unique(np.linspace(0, len(view.times) - 1, self._config.baseline_frames).round().astype(int))
-        near = np.unique([int(np.abs(times - t).argmin()) for t in view.times[few]])
+    def _without(self, seen: Seen) -> tuple[np.ndarray, Evidence]:
+        """Which of the shown frames the baseline sees, and its evidence."""
+        count, looker = len(seen.view.times), self.looker
+        few = np.unique(np.linspace(0, count - 1, self._config.baseline_frames).round().astype(int))
+        near = np.unique([int(np.abs(seen.sample_times - t).argmin()) for t in seen.view.times[few]])
         if len(near) < 2:
-            near = np.array([0, len(times) - 1])
-        return (
-            baseline.evidence(
-                samples[near], times[near], self._flow, self._camera, view.size, probe.duration_s
-            ),
-            few,
+            near = np.array([0, len(seen.sample_times) - 1])
+        return few, baseline.evidence(
+            seen.samples[near],
+            seen.sample_times[near],
+            looker.flow,
+            looker.camera,
+            seen.view.size,
+            seen.evidence.duration_s,
         )
 
 
-def window_frames(shown: np.ndarray, depth: int) -> np.ndarray:
-    """Rising indices of every frame in a window of `depth` frames that ends at one of `shown`."""
-    return np.unique(np.concatenate([np.arange(max(0, k - depth + 1), k + 1) for k in shown]))
-
-
-def times_of(view: View, category: Category) -> np.ndarray:
-    """Times of the frames of an enhancement: `both` shows every moment twice."""
-    return np.concatenate([view.times, view.times]) if category == "both" else view.times
-
-
-def within(width: int, height: int, pixels: int) -> tuple[int, int]:
-    """The largest width and height, in even numbers and never enlarged, with at most `pixels` in all."""
-    scale = min(1.0, (pixels / (width * height)) ** 0.5)
-    return max(2, int(width * scale) // 2 * 2), max(2, int(height * scale) // 2 * 2)
+def padded(frames: np.ndarray, shape: np.ndarray) -> np.ndarray:
+    """Frames (T, h, w, 3) uint8 with black added below and to the right, up to `shape` (H, W, 3)."""
+    height, width = shape[0] - frames.shape[1], shape[1] - frames.shape[2]
+    return np.pad(frames, ((0, 0), (0, height), (0, width), (0, 0))) if height or width else frames
 
 
 def seed_of(clip_id: str, question: str, seed: int) -> int:

@@ -1,31 +1,52 @@
 """The prompt that goes to the MLLM with the prepared frames (MotionSight, the answering step)."""
 
+from collections.abc import Sequence
+from typing import Literal, get_args
+
 import numpy as np
 
 from stages.models.base import Category
 
-READING = {
-    "object": (
-        "In every frame the region where something moves keeps its brightness and the rest is dimmed. "
-        "Follow what happens inside the bright region."
-    ),
-    "camera": (
-        "Every frame is blended with the frames just before it. If the static background leaves trails, the "
-        "camera moved, opposite to the trails' growth; if only some things leave trails, those things moved."
-    ),
-    "both": (
-        "The first half of the frames has the region where something moves at full brightness and the rest "
-        "dimmed. The second half shows the same moments, each blended with the frames just before it: trails "
-        "of the static background mean that the camera moved."
+VisualPrompt = Literal["none", "spotlight", "crop", "background_blur", "red_circle", "motion_blur"]
+VISUAL_PROMPTS: tuple[VisualPrompt, ...] = get_args(VisualPrompt)
+
+# How the frames of each visual prompt are to be read.
+READING: dict[VisualPrompt, str] = {
+    "none": "",
+    "spotlight": "the region where something moves keeps its brightness and the rest is dimmed",
+    "crop": "only the region where something moves is shown, cut out of the whole picture",
+    "background_blur": "the region where something moves is sharp and the rest is blurred",
+    "red_circle": "a red ellipse is drawn around the region where something moves",
+    "motion_blur": (
+        "each frame is blended with the frames just before it, so that what moves leaves trails: trails of"
+        " the static background mean that the camera moved"
     ),
 }
 
 
-def prompt(question: str, category: Category | None, times: np.ndarray) -> str:
-    """The text for a question, given the times (T,) in seconds of the frames; category None: plain frames."""
+def prompt(question: str, times: np.ndarray, shown: Sequence[VisualPrompt] = ("none",)) -> str:
+    """The text for a question.
+
+    times: (T,) seconds of the frames. shown: the visual prompts, each on all T frames, one after the other.
+    """
     moments = ", ".join(f"{t:.2f}" for t in times)
-    reading = f" {READING[category]}" if category else ""
+    if len(shown) == 1:
+        reading = f" In them, {READING[shown[0]]}." if READING[shown[0]] else ""
+    else:
+        parts = "; ".join(
+            f"the {nth} time, {READING[name]}" for nth, name in zip(("first", "second"), shown, strict=True)
+        )
+        reading = f" They are shown twice: {parts}."
     return (
         f"These are {len(times)} frames of one video, taken at {moments} seconds.{reading} "
         f"Answer in one to three sentences, and say only what the frames show.\nQuestion: {question}"
     )
+
+
+def visual_prompts(
+    category: Category, for_objects: VisualPrompt, for_camera: VisualPrompt
+) -> tuple[VisualPrompt, ...]:
+    """Which visual prompts a question of a category gets (official: spotlight, motion blur)."""
+    if category == "object" or for_objects == for_camera:
+        return (for_objects,)
+    return (for_camera,) if category == "camera" else (for_objects, for_camera)

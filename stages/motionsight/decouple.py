@@ -15,7 +15,8 @@ OBJECT = re.compile(
     r"\b(objects?|things?|any(thing|one|body)|some(thing|one)|subjects?|persons?|people|man|men|woman|women|boys?|girls?"
     r"|child(ren)?|kids?|players?|he|she|they|his|her|their|cars?|vehicles?|trucks?|trains?|bus(es)?|bikes?|bicycles?"
     r"|boats?|planes?|balls?|animals?|dogs?|cats?|birds?|horses?|fish|hands?|arms?|legs?|heads?|actions?|activit(y|ies)"
-    r"|who|what moves|actors?|dancers?|athletes?|crowd|waves?|water|trees?|leaves|clouds?|machines?"
+    r"|who|what moves|follow(s|ed|ing)?"
+    r"|actors?|dancers?|athletes?|crowd|waves?|water|trees?|leaves|clouds?|machines?"
     r"|robots?)\b",
     re.IGNORECASE,
 )

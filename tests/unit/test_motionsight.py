@@ -11,6 +11,7 @@ from hypothesis.extra import numpy as arrays
 from stages.motionsight.blur import blur, kernel
 from stages.motionsight.focus import FocusConfig, regions, speed
 from stages.motionsight.spotlight import spotlight
+from stages.motionsight.variants import background_blur, crop, red_circle
 from tests import videos
 
 FOCUS = FocusConfig()
@@ -58,6 +59,40 @@ def test_the_spotlight_dims_outside_and_leaves_the_inside_as_it_is() -> None:
 def test_a_frame_without_a_region_keeps_its_light() -> None:
     frames = videos.scene(*SIZE)[None]
     assert np.array_equal(spotlight(frames, np.full((1, 4), np.nan), 0.9), frames)
+
+
+REGIONS = np.array([[40, 30, 200, 120], [60, 40, 180, 160], [250, 150, 320, 240]], np.float32)
+
+
+def test_a_crop_has_one_size_and_shows_what_is_in_the_region() -> None:
+    frames = np.stack([videos.scene(*SIZE, 0.1 * k) for k in range(3)])
+    cut = crop(frames, REGIONS)
+    assert cut.shape == (3, 120, 160, 3)
+    assert np.array_equal(cut[0], frames[0, 15:135, 40:200])
+    assert np.array_equal(cut[2], frames[2, 120:240, 160:320])
+
+
+def test_a_crop_of_the_whole_frame_is_the_frame() -> None:
+    frames = videos.scene(*SIZE)[None]
+    assert np.array_equal(crop(frames, np.array([[0, 0, *SIZE]])), frames)
+
+
+def test_the_blurred_background_leaves_the_region_bit_exact() -> None:
+    frames = np.stack([videos.scene(*SIZE, 0.1 * k) for k in range(3)])
+    soft = background_blur(frames, REGIONS)
+    assert np.array_equal(soft[0, 30:120, 40:200], frames[0, 30:120, 40:200])
+    rough = np.abs(np.diff(frames[0, 130:].astype(int), axis=1)).mean()
+    assert np.abs(np.diff(soft[0, 130:].astype(int), axis=1)).mean() < 0.2 * rough
+
+
+def test_the_red_circle_is_drawn_around_the_region_and_nowhere_else() -> None:
+    frames = np.zeros((3, 240, 320, 3), np.uint8)
+    drawn = red_circle(frames, REGIONS)
+    assert not frames.any()
+    y, x = np.nonzero(drawn[0, :, :, 0])
+    assert (x.min(), x.max(), y.min(), y.max()) == tuple(pytest.approx(v, abs=3) for v in (40, 200, 30, 120))
+    assert not drawn[0, 75, 120].any()
+    assert not drawn[..., 1:].any()
 
 
 def tracks(count: int) -> st.SearchStrategy[np.ndarray]:

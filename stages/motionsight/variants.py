@@ -1,0 +1,53 @@
+"""The other visual prompts that the paper compares with the spotlight: crop, background blur, red circle."""
+
+import cv2
+import numpy as np
+
+BLUR_RADIUS = 99  # pixels, of the two Gaussians (MotionSight's ablation)
+RED = (255, 0, 0)
+
+
+def crop(frames: np.ndarray, regions: np.ndarray) -> np.ndarray:
+    """Cut frames (T, H, W, 3) uint8 to regions (T, 4) xyxy pixels: (T, h, w, 3), as large as the largest.
+
+    The cut follows the region at an unchanged scale, so that sizes compare from frame to frame.
+    """
+    height, width = frames.shape[1:3]
+    sides = np.ceil((regions[:, 2:] - regions[:, :2]).max(axis=0)).astype(int)
+    w, h = int(min(width, max(2, sides[0]))), int(min(height, max(2, sides[1])))
+    middles = (regions[:, :2] + regions[:, 2:]) / 2
+    cut = np.empty((len(frames), h, w, 3), np.uint8)
+    for k, (x, y) in enumerate(middles):
+        x0 = int(np.clip(round(x - w / 2), 0, width - w))
+        y0 = int(np.clip(round(y - h / 2), 0, height - h))
+        cut[k] = frames[k, y0 : y0 + h, x0 : x0 + w]
+    return cut
+
+
+def background_blur(frames: np.ndarray, regions: np.ndarray) -> np.ndarray:
+    """Blur frames (T, H, W, 3) uint8 twice outside regions (T, 4) xyxy pixels; the inside stays bit-exact."""
+    blurred = np.empty_like(frames)
+    for k, (frame, region) in enumerate(zip(frames, regions, strict=True)):
+        soft = cv2.GaussianBlur(frame, (BLUR_RADIUS, BLUR_RADIUS), 0)
+        blurred[k] = cv2.GaussianBlur(soft, (BLUR_RADIUS, BLUR_RADIUS), 0)
+        inside = _inside(region, frame.shape)
+        blurred[k][inside] = frame[inside]
+    return blurred
+
+
+def red_circle(frames: np.ndarray, regions: np.ndarray) -> np.ndarray:
+    """Draw a red ellipse around regions (T, 4) xyxy pixels into copies of frames (T, H, W, 3) uint8."""
+    drawn = frames.copy()
+    thickness = max(2, round(min(frames.shape[1:3]) / 120))
+    for frame, (x0, y0, x1, y1) in zip(drawn, regions, strict=True):
+        centre, half = ((x0 + x1) / 2, (y0 + y1) / 2), ((x1 - x0) / 2, (y1 - y0) / 2)
+        cv2.ellipse(
+            frame, tuple(map(round, centre)), tuple(map(round, half)), 0, 0, 360, RED, thickness, cv2.LINE_AA
+        )
+    return drawn
+
+
+def _inside(region: np.ndarray, shape: tuple[int, ...]) -> tuple[slice, slice]:
+    x0, y0 = np.floor(region[:2]).astype(int).clip(0)
+    x1, y1 = np.minimum(np.ceil(region[2:]).astype(int), (shape[1], shape[0]))
+    return slice(y0, y1), slice(x0, x1)

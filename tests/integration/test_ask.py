@@ -1,0 +1,75 @@
+"""One video, one question, no workspace."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import pytest
+
+from stages.motionsight.answer import VISUAL_PROMPTS
+from stages.synthetic import Camera, Mover, Recipe, render
+from tests import videos
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("ask") / "a clip.mp4"
+    mover = Mover((-0.12, 0.0), 0.25, "cup")
+    render(Recipe("a", "astronaut", Camera(tilt=0.1), (mover,), width=320, height=240), path)
+    return path
+
+
+def ask(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "jobs.cli", "ask", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+
+@pytest.mark.parametrize(
+    ("question", "category", "said"),
+    [
+        ("How does the camera move?", "camera", ("tilt", "down")),
+        ("Which way does the cup go?", "object", ("to the left",)),
+        ("How do the camera and the cup move?", "both", ("tilt", "to the left")),
+    ],
+)
+def test_the_answer_is_on_standard_output_and_what_led_to_it_beside(
+    clip: Path, question: str, category: str, said: tuple[str, ...]
+) -> None:
+    run = ask(clip, question)
+    assert run.returncode == 0, run.stderr
+    assert all(word in run.stdout for word in said), run.stdout
+    assert f"about {category}" in run.stderr
+    for step in ("decode", "measure", "refer", "focus", "enhance", "answer", "tokens"):
+        assert step in run.stderr
+
+
+@pytest.mark.parametrize("prompt", VISUAL_PROMPTS)
+def test_the_frames_that_the_model_saw_are_saved(clip: Path, tmp_path: Path, prompt: str) -> None:
+    run = ask(clip, "Which way does the cup go?", "--prompt", prompt, "--save-prompt", tmp_path / "seen")
+    assert run.returncode == 0, run.stderr
+    files = sorted(path.name for path in (tmp_path / "seen").iterdir())
+    assert len(files) == 17
+    assert files[-1] == "sheet.png"
+    height, width = cv2.imread(str(tmp_path / "seen" / files[0])).shape[:2]
+    assert (width < 320) if prompt == "crop" else ((width, height) == (320, 240))
+
+
+def test_a_question_about_both_is_shown_both_ways(clip: Path, tmp_path: Path) -> None:
+    run = ask(clip, "How do the camera and the cup move?", "--save-prompt", tmp_path)
+    assert "spotlight, motion_blur" in run.stderr
+    assert len(list(tmp_path.glob("*s.png"))) == 32
+
+
+def test_a_wrong_call_is_one_line(tmp_path: Path, clip: Path) -> None:
+    (tmp_path / "text.mp4").write_text("no video")
+    for arguments, told in (
+        ((tmp_path / "gone.mp4", "What?"), "missing_file"),
+        ((tmp_path / "text.mp4", "What?"), "not_a_video"),
+        ((clip, " "), "empty"),
+        ((videos.__file__, "What?"), "not_a_video"),
+    ):
+        run = ask(*arguments)
+        assert run.returncode == 2
+        assert told in run.stderr
+        assert len(run.stderr.strip().splitlines()) == 1
