@@ -20,6 +20,10 @@ OBJECT = re.compile(
     r"|robots?)\b",
     re.IGNORECASE,
 )
+# Whatever is named beside the camera is something else.
+BESIDE = re.compile(
+    r"\bcamera('s)?( \w+)? and (the|a|an|how|what|that)\b|\band (that of |of )?the camera\b", re.IGNORECASE
+)
 # The one behind the camera is no object in front of it.
 BEHIND = re.compile(
     r"\b(person|man|woman|people|someone|who(ever)?( is)?) (holding|behind|operating|with) the camera\b",
@@ -32,4 +36,4 @@ def decouple(question: str) -> Category:
     text = BEHIND.sub("camera", question)
     if not CAMERA.search(text):
         return "object"
-    return "both" if OBJECT.search(text) else "camera"
+    return "both" if OBJECT.search(text) or BESIDE.search(text) else "camera"

@@ -41,6 +41,9 @@ ASKED: tuple[tuple[str, Category], ...] = (
     ("How does the train travel?", "object"),
     ("What does the person behind the camera do?", "camera"),
     ("Speed?", "object"),
+    ("How do the camera and the cup move?", "both"),
+    ("How do the kite and the camera move?", "both"),
+    ("Does the camera follow the mower?", "both"),
 )
 
 
