@@ -5,7 +5,7 @@ stillness of objects, out of English text; what it cannot read, or what is hedge
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -18,7 +18,11 @@ Subject = Literal["camera", "object"]
 
 @dataclass(frozen=True)
 class Claim:
-    """One checkable statement, such as camera pan_left, or not object moves_up."""
+    """One checkable statement, such as camera pan_left, or not object moves_up.
+
+    Of objects: `moves_left` and so on, `grows` (or comes nearer), `shrinks`, `still` (some object is at
+    rest), `none_moves` (all are).
+    """
 
     subject: Subject
     predicate: str
@@ -28,165 +32,236 @@ class Claim:
         return f"{'not ' if self.negated else ''}{self.subject}:{self.predicate}"
 
 
-SENTENCE = re.compile(r"(?<=[.!?;])\s+|\n+|(?<=[a-z]):\s")
+@dataclass(frozen=True)
+class Thresholds:
+    """From where on a measurement supports what is claimed.
+
+    growth: e-folds of apparent size per second. angle: degrees off that a direction in words may be.
+    shake: rms jitter as a share of the frame width, of a camera that also moves. still_area, quiet_area:
+    shares of the frame that move, under which nothing is said to move, and under which that is certain.
+    """
+
+    growth: float = 0.05
+    angle: float = 67.5
+    shake: float = 0.004
+    still_area: float = 0.01
+    quiet_area: float = 0.002
+
+
+DEFAULT = Thresholds()
+
+
+def words(*patterns: str) -> re.Pattern[str]:
+    """Any of the patterns as whole words, in upper or lower case."""
+    return re.compile(rf"\b(?:{'|'.join(patterns)})\b", re.IGNORECASE)
+
+
+# Rewriting, before clauses are told apart: cameras and views that do nothing themselves.
+REWRITE: tuple[tuple[re.Pattern[str], str], ...] = (
+    (re.compile("[\u2019`]"), "'"),
+    (re.compile(r"^(?:yes|no)[,.:]\s*", re.IGNORECASE), ""),
+    (words(r"not (?:only|just|merely)|as well as"), "and"),
+    (words(r"(?:the )?(?:person|man|woman|someone|operator) (?:holding|behind|operating|carrying) the camera"), "the camera"),
+    (words(r"(?:camera ?man|camerawoman|videographer|camera (?:operator|person))"), "the camera"),
+    (words(r"(towards?|to|at|nearer|closer to|facing|near) (?:the |our |us as )?(?:camera|viewers?|lens|audience)"), "toward VIEWER"),
+    (words(r"away from (?:the |our )?(?:camera|viewers?|lens)"), "away from VIEWER"),
+    (words(r"(?:in front of|left of|right of|side of|past|beneath|under|by|with his|with her|with a|(?:hold|carr|us)(?:s|ies|ying|ing|es) (?:a|an|his|her)) (?:the )?camera"), "there"),
+    (words(r"(of|in|into|inside|within|across|through|from|throughout|on|over|enters?|entering|leaves?|leaving|exits?|exiting|cross(?:es|ing)?|out of) (?:(?:the|our|its|this|entire|whole) ){0,2}(?:frame|view|shot|screen|picture|image|video|clip|footage)"), r"\1 there"),
+    (words(r"(?:takes?|makes?|fires?|misses) (?:a|the|his|her) shot"), "acts"),
+)  # fmt: skip
+
+ADVERBS = r"(?:(?:and|then|also|first|finally|later|next|slowly|afterwards|instead|otherwise|there|again|back|\w+ly)\s+)*"
+# Verbs of going, and for objects only those without something that is moved.
+ROOTS = (
+    r"mov|travel|go|driv|run|walk|slid|glid|drift|fl(?:y|i)|swim|roll|shift|sweep|swing|rush|cross|pass|advanc|progress|proceed"
+    r"|float|rid|rac|dash|climb|descend|ascend|ris|fall|drop|sail|skat|jog|gallop|march|crawl|stroll|step|spring|skip|dribbl|slip|soar"
+    r"|flow|sink|bounc|hurtl|speed|zoom|ski|row|sprint|stream|scroll|hop|jump|bound|trot"
+)
+ENDS = r"(?:s|e|es|ed|d|ing|n|ping|ning|ming|ting)?"
+WENT = r"heads|heading|headed|ran|drove|flew|went|swept|swung|rode|rose|fell|swam|slid|motion|movement"
+GO = rf"\b(?:(?:{ROOTS}){ENDS}|{WENT})\b"
+OBJECT_GO = rf"{GO}(?!(?<!cross)(?<!crosses)(?<!crossing)(?<!passes)(?<!passing)(?<!descends)(?<!climbs) (?:the|an?|his|her|its|their|one|both)\b)"
+CAMERA_GO = rf"(?:{GO}|\b(?:pan|tilt|truck|track|turn|push|rotat|crane|boom|whip|pivot|arc|look){ENDS}\b|\bpann(?:ed|ing)\b)"
+
+PLAIN = r"(?<!from )(?<!the )(?<!his )(?<!her )(?<!its )(?<!on )(?<!my )"
+NOT_PLACE = r"(?!\s+(?:side|of|part|edge|corner|hand|third|half|arm|leg|foot|lane|car|behind|the|a)\b)"
+
+
+def side(this: str, other: str) -> str:
+    """A pattern for going to `this` side, but not for being on it."""
+    return (
+        rf"(?:(?:to|toward|towards|onto)\s+(?:the|its|their|his|her)\s+(?:\w+[\s-]){{0,2}}?{this}\b(?!\s+of\b(?! there))"
+        rf"|{PLAIN}\b{this}(?:wards?)?\b{NOT_PLACE}|from\s+(?:the\s+)?{other}\s+to\s+(?:the\s+)?{this}|{other}-to-{this})"
+    )
+
+
+LEFT, RIGHT = side("left", "right"), side("right", "left")
+TOP = r"(?:upper|top)"
+ALONG = r"(?!\s+(?:to(?! the (?:\w+ )?(?:left|right)\b))\b|\s+(?:the|an?|his|her|our)\s+(?:\w+\s+)?(?:street|road|path|track|lane|hall\w*|corridor|aisle|court|field|pitch|runway|river|beach|sidewalk|highway|trail|hill|slope|sleeves?)\b)"
+UP = rf"(?:\bup(?:wards?)?\b{ALONG}|(?:to|toward|towards)\s+the\s+{TOP}\b)"
+DOWN = rf"(?:\bdown(?:wards?)?\b{ALONG}|(?:to|toward|towards)\s+the\s+(?:bottom|lower)\b)"
+CAMERA_UP = rf"(?:\bup(?:wards?)?\b|(?:to|toward|towards)\s+the\s+{TOP}\b)"
+CAMERA_DOWN = r"(?:\bdown(?:wards?)?\b|(?:to|toward|towards)\s+the\s+(?:bottom|lower)\b)"
+GAP = r"[^.;]{0,45}?\s"
+TO_AND_FRO = r"(?:back and forth|side to side|to and fro)"
+NO_WAY = r"(?! (?:\w+ly |any )?(?:up|down|left|right|to|in(?! (?:there|the|this|any|its)\b)|out|closer|forward|back|away|clockwise|further|along|with|on)\w*\b)"
+AT_REST = (
+    r"\b(?:is|are|was|were|be|being|stays?|remains?|stands?|sits?|lies|keeps?|holds?|staying|remaining|standing|holding|keeping|completely|perfectly|quite|almost|entirely) still\b(?! \w+ing)"
+    rf"|\b(?:motionless|stationary|immobile)\b|\b(?:does|do|did|has|have|is|are|was)(?: not|n't) mov(?:e|ed|ing)\b{NO_WAY}|\bnever moves?\b{NO_WAY}|\b(?:stays?|remains?) (?:put|in place|unmoved)\b"
+)
+
+CAMERA_RULES = {
+    "pan_left": rf"{CAMERA_GO}(?:{GAP}|\s){LEFT}|\bleft(?:ward)? (?:\w+ )?(?:pan|sweep|swing|movement|motion)|\bpan\w* (?:from )?{TO_AND_FRO}|\bleftward\b",
+    "pan_right": rf"{CAMERA_GO}(?:{GAP}|\s){RIGHT}|\bright(?:ward)? (?:\w+ )?(?:pan|sweep|swing|movement|motion)|\bpan\w* (?:from )?{TO_AND_FRO}|\brightward\b",
+    "tilt_up": rf"{CAMERA_GO}(?:{GAP}|\s){CAMERA_UP}|\bupward (?:\w+ )?(?:tilt|pan|movement|motion)|\b(?:rises|ascends)\b",
+    "tilt_down": rf"{CAMERA_GO}(?:{GAP}|\s){CAMERA_DOWN}|\bdownward (?:\w+ )?(?:tilt|pan|movement|motion)|\b(?:descends|lowers)\b",
+    "zoom_in": r"\bzoom(?:s|ed|ing)?(?: \w+ly| further| closer| out and)*[ -]in\b|\bpush(?:es|ed|ing)? in\b"
+    r"|\b(?:mov|com|gett?|fl|walk|glid|travel|go|advanc|track|doll|inch|creep)(?:e|s|es|ed|ing|y|ies|ying)?(?: \w+ly| straight| further)* (?:closer|forwards?|in\b|nearer|towards? (?!VIEWER|the (?:\w+ )?(?:left|right|top|bottom|upper|lower)))"
+    r"|\bforward (?:movement|motion|dolly)|\bclos(?:es|ed|ing) in\b|\bapproach(?:es|ed|ing)?\b|\b(?:advances|tightens)\b",
+    "zoom_out": r"\bzoom(?:s|ed|ing)?(?: \w+ly| further| in and)*[ -]out\b|\bpull(?:s|ed|ing)?(?: \w+ly)? (?:back|out|away)"
+    r"|\b(?:mov|fl|walk|glid|travel|go|track|doll)(?:e|s|es|ed|ing|y|ies|ying)?(?: \w+ly| straight| further)* (?:back(?:wards?)?\b|away|farther|out\b)"
+    r"|\bbackward (?:movement|motion)|\bback(?:s|ed|ing) (?:away|up|off)\b|\b(?:widens|retreats|recedes)\b",
+    "roll_clockwise": r"(?<!counter)(?<!counter-)(?<!anti)(?<!anti-)\bclockwise\b",
+    "roll_counterclockwise": r"\b(?:counter|anti)-?clockwise\b",
+    "static": rf"\b(?:static|locked(?:[- ](?:off|down))|fixed(?! on)|unmoving)\b|{AT_REST}|\b(?:holds?|keeps?|holding|keeping) (?:its|one|the same|a single) (?:position|place|angle|framing|view)"
+    r"|\bstill (?:camera|shot)\b|\bno (?:\w+ )?(?:camera (?:movement|motion)|(?:movement|motion) (?:of|from|by) the camera)|\bframing (?:is|stays|remains) (?:the same|unchanged|constant)",
+    "shake": r"\b(?:shak(?:es|y|ing|e|iness)|jitter(?:s|y|ing|ed)?|trembl(?:es|ing|e)|wobbl(?:es|y|ing|e)|hand-?held|unsteady)\b",
+}  # fmt: skip
+CAMERA_MOVES = rf"\b(?:moves?|moving|travels?|is in motion|moving shot|glides|drifts|flies)\b{NO_WAY}|\bmoves? (?:along|with)\b"
+OBJECT_RULES = {
+    "moves_left": rf"{OBJECT_GO}(?:{GAP}|\s){LEFT}|\bleftward(?:[ -]moving)?\b",
+    "moves_right": rf"{OBJECT_GO}(?:{GAP}|\s){RIGHT}|\brightward(?:[ -]moving)?\b",
+    "moves_up": rf"{OBJECT_GO}(?:[^.;]{{0,30}}?\s|\s){UP}|\b(?:rises|ascends|climbs)\b(?! (?:in|out|from|to (?:his|her|their)))",
+    "moves_down": rf"{OBJECT_GO}(?:[^.;]{{0,30}}?\s|\s){DOWN}|\b(?:descends|sinks)\b",
+    "grows": r"\b(?:gets?|becom(?:es?|ing)|grows?|growing|getting|appears?) (?:\w+ )?(?:larger|bigger)\b|\bapproach(?:es|ing)?\b(?! (?:the|an?|his|her|their|it|them|him|each|from)\b)"
+    rf"|\b(?:comes?|coming|moves?|moving|gets?|getting|draws?) (?:\w+ )?(?:closer|nearer)\b(?! (?:to|together)\b(?! VIEWER))|(?:{GO}|\bcom(?:es?|ing)\b)[^.;]{{0,30}}? toward VIEWER",
+    "shrinks": r"\b(?:gets?|becom(?:es?|ing)|grows?|growing|getting) (?:\w+ )?(?:smaller|tinier)\b|\brecedes?\b|\bshrinks?\b"
+    rf"|{GO}[^.;]{{0,30}}? (?:away(?! from\b(?! VIEWER))|farther away|further away|(?:into|toward|towards) the (?:distance|horizon|background))",
+    "none_moves": r"\b(?:nothing|no one object|none of the objects)\b[^.;]{0,30}? (?:moves?|moving|in motion)\b"
+    rf"|\bno objects?\b[^.;]{{0,40}}? mov(?:es?|ing)\b{NO_WAY}|\bno (?:\w+ )?(?:movement|motion) (?:of|by|from) (?:any|the) objects?|\bno object's own movement|\bno clear movement was found"
+    r"|\b(?:everything|all (?:of )?(?:the )?(?:objects|things))\b[^.;]{0,40}? (?:still|static|motionless|stationary|at rest)\b",
+    "still": rf"{AT_REST}|\b(?:at rest)\b",
+}  # fmt: skip
+RULES: dict[Subject, dict[str, re.Pattern[str]]] = {
+    "camera": {name: re.compile(rule, re.IGNORECASE) for name, rule in CAMERA_RULES.items()},
+    "object": {name: re.compile(rule, re.IGNORECASE) for name, rule in OBJECT_RULES.items()},
+}
+MOVES = re.compile(CAMERA_MOVES, re.IGNORECASE)
+
+SENTENCE = re.compile(r"(?<=[.!?;])\s+|\n+|(?<=[a-z]):\s|\s[-\u2013\u2014]\s|\u2014|[()]")
+FINITE = rf"(?:{ROOTS}|pan|tilt|zoom|roll|stay|hold|shak|follow|get|becom|remain|track|push|pull|rotat|end|begin|start|keep|stand|com)(?:s|es|ies)\b"
 CLAUSE = re.compile(
-    r",?\s+(?:while|whereas|but|then|before|after which|as)\s+|,\s+(?:and\s+(?:then\s+)?)?|\s+and\s+(?=(?:then|it|they|the|an?|does|is|are"
-    r"|pans?|tilts?|zooms?|rolls?|moves?|goes|stays?|holds?|shakes?|follows?|gets?|becomes?)\b)",
+    rf",?\s+(?:while|whereas|but|then|before|after|after which|as|when|until|where|because|since|so that|with)\s+|,\s+(?:and\s+(?:then\s+)?)?"
+    rf"|\s+and\s+(?=(?:\w+ly\s+)?(?:then|it|he|she|they|the|an?|his|her|its|another|one|two|does|is|are|{FINITE})\b)",
+    re.IGNORECASE,
+)
+# What a camera sees doing something is told of after its verb: "follows a man | walking to the left".
+SEES = re.compile(
+    r"(?:\b(?:follow|captur|show|film|record|reveal|track|focus|observ|watch|keep|depict|(?:shot|view|footage|video|clip) of)\w*\b[^,.;]{0,50}?\s)(?=(?!during|everything|something|nothing|being|building|evening|morning|ceiling|clothing|string)\w{3,}ing\b)",
     re.IGNORECASE,
 )
 CAMERA = re.compile(
-    r"\b(camera|cameraman|lens|viewpoint|point of view|perspective|shot|framing|footage|view)\b|^(?:the )?(?:frame|video|clip) "
-    r"(?:pans|tilts|zooms|moves|shakes|rotates|rolls)",
+    r"\b(?:camera|lens|viewpoint|point of view|perspective|shot|framing|footage|(?:the|our|camera's) view)\b"
+    r"|^\W*(?:the )?(?:frame|video|clip|scene|sequence) (?:is )?(?:slowly )?(?:pan|tilt|zoom|mov|shak|rotat|roll)\w*\b",
     re.IGNORECASE,
 )
 # Words of camera work that need no camera beside them.
 CRAFT = re.compile(
-    r"\b(pan(?:s|ned|ning)?|tilt(?:s|ed|ing)?|zoom(?:s|ed|ing)?|doll(?:y|ies|ied|ying)|handheld|hand-held)\b",
+    rf"^\W*{ADVERBS}(?:it (?:is|begins|starts|ends) )?(?:pans?|panned|panning|zoom\w* (?:\w+ly )?(?:in|out)|tilt(?:s|ed|ing)?(?= (?:\w+ly )?(?:up|down))|doll(?:y|ies|ied|ying))\b"
+    r"|\b(?:an?|the|by|no|any|of|one) (?:[\w-]+ ){0,2}(?:pan(?= (?:to|from|back|left|right|across|up|down|follow)|$|\W$)|panning|tilt(?:ing)?|zoom(?:ing)?|dolly)\b|\b(?:camera work|hand-?held|(?:counter)?clockwise roll|roll (?:counter)?clockwise)\b",
     re.IGNORECASE,
 )
+# Stands for neither camera nor object; a drone may be either.
 SCENERY = re.compile(
-    r"^\W*(?:and |the |its |their |a |an |most of the )*(?:\w+ ){0,2}(?:background|scenery|surroundings?|landscape|environment|scene"
-    r"|sky|horizon|picture)\b(?! (?:shifts because))",
+    r"^\W*(?:and |the |its |their |a |an |in |most of the |rest of the )*(?:[\w-]+ ){0,2}(?:background|scenery|surroundings?|landscape"
+    r"|environment|scene|sky|horizon|picture|image|drone)\b|^\W*the surrounding\b",
     re.IGNORECASE,
 )
+PERSON = re.compile(rf"^\W*{ADVERBS}(?:he|she|they)\b", re.IGNORECASE)
 PRONOUN = re.compile(
-    r"^(?:and |then |also |slowly |it |they |he |she |this |that |which )*(?:it|they|he|she|which|is|are|was|does)\b",
-    re.IGNORECASE,
+    rf"^\W*{ADVERBS}(?:it|this|that|which|who|is|are|was|were|does|has|not)\b", re.IGNORECASE
 )
+VERB_FIRST = re.compile(rf"^\W*{ADVERBS}(?:{FINITE}|\w+ing\b|(?:{WENT})\b|moved\b)", re.IGNORECASE)
+WAY = r"(?:(?:to|toward|towards) the )?(?:left|right|up|down|top|bottom)(?:wards?)?"
+ONLY_WAY = re.compile(rf"^\W*{ADVERBS}{WAY}(?: and {WAY})?(?: again)?\W*$", re.IGNORECASE)
+ONLY_ZOOM = re.compile(rf"^\W*{ADVERBS}(?:in|out)(?: again)?\W*$", re.IGNORECASE)
 HEDGE = re.compile(
-    r"\b(might|may|could|would|possibly|perhaps|maybe|probably|likely|seems?|appears?|suggest\w*|as if|as though|if|whether"
-    r"|or)\b|\?",
+    r"\b(?:might|may|could|would|possibly|perhaps|maybe|probably|likely|seem\w*|appears?(?! (?:from|in|on|at|larger|bigger|smaller)\b)|suggest\w*"
+    r"|as (?:if|though)|if|whether|or|hardly|barely|unclear|stop(?:s|ped)? \w+ing)\b|\?",
     re.IGNORECASE,
 )
 NEGATION = re.compile(
-    r"\b(no|not|never|without|neither|nor|nothing|none|rather than|instead of|cannot|free of|lacks?|stops?|hardly|barely)\b|n't\b",
+    r"\b(?:no|not|never|without|neither|nor|nothing|none|rather than|instead of|cannot|free of|lacks?)\b|n't\b",
     re.IGNORECASE,
 )
-
-TO = r"(?:\s+(?:\w+ly|steadily|gently|fast|further|back|straight|across the (?:frame|scene|screen|picture)))*\s*(?:,\s*)?"
-SIDE = {
-    "left": r"(?:(?:to|toward|towards|onto)\s+(?:the|its|their|his|her)\s+(?:\w+\s+)?left|(?<!from )(?<!from the )\bleft(?:ward|wards)?\b(?!\s+(?:side|of|part|edge|corner|hand|third|half))|from\s+(?:the\s+)?right\s+to\s+(?:the\s+)?left|right-to-left)",
-    "right": r"(?:(?:to|toward|towards|onto)\s+(?:the|its|their|his|her)\s+(?:\w+\s+)?right|(?<!from )(?<!from the )\bright(?:ward|wards)?\b(?!\s+(?:side|of|part|edge|corner|hand|third|half))|from\s+(?:the\s+)?left\s+to\s+(?:the\s+)?right|left-to-right)",
-    "up": r"(?:up(?:ward|wards)?\b(?!\s+to)|(?:to|toward|towards)\s+the\s+top)",
-    "down": r"(?:down(?:ward|wards)?\b|(?:to|toward|towards)\s+the\s+bottom)",
-}
-GO = (
-    r"(?:move|travel|go|goe|drive|run|walk|slide|glide|drift|fly|flie|swim|roll|shift|head|sweep|swing|rush|cross(?:e)?|pass(?:e)?"
-    r"|advance|progress(?:e)?|proceed|turn|float|ride|race|dash(?:e)?|climb|descend|rise|fall|drop|push(?:e)?|track|truck|scroll|pan)"
-)
-VERB = rf"\b{GO}(?:s|d|ed|ing|n)?\b"
-MOVING = r"\b(?:moving|panned|swung|swept|ran|drove|walked|flew|went|moves|moved|move|motion|movement|traveling|travelling|driving|running|walking|sliding|gliding|flying|passing|heading|panning|tracking|shifting|drifting|going|crossing|sweeping|swinging|turning|rolling|rushing|riding|racing|advancing|progressing|proceeding|rising|falling|climbing|descending)\b"
-
-CAMERA_RULES: tuple[tuple[str, str], ...] = (
-    (
-        "pan_left",
-        rf"(?:{VERB}|{MOVING}|\bpan\b|\bleftward pan)[^.;]{{0,40}}?\b{SIDE['left']}|\bleft(?:ward)? (?:pan|sweep|swing)|\bpans left",
-    ),
-    (
-        "pan_right",
-        rf"(?:{VERB}|{MOVING}|\bpan\b|\brightward pan)[^.;]{{0,40}}?\b{SIDE['right']}|\bright(?:ward)? (?:pan|sweep|swing)|\bpans right",
-    ),
-    (
-        "tilt_up",
-        rf"(?:\btilt(?:s|ed|ing)?|{VERB}|{MOVING}|\bpan)\b[^.;]{{0,30}}?\b{SIDE['up']}|\bupward (?:tilt|pan|movement|motion)|\bcranes? up|\brises?\b",
-    ),
-    (
-        "tilt_down",
-        rf"(?:\btilt(?:s|ed|ing)?|{VERB}|{MOVING}|\bpan)\b[^.;]{{0,30}}?\b{SIDE['down']}|\bdownward (?:tilt|pan|movement|motion)|\bcranes? down|\bdescends?\b|\blowers?\b",
-    ),
-    (
-        "zoom_in",
-        r"\bzoom(?:s|ed|ing)?(?:\s+\w+ly)?(?:\s+(?:further|closer))?[\s-]+in\b|\bpush(?:es|ed|ing)? in\b|\bmov(?:e|es|ed|ing)(?:\s+\w+ly)? (?:closer|forward|in\b|nearer|toward the (?:scene|subject))|\bdoll(?:y|ies|ied|ying) (?:in|forward)\b|\bclos(?:es|ed|ing) in\b|\bapproach(?:es|ed|ing)?\b",
-    ),
-    (
-        "zoom_out",
-        r"\bzoom(?:s|ed|ing)?(?:\s+\w+ly)?(?:\s+further|\s+in and)?[\s-]+out\b|\bpull(?:s|ed|ing)? (?:back|out|away)\b|\bmov(?:e|es|ed|ing)(?:\s+\w+ly)? (?:back(?:ward|wards)?\b|away|farther|further away)|\bdoll(?:y|ies|ied|ying) (?:out|back)\b|\bback(?:s|ed|ing) (?:away|up)\b|\bwidens?\b",
-    ),
-    ("roll_clockwise", r"(?<!counter)(?<!counter-)(?<!anti)(?<!anti-)\bclockwise\b"),
-    ("roll_counterclockwise", r"\b(?:counter|anti)-?clockwise\b"),
-    (
-        "static",
-        r"\b(?:static|stationary|motionless|fixed|locked(?:[- ](?:off|down))?|immobile|still)\b|\b(?:holds?|keeps?|keeping|holding) (?:its|the|still|one|a)\b[^.;]{0,12}(?:position|place|still|angle|framing)?|\bdoes(?: not|n't) move\b(?! (?:\w+ly )?(?:up|down|left|right|to|in|out|closer|forward|back|away))|\bno camera (?:movement|motion)\b|\bremains? (?:in place|unmoved)|\bdoes(?: not|n't) (?:pan|move), (?:tilt|pan)",
-    ),
-    (
-        "shake",
-        r"\b(?:shak(?:es|y|ing|e)|jitter(?:s|y|ing)?|trembl(?:es|ing|e)|wobbl(?:es|y|ing|e)|hand-?held|unsteady|bounc(?:es|y|ing))\b",
-    ),
-    ("moves", r"\b(?:moving shot|is moving|moves through|in motion)\b"),
-)
-OBJECT_RULES: tuple[tuple[str, str], ...] = (
-    ("moves_left", rf"(?:{VERB}|{MOVING})[^.;]{{0,60}}?\b{SIDE['left']}"),
-    ("moves_right", rf"(?:{VERB}|{MOVING})[^.;]{{0,60}}?\b{SIDE['right']}"),
-    ("moves_up", rf"(?:{VERB}|{MOVING})[^.;]{{0,30}}?\b{SIDE['up']}|\b(?:rises|ascends|climbs)\b"),
-    ("moves_down", rf"(?:{VERB}|{MOVING})[^.;]{{0,30}}?\b{SIDE['down']}|\b(?:descends|sinks)\b"),
-    (
-        "grows",
-        r"\b(?:gets?|becom(?:es?|ing)|grows?|growing|getting|appears?) (?:\w+ )?(?:larger|bigger)\b|\b(?:comes?|coming|moves?|moving|gets?) (?:\w+ )?(?:closer|nearer)\b|\bapproach(?:es|ing)?\b",
-    ),
-    (
-        "shrinks",
-        r"\b(?:gets?|becom(?:es?|ing)|grows?|growing|getting) (?:\w+ )?(?:smaller|tinier)\b|\b(?:moves?|moving|goes|drives?|walks?) (?:\w+ )?(?:away|farther|into the distance)\b|\brecedes?\b|\bshrinks?\b",
-    ),
-    (
-        "still",
-        r"\b(?:stationary|motionless|still|immobile|at rest)\b|\bdoes(?: not|n't) move\b(?! (?:\w+ly )?(?:up|down|left|right|to|in|out|closer|forward|back|away))|\bno object\b[^.;]{0,40}\bmoves?\b|\bno object's own movement|\bno clear movement was found",
-    ),
-)
-COMPILED: dict[str, list[tuple[str, re.Pattern[str]]]] = {
-    "camera": [(name, re.compile(rule, re.IGNORECASE)) for name, rule in CAMERA_RULES],
-    "object": [(name, re.compile(rule, re.IGNORECASE)) for name, rule in OBJECT_RULES],
-}
-# Phrases in which the negation is part of the meaning, not a denial of it.
-SAYS_STILL = re.compile(
-    r"does(?: not|n't) move|no camera (?:movement|motion)|no object|no clear movement",
-    re.IGNORECASE,
-)
+EXCEPT = words(r"(?:except(?: for)?|apart from|other than|besides|aside from)(?! the camera)")
+# Where the negation is part of the meaning, not a denial of it.
+SAYS_STILL = re.compile(r"not mov|n't mov|never move|^no |nothing|none of", re.IGNORECASE)
 
 
 def claims(text: str) -> list[Claim]:
     """The checkable claims of a text, each once, in order."""
-    found: dict[Claim, None] = {}
-    for claim in _read(text):
-        found.setdefault(claim)
-    return list(found)
+    return list(dict.fromkeys(_read(text)))
 
 
 def _read(text: str) -> Iterator[Claim]:
     last: Subject | None = None
     for sentence in SENTENCE.split(text):
-        subject = last
+        for pattern, plain in REWRITE:
+            sentence = pattern.sub(plain, sentence)
         for clause in CLAUSE.split(sentence):
-            if not clause or not clause.strip():
-                continue
-            told = _subject(clause, subject)
-            if told is None:
-                continue
-            subject = last = told
-            if HEDGE.search(clause):
-                continue
-            for name, rule in COMPILED[told]:
-                match = rule.search(clause)
-                if match:
-                    yield Claim(told, name, _negated(clause, match))
+            for part, seen in _seen(clause):
+                told = "object" if seen else _subject(part, last)
+                if told is None:
+                    continue
+                if last and ONLY_WAY.search(part):
+                    told, part = last, f"moves {part}"
+                elif last == "camera" and ONLY_ZOOM.search(part):
+                    part = f"zooms {part}"
+                # Of what a camera follows, "it" speaks on.
+                last = (
+                    "object"
+                    if told == "camera" and re.search(r"\bfollow|\btracks? the|\bkeep", part)
+                    else told
+                )
+                if not HEDGE.search(part):
+                    yield from _claims_of(part, told, sentence)
+
+
+def _seen(clause: str) -> Iterator[tuple[str, bool]]:
+    """A clause, or its two parts where a camera sees something go; and whether it is the part that is seen."""
+    match = SEES.search(clause)
+    if match and (CAMERA.search(clause[: match.end()]) or CRAFT.search(clause[: match.end()])):
+        yield clause[: match.end()], False
+        yield clause[match.end() :], True
+    elif clause.strip():
+        yield clause, False
 
 
 def _subject(clause: str, before: Subject | None) -> Subject | None:
     """Whom a clause is about; None for scenery, which stands for neither camera nor object."""
-    if CAMERA.search(clause) or CRAFT.search(clause):
+    if CAMERA.search(clause):
         return "camera"
-    if before and PRONOUN.search(clause.strip()):
+    if PERSON.search(clause):
+        return "object"
+    if CRAFT.search(clause):
+        return "camera"
+    if before and (PRONOUN.search(clause) or VERB_FIRST.search(clause)):
         return before
-    if (
-        before
-        and re.match(
-            r"^(?:and |then |slowly |quickly |gradually )*\w+(?:s|ing)\b", clause.strip(), re.IGNORECASE
-        )
-        and not re.match(r"^(?:the|an?|his|her|its|their|one|two|three|no)\b", clause.strip(), re.IGNORECASE)
-    ):
-        return before
-    if SCENERY.search(clause):
-        return None
-    return "object"
+    return None if SCENERY.search(clause) else "object"
+
+
+def _claims_of(clause: str, subject: Subject, sentence: str) -> Iterator[Claim]:
+    found = []
+    for name, rule in RULES[subject].items():
+        match = rule.search(clause)
+        if match and not (name == "none_moves" and EXCEPT.search(sentence)):
+            found.append(Claim(subject, name, _negated(clause, match)))
+        if match and name == "none_moves":
+            break
+    if not found and subject == "camera" and (match := MOVES.search(clause)):
+        found.append(Claim(subject, "moves", _negated(clause, match)))
+    yield from found
 
 
 def _negated(clause: str, match: re.Match[str]) -> bool:
@@ -196,60 +271,59 @@ def _negated(clause: str, match: re.Match[str]) -> bool:
     return bool(denial) and match.start() - denial[-1].end() < 40
 
 
-def check(text: str, evidence: Evidence) -> tuple[float | None, list[tuple[Claim, bool | None]]]:
+def check(
+    text: str | Sequence[Claim], evidence: Evidence, thresholds: Thresholds = DEFAULT
+) -> tuple[float | None, list[tuple[Claim, bool | None]]]:
     """The share, 0 to 1, of a text's checkable claims that the evidence supports; None when none can be judged.
 
     With it, each claim and its verdict: True, False, or None where the measurements decide neither.
     """
-    judged = [(claim, judge(claim, evidence)) for claim in claims(text)]
+    said = claims(text) if isinstance(text, str) else text
+    judged = [(claim, judge(claim, evidence, thresholds)) for claim in said]
     known = [verdict for _, verdict in judged if verdict is not None]
     return (sum(known) / len(known) if known else None), judged
 
 
-def judge(claim: Claim, evidence: Evidence) -> bool | None:
+def judge(claim: Claim, evidence: Evidence, thresholds: Thresholds = DEFAULT) -> bool | None:
     """Whether the measurements support a claim; None where they decide nothing."""
-    verdict = (
-        _camera(claim.predicate, evidence)
-        if claim.subject == "camera"
-        else _object(claim.predicate, evidence)
-    )
+    of = _camera if claim.subject == "camera" else _objects
+    verdict = of(claim.predicate, evidence, thresholds)
     return None if verdict is None else verdict != claim.negated
 
 
-def _camera(predicate: str, evidence: Evidence) -> bool | None:
+def _camera(predicate: str, evidence: Evidence, thresholds: Thresholds) -> bool | None:
     labels = evidence.camera.labels
     if predicate == "static":
         return labels == ("static",)
-    if predicate == "moves":
-        return labels not in (("static",), ("shake",))
-    if predicate == "shake":
-        # A moving camera may shake as well; only the amount tells.
-        return labels == ("shake",) or (evidence.camera.shake > 0.004 if labels != ("static",) else False)
+    if predicate == "moves":  # of a camera that only shakes, either may be said
+        return None if labels == ("shake",) else labels != ("static",)
+    if predicate == "shake":  # a moving camera may shake as well; only the amount tells
+        moves = labels not in (("static",), ("shake",))
+        return evidence.camera.shake > thresholds.shake if moves else labels == ("shake",)
     return predicate in labels if labels else None
 
 
-def _object(predicate: str, evidence: Evidence) -> bool | None:
-    tracks = evidence.tracks
-    if predicate == "still":
-        if not tracks:
-            return True if evidence.object_area < 0.01 and evidence.camera.labels else None
-        return None if len(tracks) > 1 else False
-    if not tracks:
-        return False if evidence.object_area < 0.002 and evidence.camera.labels else None
-    return any(_track(predicate, track, evidence) for track in tracks)
+def _objects(predicate: str, evidence: Evidence, thresholds: Thresholds) -> bool | None:
+    """Any track that does it supports a claim; which track a text means is not known."""
+    sure = bool(evidence.camera.labels)
+    if predicate in ("still", "none_moves"):
+        if evidence.tracks:
+            return False if predicate == "none_moves" else None
+        return True if sure and evidence.object_area < thresholds.still_area else None
+    if not evidence.tracks:
+        return False if sure and evidence.object_area < thresholds.quiet_area else None
+    return any(_track(predicate, track, evidence, thresholds) for track in evidence.tracks)
 
 
-def _track(predicate: str, track: Track, evidence: Evidence) -> bool:
-    """Whether one object does what is claimed; a direction counts within 67.5 degrees, as words do."""
-    if predicate == "grows":
-        return track.growth > 0.05
-    if predicate == "shrinks":
-        return track.growth < -0.05
+def _track(predicate: str, track: Track, evidence: Evidence, thresholds: Thresholds) -> bool:
+    if predicate in ("grows", "shrinks"):
+        return (track.growth if predicate == "grows" else -track.growth) > thresholds.growth
     ways = [phase[2:] for phase in track.phases] or [track.velocity]
-    return any(_heads(predicate, x * evidence.width, y * evidence.height) for x, y in ways)
+    return any(_heads(predicate, x * evidence.width, y * evidence.height, thresholds.angle) for x, y in ways)
 
 
-def _heads(predicate: str, x: float, y: float) -> bool:
+def _heads(predicate: str, x: float, y: float, angle: float) -> bool:
+    """Whether a velocity of x to the right and y down, in pixels, goes the way that is claimed."""
     length = float(np.hypot(x, y))
     along = {"moves_right": x, "moves_left": -x, "moves_down": y, "moves_up": -y}[predicate]
-    return length > 0 and along / length > np.cos(np.radians(67.5))
+    return length > 0 and along / length > np.cos(np.radians(angle))

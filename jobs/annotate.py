@@ -28,7 +28,7 @@ def run(session: Session) -> int:
     session.run(
         "annotate",
         missing,
-        partial(Annotate, config.decode, config.flow, config.camera, config.annotate),
+        partial(Annotate, config),
         workspace,
     )
     return missing.num_rows

@@ -29,7 +29,7 @@ def run(
     if not question.strip():
         raise CallError("the question is empty")
     uri = video if "://" in video or "::" in video else str(Path(video).expanduser().absolute())
-    annotate = Annotate(config.decode, config.flow, config.camera, config.annotate)
+    annotate = Annotate(config)
     category = decouple(question)
     names = (override,) if override else annotate.prompts(category)
     try:

@@ -8,50 +8,47 @@ import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError
+from pydantic.fields import FieldInfo
 
 import configs
-from filters.camera import CameraConfig
-from filters.flow import FlowConfig
 from filters.gates import GatesConfig
 from filters.quality import QualityConfig
 from pipeline.engine import EngineConfig
 from pipeline.errors import CallError
-from stages.annotate import AnnotateConfig
-from stages.frames import DecodeConfig
+from stages.annotate import AnnotationConfig
 from stages.ingest import IngestConfig
 from stages.split import SplitConfig
 
 
-class Config(BaseModel):
+class Config(AnnotationConfig):
     """All settings of a run."""
 
-    model_config = ConfigDict(extra="forbid")
-
-    max_failed_share: float = Field(
-        0.1, ge=0, le=1, description="above it a finished run ends with exit code 3"
-    )
+    max_failed_share: float = Field(0.1, ge=0, le=1, description="above it a run ends with exit code 3")
     engine: EngineConfig = EngineConfig()
     ingest: IngestConfig = IngestConfig()
-    decode: DecodeConfig = DecodeConfig()
-    flow: FlowConfig = FlowConfig()
-    camera: CameraConfig = CameraConfig()
     quality: QualityConfig = QualityConfig()
     gates: GatesConfig = GatesConfig()
-    annotate: AnnotateConfig = AnnotateConfig()
     split: SplitConfig = SplitConfig()
 
 
 # What a table's rows depend on. Gates and shares are absent: they are applied when a table is read.
 DEPENDS = {
     "scores": ("decode", "flow", "camera", "quality"),
-    "annotations": ("decode", "flow", "camera", "annotate"),
+    "annotations": tuple(AnnotationConfig.model_fields),
 }
 # Settings that change how fast a row comes, never what is in it.
-SPEED_ONLY = {"decode.threads", "flow.device"}
+SPEED_ONLY = {
+    *("decode.threads", "flow.device"),
+    *(
+        f"{role}.{name}"
+        for role in ("mllm", "baseline")
+        for name in ("concurrency", "timeout_s", "max_attempts")
+    ),
+}
 
 
 def load(path: str | None = None, overrides: Sequence[str] = ()) -> Config:
@@ -108,19 +105,32 @@ def _explain(item: Any) -> str:
     where = ".".join(str(part) for part in item["loc"])
     if item["type"] != "extra_forbidden":
         return f"{where}: {item['msg'][0].lower()}{item['msg'][1:]} (got {item['input']!r})"
-    model: Any = Config
-    for part in item["loc"][:-1]:
-        model = model.model_fields[part].annotation
+    model = _model_at(item["loc"][:-1])
     near = difflib.get_close_matches(str(item["loc"][-1]), list(model.model_fields), n=1, cutoff=0.0)
     prefix = "".join(f"{part}." for part in item["loc"][:-1])
     return f"unknown setting {where!r}; did you mean {prefix}{near[0]!r}?".replace(f"{prefix}'", f"'{prefix}")
+
+
+def _model_at(path: Sequence[Any]) -> type[BaseModel]:
+    """The model of the settings at a path; a backend's name in it picks that backend's."""
+    model: Any = Config
+    for part in path:
+        if part in model.model_fields:
+            options = [model.model_fields[part].annotation]
+        else:
+            options = [option for option in options if option.model_fields["backend"].default == part]
+        while not isinstance(options[0], type):
+            options = [inner for option in options for inner in get_args(option) if inner is not type(None)]
+            options = [option for option in options if not isinstance(option, FieldInfo)]
+        model = options[0]
+    return model
 
 
 def settings(config: Config, table: str) -> dict[str, Any]:
     """The settings that the rows of a table depend on, flat: {"decode.fps": 8.0, ...}."""
     flat: dict[str, Any] = {}
     for section in DEPENDS[table]:
-        flat |= _flatten(section, getattr(config, section).model_dump(mode="json"))
+        flat |= _flatten(section, config.model_dump(mode="json")[section])
     return {key: value for key, value in flat.items() if key not in SPEED_ONLY}
 
 

@@ -1,45 +1,59 @@
 """Annotate a clip: questions, MotionSight's enhanced frames, answers, and how far the answers hold."""
 
 import hashlib
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from filters.camera import CameraConfig
 from filters.evidence import Evidence
-from filters.flow import FlowConfig
 from filters.motion_check import check
+from filters.vqascore import AlignmentScorer, MllmAlignment, VqaScoreConfig
 from pipeline.schema import ANNOTATIONS, empty_row
-from stages.frames import DecodeConfig
 from stages.look import LookConfig, Looker, Seen
+from stages.models import backends
+from stages.models.backends import KinematicConfig, MllmConfig
 from stages.models.base import Category, Detector, Mllm, Request, Tracker
-from stages.models.kinematic import KinematicMllm
 from stages.motionsight import baseline
 from stages.motionsight.answer import VisualPrompt, prompt, visual_prompts
 from stages.motionsight.decouple import decouple
+from stages.motionsight.grounding import grounding
 from stages.motionsight.questions import choose
 
 
-class MllmConfig(BaseModel):
-    """Which multimodal model answers."""
+class PromptConfig(BaseModel):
+    """What goes to the model with a question."""
 
     model_config = ConfigDict(extra="forbid")
 
-    backend: Literal["kinematic"] = "kinematic"
-    max_tokens: int = Field(256, ge=1)
-    temperature: float = Field(0.0, ge=0)
+    object: VisualPrompt = Field("spotlight", description="the frames of questions about objects")
+    camera: VisualPrompt = Field("motion_blur", description="the frames of questions about the camera")
+    evidence: bool = Field(
+        False, description="add the measured camera rates and tracks as text (as FoundationMotion does)"
+    )
 
 
-class AnnotateConfig(LookConfig):
+class AnnotateConfig(BaseModel):
     """How clips are annotated."""
 
+    model_config = ConfigDict(extra="forbid")
+
     questions: int = Field(2, ge=1, le=12, description="questions for each clip (paper: about two)")
-    object_prompt: VisualPrompt = Field("spotlight", description="on questions about objects")
-    camera_prompt: VisualPrompt = Field("motion_blur", description="on questions about the camera")
     baseline_frames: int = Field(4, ge=2, le=64, description="plain frames for the baseline answer")
     seed: int = Field(0, description="varies questions and wording")
-    mllm: MllmConfig = MllmConfig()
+
+
+class AnnotationConfig(LookConfig):
+    """What a row of `annotations` depends on.
+
+    baseline: the model of the rejected side (paper: Tarsier2); None: the same model.
+    """
+
+    annotate: AnnotateConfig = AnnotateConfig()
+    prompt: PromptConfig = PromptConfig()
+    mllm: MllmConfig = KinematicConfig()
+    baseline: MllmConfig | None = None
+    vqascore: VqaScoreConfig = VqaScoreConfig()
 
 
 class Annotate:
@@ -48,21 +62,26 @@ class Annotate:
     table = "annotations"
     schema = ANNOTATIONS
 
-    def __init__(
-        self, decode: DecodeConfig, flow: FlowConfig, camera: CameraConfig, config: AnnotateConfig
-    ) -> None:
+    def __init__(self, config: AnnotationConfig) -> None:
         self._config = config
-        self.looker = Looker(decode, flow, camera, config)
-        self.mllm: Mllm = KinematicMllm()
+        self.looker = Looker(config)
+        self.mllm: Mllm = backends.mllm(config.mllm)
+        self._baseline: Mllm = backends.mllm(config.baseline) if config.baseline else self.mllm
+        self._alignment: AlignmentScorer | None = (
+            MllmAlignment(self.mllm) if config.vqascore.backend == "mllm" else None
+        )
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
         config = self._config
-        asked = [(text, decouple(text)) for text, _ in choose(row["clip_id"], config.questions, config.seed)]
+        asked = [
+            (text, decouple(text))
+            for text, _ in choose(row["clip_id"], config.annotate.questions, config.annotate.seed)
+        ]
         prompts = [self.prompts(category) for _, category in asked]
         blurred = any("motion_blur" in names for names in prompts)
         seen = self.looker.look(row["uri"], row["start_s"], row["end_s"], blurred)
         frames = {name: self.looker.enhance(seen, name) for name in {n for names in prompts for n in names}}
-        seeds = [seed_of(row["clip_id"], text, config.seed) for text, _ in asked]
+        seeds = [seed_of(row["clip_id"], text, config.annotate.seed) for text, _ in asked]
         answers = self.mllm.generate(
             [
                 self.request(text, category, seen, names, frames, seed)
@@ -71,30 +90,51 @@ class Annotate:
         )
         few, plain = self._without(seen)
         pictures, times = seen.view.frames[few], seen.view.times[few]
-        baselines = self.mllm.generate(
+        limits = config.baseline or config.mllm
+        baselines = self._baseline.generate(
             [
-                Request(prompt(text, times), text, category, pictures, times, plain, seed + 1)
+                Request(
+                    prompt(text, times),
+                    text,
+                    category,
+                    pictures,
+                    times,
+                    plain,
+                    seed + 1,
+                    limits.max_tokens,
+                    limits.temperature,
+                )
                 for (text, category), seed in zip(asked, seeds, strict=True)
             ]
         )
+        good = [k for k, answer in enumerate(answers) if not answer.error]
+        aligned: dict[int, float | None] = {}
+        if self._alignment:
+            texts = [answers[k].text for k in good]
+            found = self._alignment(seen.view.frames, seen.view.times, texts)
+            aligned = dict(zip(good, found, strict=True))
+        failed = [answer for answer in answers if answer.error]
         qa = []
-        for (text, category), answer, other in zip(asked, answers, baselines, strict=True):
+        for k, ((text, category), answer, other) in enumerate(zip(asked, answers, baselines, strict=True)):
             held, claims = check(answer.text, seen.evidence)
             qa.append(
                 {
                     "question": text,
                     "category": category,
                     "answer": answer.text,
-                    "baseline": other.text,
-                    "vqascore": None,
+                    "baseline": None if other.error else other.text,
+                    "vqascore": aligned.get(k),
                     "motion_check": held,
                     "baseline_check": check(other.text, seen.evidence)[0],
                     "claims": [str(claim) for claim, _ in claims],
                     "error": answer.error,
                 }
             )
+        notes = [] if seen.tracks else ["no_detection"]
+        notes += ["no_baseline"] if any(other.error for other in baselines) else []
         models: dict[str, Mllm | Detector | Tracker] = {
             "mllm": self.mllm,
+            "baseline": self._baseline,
             "detector": self.looker.detector,
             "tracker": self.looker.tracker,
         }
@@ -113,13 +153,16 @@ class Annotate:
             ],
             "regions": seen.boxes.tolist(),
             "models": [(role, f"{model.name} {model.version}") for role, model in models.items()],
-            "notes": [] if seen.tracks else ["no_detection"],
+            "notes": notes,
+            # A clip without any answer has failed; with some, each question carries its own code.
+            "error": failed[0].error if failed and not good else None,
+            "error_detail": failed[0].detail if failed else None,
             "tokens": sum(reply.tokens for reply in (*answers, *baselines)),
         }
 
     def prompts(self, category: Category) -> tuple[VisualPrompt, ...]:
         """The visual prompts that a question of this category gets."""
-        return visual_prompts(category, self._config.object_prompt, self._config.camera_prompt)
+        return visual_prompts(category, self._config.prompt.object, self._config.prompt.camera)
 
     def request(
         self,
@@ -135,23 +178,23 @@ class Annotate:
         # Frames of different sizes (a crop beside whole frames) go padded, at their own scale.
         pictures = np.concatenate([padded(frames[name], np.max(list(sizes), axis=0)) for name in names])
         times = np.tile(seen.view.times, len(names))
-        mllm = self._config.mllm
+        words = prompt(text, seen.view.times, names)
         return Request(
-            prompt(text, seen.view.times, names),
+            f"{grounding(seen.evidence)}\n{words}" if self._config.prompt.evidence else words,
             text,
             category,
             pictures,
             times,
             seen.evidence,
             seed,
-            mllm.max_tokens,
-            mllm.temperature,
+            self._config.mllm.max_tokens,
+            self._config.mllm.temperature,
         )
 
     def _without(self, seen: Seen) -> tuple[np.ndarray, Evidence]:
         """Which of the shown frames the baseline sees, and its evidence."""
         count, looker = len(seen.view.times), self.looker
-        few = np.unique(np.linspace(0, count - 1, self._config.baseline_frames).round().astype(int))
+        few = np.unique(np.linspace(0, count - 1, self._config.annotate.baseline_frames).round().astype(int))
         near = np.unique([int(np.abs(seen.sample_times - t).argmin()) for t in seen.view.times[few]])
         if len(near) < 2:
             near = np.array([0, len(seen.sample_times) - 1])
@@ -159,7 +202,7 @@ class Annotate:
             seen.samples[near],
             seen.sample_times[near],
             looker.flow,
-            looker.camera,
+            self._config.camera,
             seen.view.size,
             seen.evidence.duration_s,
         )

@@ -22,13 +22,24 @@ from stages.motionsight.spotlight import SpotlightConfig, spotlight
 from stages.motionsight.variants import background_blur, crop, red_circle
 
 
-class LookConfig(BaseModel):
-    """Which frames the model sees, and how what moves is found."""
+class FramesConfig(BaseModel):
+    """Which frames the model sees."""
 
     model_config = ConfigDict(extra="forbid")
 
-    frames: int = Field(16, ge=2, le=128, description="frames the model sees (paper: T = 16)")
-    max_pixels: int = Field(360 * 420, ge=1024, description="largest frame the model sees (paper: 360*420)")
+    count: int = Field(16, ge=2, le=128, description="frames of a clip (paper: T = 16)")
+    max_pixels: int = Field(360 * 420, ge=1024, description="largest frame (paper: 360*420)")
+
+
+class LookConfig(BaseModel):
+    """What looking at a clip depends on."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    decode: DecodeConfig = DecodeConfig()
+    flow: FlowConfig = FlowConfig()
+    camera: CameraConfig = CameraConfig()
+    frames: FramesConfig = FramesConfig()
     detector: MovingRegionsConfig = MovingRegionsConfig()
     tracker: FlowTrackerConfig = FlowTrackerConfig()
     focus: FocusConfig = FocusConfig()
@@ -58,11 +69,9 @@ class Seen:
 class Looker:
     """Looks at clips; makes its flow estimator, detector and tracker once."""
 
-    def __init__(
-        self, decode: DecodeConfig, flow: FlowConfig, camera: CameraConfig, config: LookConfig
-    ) -> None:
-        self.decode, self.camera, self.config = decode, camera, config
-        self.flow: FlowEstimator = estimator(flow)
+    def __init__(self, config: LookConfig) -> None:
+        self.config = config
+        self.flow: FlowEstimator = estimator(config.flow)
         self.detector = MovingRegions(config.detector)
         self.tracker = FlowTracker(config.tracker)
         self._kernel = kernel(config.blur.frames, config.blur.decay)
@@ -76,18 +85,18 @@ class Looker:
         with timed(took, "decode"):
             clip = Clip(uri, start_s, end_s)
             probe = clip.probe
-            sampled = sample_times(probe, self.decode.fps, self.decode.max_samples)
-            shown = np.unique(middles(probe, self.config.frames))
+            sampled = sample_times(probe, self.config.decode.fps, self.config.decode.max_samples)
+            shown = np.unique(middles(probe, self.config.frames.count))
             held = window_frames(shown, len(self._kernel) if blurred else 1)
-            size = within(probe.width, probe.height, self.config.max_pixels)
-            small = fitted(probe.width, probe.height, self.decode.size)
+            size = within(probe.width, probe.height, self.config.frames.max_pixels)
+            small = fitted(probe.width, probe.height, self.config.decode.size)
             samples, pictures = clip.read(
-                [Wanted(sampled, small, False), Wanted(held, size, True)], self.decode
+                [Wanted(sampled, small, False), Wanted(held, size, True)], self.config.decode
             )
         times = probe.times[sampled]
         with timed(took, "measure"):
-            motion = measure(samples, times, self.flow, self.camera)
-            camera = summarise(motion, self.camera)
+            motion = measure(samples, times, self.flow, self.config.camera)
+            camera = summarise(motion, self.config.camera)
             numbers = statistics(motion)
         depth = len(self._kernel) if blurred else 1
         windows = [pictures[(held <= k) & (held > k - depth)][::-1] for k in shown]
@@ -97,7 +106,7 @@ class Looker:
         with timed(took, "focus"):
             boxes = regions([track.boxes for track in tracks], view.times, view.size, self.config.focus)
         # Where one global motion does not explain the scene, what is left over is not an object's own motion.
-        known = tracks if camera.labels and camera.fit >= self.camera.fit_min else []
+        known = tracks if camera.labels and camera.fit >= self.config.camera.fit_min else []
         evidence = Evidence(
             *view.size,
             probe.duration_s,

@@ -8,7 +8,8 @@ CAMERA = re.compile(
     r"\b(camera\w*|cinematograph\w*|videograph\w*|shots?|lens|viewpoint|point of view|vantage|perspective"
     r"|framing|footage"
     r"|pan(s|ned|ning)?|tilt(s|ed|ing)?|zoom(s|ed|ing)?|doll(y|ies|ying)|shak(y|es?|ing)|handheld|hand-held|tripod"
-    r"|(the|our) view|filmed|(we|viewer) (zoom|move|look|turn|pan|fly)\w*)\b",
+    r"|(the|our) view|filmed|frame (mov|shift|rotat|turn|chang)\w*"
+    r"|(we|viewer) (zoom|move|look|turn|pan|fly)\w*)\b",
     re.IGNORECASE,
 )
 OBJECT = re.compile(
@@ -29,11 +30,17 @@ BEHIND = re.compile(
     r"\b(person|man|woman|people|someone|who(ever)?( is)?) (holding|behind|operating|with) the camera\b",
     re.IGNORECASE,
 )
+# Heads tilt, hands shake, and pans fry.
+OTHERWISE = re.compile(
+    r"\b(tilt|shak)\w* (his|her|their|its|hands|heads?)\b"
+    r"|\b((frying|sauce) ?|(in|into|from|on|onto|off) (the|a|his|her) )pans?\b",
+    re.IGNORECASE,
+)
 
 
 def decouple(question: str) -> Category:
     """What a question is about, by its words; a question that names neither is taken to be about objects."""
-    text = BEHIND.sub("camera", question)
+    text = OTHERWISE.sub("object", BEHIND.sub("camera", question))
     if not CAMERA.search(text):
         return "object"
     return "both" if OBJECT.search(text) or BESIDE.search(text) else "camera"

@@ -20,6 +20,8 @@ BANK: dict[Category, tuple[str, ...]] = {
         "Is any object coming closer or going away, or does it keep its size?",
         "Compare the movements of the objects in the clip.",
         "What is the direction and the speed of the moving object?",
+        "Which object moves the fastest, and where does it go?",
+        "Do the moving objects keep to one direction, or do they turn?",
     ),
     "camera": (
         "How does the camera move in this video?",
@@ -36,6 +38,8 @@ BANK: dict[Category, tuple[str, ...]] = {
         "What happens to the view over the course of the clip because of the camera?",
         "Does the camera zoom in or out at any time?",
         "Name the camera motion and estimate its speed.",
+        "Is the camera moving?",
+        "Which way does the camera turn, and does it keep turning that way?",
     ),
     "both": (
         "Describe how the camera moves and how the objects move.",

@@ -16,7 +16,7 @@ from rich.table import Table
 from filters.camera import CameraConfig, measure
 from filters.flow import FlowConfig, estimator
 from filters.quality import QualityConfig
-from stages.annotate import Annotate, AnnotateConfig
+from stages.annotate import Annotate, AnnotationConfig
 from stages.frames import Clip, DecodeConfig, Wanted, fitted, sample_times
 from stages.score import Score
 from stages.synthetic import recipes, render
@@ -52,7 +52,7 @@ def main() -> None:
     flow = estimator(FlowConfig())
     score = Score(decode, FlowConfig(), camera, QualityConfig())
     motion_only = Score(decode, FlowConfig(), camera, QualityConfig(metric=None))
-    annotate = Annotate(decode, FlowConfig(), camera, AnnotateConfig())
+    annotate = Annotate(AnnotationConfig())
 
     def row(path: Path) -> dict[str, object]:
         return {"clip_id": path.stem, "uri": str(path), "start_s": None, "end_s": None}

@@ -27,7 +27,7 @@ def test_an_override_beats_the_file_and_the_file_beats_the_default(tmp_path: Pat
     [
         (["decode.fsp=2"], "unknown setting 'decode.fsp'; did you mean 'decode.fps'"),
         (["decod.fps=2"], "did you mean 'decode'"),
-        (["annotate.focus.paddding=0"], "'annotate.focus.padding'"),
+        (["focus.paddding=0"], "'focus.padding'"),
         (["decode.fps=-1"], "decode.fps.*greater than 0.*-1"),
         (["decode.fps"], "name=value"),
         (["decode.fps=2", "decode.fps.x=1"], "is a value"),

@@ -1,0 +1,216 @@
+"""A multimodal model behind an OpenAI-compatible endpoint: OpenAI itself, vLLM, SGLang, llama.cpp, ..."""
+
+import asyncio
+import base64
+import json
+import math
+import os
+import random
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+import cv2
+import numpy as np
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, HttpUrl
+
+from pipeline.errors import CallError
+from stages.models.base import Reply, Request
+
+RETRY_DELAY_S = 0.5  # before asking again after an unusable reply; doubles, as the client's own delays do
+LONGEST_PAUSE_S = 120.0  # the longest Retry-After that the client obeys
+TOP_LOGPROBS = 20  # the most that the API gives
+LONGEST_DETAIL = 300  # characters
+
+
+def _url(text: str) -> str:
+    HttpUrl(text)  # raises a ValueError that says what is wrong
+    return text
+
+
+class OpenAiConfig(BaseModel):
+    """Which model at which endpoint, and how hard to try. The key itself stays in the environment."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    backend: Literal["openai"] = "openai"
+    base_url: Annotated[str, AfterValidator(_url)] | None = Field(None, description="null: the client's own")
+    model: str = Field(min_length=1)
+    api_key_env: str = Field("OPENAI_API_KEY", pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
+    concurrency: int = Field(8, ge=1, description="calls in flight at once")
+    timeout_s: float = Field(60.0, gt=0, description="of one attempt")
+    max_attempts: int = Field(4, ge=1, le=20, description="HTTP requests for one answer, at most")
+    max_tokens: int = Field(256, ge=1)
+    temperature: float = Field(0.0, ge=0)
+    jpeg_quality: int = Field(90, ge=1, le=100)
+
+
+class OpenAiMllm:
+    """Asks a chat-completions endpoint, many requests at a time, and always comes back with a reply for each.
+
+    Raises CallError when made without the `openai` package, or without a key for an endpoint elsewhere.
+    """
+
+    name = "openai"
+
+    def __init__(self, config: OpenAiConfig) -> None:
+        self._config = config
+        self.version = config.model
+        try:
+            import openai  # noqa: F401
+        except ImportError:
+            raise CallError("mllm.backend openai needs the `openai` package: pip install openai") from None
+        self._key()
+
+    def generate(self, requests: Sequence[Request]) -> list[Reply]:
+        """One reply for each request, in order: an answer, or error `mllm_error` or `mllm_bad_output`."""
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            return asyncio.run(self._generate(requests))
+        with ThreadPoolExecutor(1) as thread:  # no second loop in a thread that runs one, as a notebook does
+            return thread.submit(asyncio.run, self._generate(requests)).result()
+
+    async def _generate(self, requests: Sequence[Request]) -> list[Reply]:
+        from openai import AsyncOpenAI
+
+        config, key = self._config, self._key()
+        slots = asyncio.Semaphore(config.concurrency)
+
+        async def reply(request: Request) -> Reply:
+            async with slots:  # held while encoding too: images of waiting requests take no memory
+                answer = await self._ask(client, request)
+            # The key goes before the cut, which could leave half of it.
+            detail = _unicode(answer.detail.replace(key, "***") if key else answer.detail)
+            return replace(answer, detail=" ".join(detail.split())[:LONGEST_DETAIL])
+
+        # A client belongs to the loop that it was first used in, so each call has its own.
+        settings: dict[str, Any] = {"base_url": config.base_url, "timeout": config.timeout_s}
+        async with AsyncOpenAI(api_key=key or "none", **settings) as client:
+            return await asyncio.gather(*map(reply, requests))
+
+    async def _ask(self, client: Any, request: Request) -> Reply:
+        """Ask until a usable reply or `max_attempts` HTTP requests, the client's own retries among them."""
+        from openai import OpenAIError
+
+        config = self._config
+        arguments = await asyncio.to_thread(self._arguments, request)
+        left, pause, spent = config.max_attempts, RETRY_DELAY_S, 0
+        try:
+            # The client's time limit is for silence: an endpoint that drips would hold it for ever.
+            async with asyncio.timeout(left * (config.timeout_s + LONGEST_PAUSE_S)):
+                while True:
+                    chat = client.with_options(max_retries=left - 1).chat.completions.with_raw_response
+                    raw = await chat.create(**arguments)
+                    reply = read(raw.content, request)
+                    left -= 1 + raw.retries_taken
+                    spent += reply.tokens
+                    if reply.error is None or left <= 0:
+                        return replace(reply, tokens=spent)
+                    await asyncio.sleep(pause * random.uniform(0.75, 1.0))
+                    pause *= 2
+        except (OpenAIError, TimeoutError) as error:
+            why = [str(error) or "no answer in time", str(error.__cause__ or "")]
+            return Reply("", spent, error="mllm_error", detail=" ".join(why))
+
+    def _arguments(self, request: Request) -> dict[str, Any]:
+        """The request in the API's words: the frames as JPEG in order of time, then the prompt."""
+        images = [jpeg_url(frame, self._config.jpeg_quality) for frame in request.frames]
+        content: list[Any] = [{"type": "image_url", "image_url": {"url": url}} for url in images]
+        content.append({"type": "text", "text": _unicode(request.prompt)})
+        arguments: dict[str, Any] = {
+            "model": self._config.model,
+            "messages": [{"role": "user", "content": content}],
+            "max_tokens": request.max_tokens,
+            "temperature": request.temperature,
+        }
+        if request.temperature > 0:
+            arguments["seed"] = request.seed
+        if request.json_schema is not None:
+            schema = {"name": "reply", "schema": dict(request.json_schema)}
+            arguments["response_format"] = {"type": "json_schema", "json_schema": schema}
+        if request.logprob_tokens:
+            arguments |= {"logprobs": True, "top_logprobs": TOP_LOGPROBS}
+        return arguments
+
+    def _key(self) -> str:
+        """The key out of the environment; "" where none is set and a server on this machine needs none."""
+        name = self._config.api_key_env
+        key = os.environ.get(name, "").strip()
+        host = urlsplit(self._config.base_url or os.environ.get("OPENAI_BASE_URL", "")).hostname or ""
+        if not key and host not in ("localhost", "::1") and not host.startswith("127."):
+            hint = f"set the environment variable {name} (to any word if it needs none)"
+            raise CallError(f"no key for {host or 'OpenAI'}: {hint}")
+        if not (key.isascii() and key.isprintable()):  # refused here, since HTTP libraries quote it in errors
+            raise CallError(f"the environment variable {name} holds characters that no key has")
+        return key
+
+
+def jpeg_url(frame: np.ndarray, quality: int) -> str:
+    """A frame (H, W, 3) uint8 RGB as a data URL of a JPEG of the given quality, 1 to 100."""
+    bgr = cv2.cvtColor(frame, cv2.COLOR_RGB2BGR)
+    _, data = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    return "data:image/jpeg;base64," + base64.b64encode(data.tobytes()).decode()
+
+
+def read(body: bytes, request: Request) -> Reply:
+    """The body of a response with status 200 as a reply; error `mllm_bad_output` if it cannot be used."""
+    try:
+        answer = json.loads(body)
+        choice = answer["choices"][0]
+        text = _unicode(choice["message"]["content"] or "").strip()
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        return _bad(f"not a chat completion: {body.decode('utf-8', 'replace')}")
+    usage = answer.get("usage")
+    total = usage.get("total_tokens") if isinstance(usage, dict) else None
+    tokens = total if isinstance(total, int) else 0
+    logprobs = first_token(choice, request.logprob_tokens)
+    if not text and not logprobs:  # a score needs no text: the likeliest token may be a space
+        return _bad(f"an empty answer: {body.decode('utf-8', 'replace')}", tokens)
+    if request.json_schema is None:
+        return Reply(text, tokens, logprobs)
+    inner = text[text.find("{") : text.rfind("}") + 1]  # models like to wrap their JSON in prose
+    for candidate in (text, inner):
+        if not mismatch(candidate, request.json_schema):
+            return Reply(candidate, tokens, logprobs)
+    return _bad(f"{mismatch(inner or text, request.json_schema)}: {text}", tokens)
+
+
+def _bad(detail: str, tokens: int = 0) -> Reply:
+    return Reply("", tokens, error="mllm_bad_output", detail=detail)
+
+
+def mismatch(text: str, schema: Mapping[str, Any]) -> str:
+    """Why the text is not JSON of the schema; "" if it is, as far as the packages here can tell."""
+    try:
+        value = json.loads(text)
+        from jsonschema.validators import validator_for
+
+        wrong = next(validator_for(schema)(schema).iter_errors(value), None)
+    except ImportError:
+        return ""
+    except (ValueError, RecursionError) as error:
+        return f"not JSON ({error})"
+    return f"not of the schema ({wrong.message})" if wrong else ""
+
+
+def first_token(choice: Mapping[str, Any], wanted: Sequence[str]) -> dict[str, float]:
+    """Log-probability (natural) of each wanted token as the first of the answer; those not told are absent.
+
+    Spellings that differ in surrounding white space alone, "Yes" and " Yes", are one token.
+    """
+    try:
+        first = choice["logprobs"]["content"][0]
+        items = [first, *(first.get("top_logprobs") or ())]
+        told = {str(item["token"]): math.exp(min(0.0, float(item["logprob"]))) for item in items}
+    except (LookupError, TypeError, ValueError, AttributeError):
+        return {}
+    shares = {token: sum(p for spelt, p in told.items() if spelt.strip() == token) for token in wanted}
+    return {token: min(0.0, math.log(share)) for token, share in shares.items() if share > 0}
+
+
+def _unicode(text: str) -> str:
+    """The text with half characters, which no table can hold, replaced."""
+    return text.encode("utf-8", "replace").decode()
