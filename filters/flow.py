@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 class FlowConfig(BaseModel):
     """Which optical flow is computed."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     backend: Literal["dis", "raft"] = "dis"
     preset: Literal["ultrafast", "fast", "medium"] = Field(

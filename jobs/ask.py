@@ -11,8 +11,8 @@ from pipeline.config import Config
 from pipeline.errors import CallError, ClipError, RunError, reason
 from stages.annotate import Annotate, seed_of
 from stages.ingest import clip_id
+from stages.look import timed
 from stages.motionsight.answer import VisualPrompt
-from stages.motionsight.decouple import decouple
 
 COLUMNS = 4  # pictures in a row of the contact sheet
 
@@ -29,37 +29,37 @@ def run(
     if not question.strip():
         raise CallError("the question is empty")
     uri = video if "://" in video or "::" in video else str(Path(video).expanduser().absolute())
+    if override:
+        prompts = {"object": override, "camera": override}
+        config = config.model_copy(update={"prompt": config.prompt.model_copy(update=prompts)})
     annotate = Annotate(config)
-    category = decouple(question)
-    names = (override,) if override else annotate.prompts(category)
+    seed = seed_of(clip_id(uri, None, None), question, config.annotate.seed)
     try:
-        seen = annotate.looker.look(uri, None, None, "motion_blur" in names)
+        seen, (asked,), spent = annotate.look(uri, None, None, [question], [seed])
     except ClipError as error:
         raise CallError(f"{video}: {error.detail} ({error.code})") from error
-    enhanced = time.perf_counter()
-    frames = {name: annotate.looker.enhance(seen, name) for name in names}
-    request = annotate.request(
-        question,
-        category,
-        seen,
-        names,
-        frames,
-        seed_of(clip_id(uri, None, None), question, config.annotate.seed),
-    )
-    asked = time.perf_counter()
-    (reply,) = annotate.mllm.generate([request])
-    took = seen.seconds | {"enhance": asked - enhanced, "answer": time.perf_counter() - asked}
+    names = annotate.prompts(asked.plan.category)
+    with timed(seen.seconds, "enhance"):
+        request = annotate.request(seen, asked, names, {})
+    with timed(seen.seconds, "answer"):
+        reply = asked.failed or annotate.mllm.generate([request])[0]
     if reply.error:
         raise RunError(f"{annotate.mllm.name} gave no answer: {reply.detail} ({reply.error})")
     print(reply.text)
-    camera = ", ".join(seen.evidence.camera.labels) or "moves, no one direction"
-    labels = ", ".join(track.label or "unnamed" for track in seen.tracks) or "none"
-    out.print(f"question   about {category}; frames: {', '.join(names)}", markup=False)
-    out.print(f"camera     {camera}", markup=False)
-    out.print(f"objects    {len(seen.tracks)} ({labels})", markup=False)
-    out.print(f"model      {annotate.mllm.name} {annotate.mllm.version}, {reply.tokens} tokens", markup=False)
-    steps = ", ".join(f"{step} {seconds:.2f}" for step, seconds in took.items())
-    out.print(f"seconds    {time.perf_counter() - began:.2f} in all ({steps})", markup=False)
+    camera = ", ".join(seen.camera.labels) or "moves, no one direction"
+    tracks = asked.referred.tracks
+    found = ", ".join(track.label or "unnamed" for track in tracks) or "none"
+    wanted = f"; looked for: {', '.join(asked.plan.objects)}" if annotate.looker.named else ""
+    tokens = sum(each.tokens for each in (*spent, reply))
+    steps = ", ".join(f"{step} {seconds:.2f}" for step, seconds in seen.seconds.items())
+    for line in (
+        f"question   about {asked.plan.category}; frames: {', '.join(names)}",
+        f"camera     {camera}",
+        f"objects    {len(tracks)} ({found}){wanted}",
+        f"model      {annotate.mllm.name} {annotate.mllm.version}, {tokens} tokens",
+        f"seconds    {time.perf_counter() - began:.2f} in all ({steps})",
+    ):
+        out.print(line, markup=False, soft_wrap=True)
     if folder:
         save(request.frames, request.times, Path(folder))
         out.print(

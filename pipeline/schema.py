@@ -85,6 +85,7 @@ QA = pa.struct(
     [
         ("question", pa.string()),
         ("category", pa.string()),
+        ("objects", pa.list_(pa.string())),
         ("answer", pa.string()),
         ("baseline", pa.string()),
         ("vqascore", pa.float64()),

@@ -1,24 +1,29 @@
 """Annotate a clip: questions, MotionSight's enhanced frames, answers, and how far the answers hold."""
 
 import hashlib
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, get_args
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from filters.evidence import Evidence
 from filters.motion_check import check
 from filters.vqascore import AlignmentScorer, MllmAlignment, VqaScoreConfig
 from pipeline.schema import ANNOTATIONS, empty_row
-from stages.look import LookConfig, Looker, Seen
+from stages.look import LookConfig, Looker, Referred, Seen
 from stages.models import backends
 from stages.models.backends import KinematicConfig, MllmConfig
-from stages.models.base import Category, Detector, Mllm, Request, Tracker
+from stages.models.base import Category, Detector, Mllm, Reply, Request, Tracker
 from stages.motionsight import baseline
-from stages.motionsight.answer import VisualPrompt, prompt, visual_prompts
-from stages.motionsight.decouple import decouple
+from stages.motionsight.answer import VisualPrompt, moments, prompt, visual_prompts
+from stages.motionsight.decouple import DecoupleConfig, decouple
 from stages.motionsight.grounding import grounding
 from stages.motionsight.questions import choose
+from stages.motionsight.refer import Plan, names, plans, referring_prompt, schema
+
+CATEGORIES: tuple[Category, ...] = get_args(Category)
+TOKENS_PER_PLAN = 128  # of the reply, for each question: six names are some 40
 
 
 class PromptConfig(BaseModel):
@@ -50,10 +55,22 @@ class AnnotationConfig(LookConfig):
     """
 
     annotate: AnnotateConfig = AnnotateConfig()
+    decouple: DecoupleConfig = DecoupleConfig()
     prompt: PromptConfig = PromptConfig()
     mllm: MllmConfig = KinematicConfig()
     baseline: MllmConfig | None = None
     vqascore: VqaScoreConfig = VqaScoreConfig()
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A question, what it is about, and the objects found for it. failed: why it cannot be answered."""
+
+    text: str
+    seed: int
+    plan: Plan
+    referred: Referred
+    failed: Reply | None = None
 
 
 class Annotate:
@@ -72,66 +89,40 @@ class Annotate:
         )
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
-        config = self._config
-        asked = [
-            (text, decouple(text))
-            for text, _ in choose(row["clip_id"], config.annotate.questions, config.annotate.seed)
-        ]
-        prompts = [self.prompts(category) for _, category in asked]
-        blurred = any("motion_blur" in names for names in prompts)
-        seen = self.looker.look(row["uri"], row["start_s"], row["end_s"], blurred)
-        frames = {name: self.looker.enhance(seen, name) for name in {n for names in prompts for n in names}}
-        seeds = [seed_of(row["clip_id"], text, config.annotate.seed) for text, _ in asked]
-        answers = self.mllm.generate(
-            [
-                self.request(text, category, seen, names, frames, seed)
-                for (text, category), names, seed in zip(asked, prompts, seeds, strict=True)
-            ]
-        )
-        few, plain = self._without(seen)
-        pictures, times = seen.view.frames[few], seen.view.times[few]
-        limits = config.baseline or config.mllm
-        baselines = self._baseline.generate(
-            [
-                Request(
-                    prompt(text, times),
-                    text,
-                    category,
-                    pictures,
-                    times,
-                    plain,
-                    seed + 1,
-                    limits.max_tokens,
-                    limits.temperature,
-                )
-                for (text, category), seed in zip(asked, seeds, strict=True)
-            ]
-        )
+        settings = self._config.annotate
+        texts = [text for text, _ in choose(row["clip_id"], settings.questions, settings.seed)]
+        seeds = [seed_of(row["clip_id"], text, settings.seed) for text in texts]
+        seen, asked, spent = self.look(row["uri"], row["start_s"], row["end_s"], texts, seeds)
+        answers = self.answer(seen, asked)
         good = [k for k, answer in enumerate(answers) if not answer.error]
-        aligned: dict[int, float | None] = {}
-        if self._alignment:
-            texts = [answers[k].text for k in good]
-            found = self._alignment(seen.view.frames, seen.view.times, texts)
-            aligned = dict(zip(good, found, strict=True))
-        failed = [answer for answer in answers if answer.error]
+        baselines = dict(zip(good, self._without(seen, [asked[k] for k in good]), strict=True))
+        scores: dict[int, float | None] = {}
+        if self._alignment and good:
+            found = self._alignment(seen.view.frames, seen.view.times, [answers[k].text for k in good])
+            scores = dict(zip(good, found, strict=True))
         qa = []
-        for k, ((text, category), answer, other) in enumerate(zip(asked, answers, baselines, strict=True)):
-            held, claims = check(answer.text, seen.evidence)
+        for k, (one, answer) in enumerate(zip(asked, answers, strict=True)):
+            other = baselines.get(k, Reply(""))
+            held, claims = check(answer.text, one.referred.evidence)
             qa.append(
                 {
-                    "question": text,
-                    "category": category,
+                    "question": one.text,
+                    "category": one.plan.category,
+                    "objects": list(one.plan.objects),
                     "answer": answer.text,
-                    "baseline": None if other.error else other.text,
-                    "vqascore": aligned.get(k),
+                    "baseline": other.text or None,
+                    "vqascore": scores.get(k),
                     "motion_check": held,
-                    "baseline_check": check(other.text, seen.evidence)[0],
+                    "baseline_check": check(other.text, one.referred.evidence)[0],
                     "claims": [str(claim) for claim, _ in claims],
                     "error": answer.error,
                 }
             )
-        notes = [] if seen.tracks else ["no_detection"]
-        notes += ["no_baseline"] if any(other.error for other in baselines) else []
+        distinct = {id(one.referred): one.referred for one in asked}.values()
+        tracks = [track for referred in distinct for track in referred.tracks]
+        failed = next((answer for answer in answers if answer.error), None)
+        notes = [] if tracks else ["no_detection"]
+        notes += ["no_baseline"] if any(other.error for other in baselines.values()) else []
         models: dict[str, Mllm | Detector | Tracker] = {
             "mllm": self.mllm,
             "baseline": self._baseline,
@@ -149,63 +140,154 @@ class Annotate:
                     "scores": track.scores.tolist(),
                     "velocity": list(track.velocity),
                 }
-                for track in seen.tracks
+                for track in tracks
             ],
-            "regions": seen.boxes.tolist(),
+            "regions": self.looker.focus(seen, tracks).tolist(),
             "models": [(role, f"{model.name} {model.version}") for role, model in models.items()],
             "notes": notes,
             # A clip without any answer has failed; with some, each question carries its own code.
-            "error": failed[0].error if failed and not good else None,
-            "error_detail": failed[0].detail if failed else None,
-            "tokens": sum(reply.tokens for reply in (*answers, *baselines)),
+            "error": failed.error if failed and not good else None,
+            "error_detail": failed.detail if failed else None,
+            "tokens": sum(reply.tokens for reply in (*spent, *answers, *baselines.values())),
         }
+
+    def look(
+        self, uri: str, start_s: float | None, end_s: float | None, texts: Sequence[str], seeds: Sequence[int]
+    ) -> tuple[Seen, list[Asked], list[Reply]]:
+        """Watch a clip once, plan each question, and look for the objects of each distinct list once.
+
+        Also returns the replies that the plans took. Raises ClipError.
+        """
+        config = self._config
+        ruled = config.decouple.backend == "rules"
+        categories = {decouple(text) for text in texts} if ruled else CATEGORIES
+        blurred = any("motion_blur" in self.prompts(category) for category in categories)
+        seen = self.looker.watch(uri, start_s, end_s, blurred)
+        labels = names(config.decouple.labels) if self.looker.named else ()
+        spent: list[Reply] = []
+        planned: list[Plan | Reply] = [Plan(decouple(text), labels) for text in texts]
+        if not ruled:
+            planned = self._plan(texts, seen, spent)
+        plans = [
+            Plan(decouple(text)) if isinstance(plan, Reply) else plan
+            for text, plan in zip(texts, planned, strict=True)
+        ]
+        wanted = [plan.objects if self.looker.named else () for plan in plans]
+        referred = {labels: self.looker.refer(seen, labels) for labels in sorted(set(wanted))}
+        asked = [
+            Asked(text, seed, plan, referred[labels], made if isinstance(made, Reply) else None)
+            for text, seed, plan, labels, made in zip(texts, seeds, plans, wanted, planned, strict=True)
+        ]
+        return seen, asked, spent
+
+    def _plan(self, texts: Sequence[str], seen: Seen, spent: list[Reply]) -> list[Plan | Reply]:
+        """A plan for each question, or the reply that should have held it.
+
+        Asked of the model once for all questions, and one by one when that reply cannot be used.
+        """
+        times, count = seen.view.times, len(texts)
+        text = f"{moments(times)}\n{referring_prompt(texts)}"
+        (reply,) = self.mllm.generate(
+            [
+                Request(
+                    text,
+                    "\n".join(texts),
+                    "both",
+                    seen.view.frames,
+                    times,
+                    max_tokens=TOKENS_PER_PLAN * count,
+                    json_schema=schema(count),
+                )
+            ]
+        )
+        spent.append(reply)
+        if not reply.error:
+            return [*plans(reply.text)]
+        if reply.error == "mllm_bad_output" and count > 1:
+            return [plan for text in texts for plan in self._plan([text], seen, spent)]
+        return [reply] * count
 
     def prompts(self, category: Category) -> tuple[VisualPrompt, ...]:
         """The visual prompts that a question of this category gets."""
         return visual_prompts(category, self._config.prompt.object, self._config.prompt.camera)
 
+    def answer(self, seen: Seen, asked: Sequence[Asked]) -> list[Reply]:
+        """A reply to each question, in order; for one that has failed already, the reply it failed by."""
+        made: dict[tuple[int, VisualPrompt], np.ndarray] = {}
+        requests = [
+            self.request(seen, one, self.prompts(one.plan.category), made) for one in asked if not one.failed
+        ]
+        replies = iter(self.mllm.generate(requests) if requests else [])
+        return [one.failed or next(replies) for one in asked]
+
     def request(
         self,
-        text: str,
-        category: Category,
         seen: Seen,
-        names: tuple[VisualPrompt, ...],
-        frames: dict[VisualPrompt, np.ndarray],
-        seed: int,
+        one: Asked,
+        shown: Sequence[VisualPrompt],
+        made: dict[tuple[int, VisualPrompt], np.ndarray],
     ) -> Request:
-        """A question with its enhanced frames and the evidence."""
-        sizes = {frames[name].shape[1:] for name in names}
-        # Frames of different sizes (a crop beside whole frames) go padded, at their own scale.
-        pictures = np.concatenate([padded(frames[name], np.max(list(sizes), axis=0)) for name in names])
-        times = np.tile(seen.view.times, len(names))
-        words = prompt(text, seen.view.times, names)
+        """A question with its enhanced frames; `made` keeps those that other questions of the clip share."""
+        config, referred = self._config, one.referred
+        for name in shown:
+            key = (id(referred), name)
+            made[key] = made[key] if key in made else self.looker.enhance(seen, referred.boxes, name)
+        words = prompt(one.text, seen.view.times, shown)
         return Request(
-            f"{grounding(seen.evidence)}\n{words}" if self._config.prompt.evidence else words,
-            text,
-            category,
-            pictures,
-            times,
-            seen.evidence,
-            seed,
-            self._config.mllm.max_tokens,
-            self._config.mllm.temperature,
+            f"{words}\n{grounding(referred.evidence)}" if config.prompt.evidence else words,
+            one.text,
+            one.plan.category,
+            together([made[id(referred), name] for name in shown]),
+            np.tile(seen.view.times, len(shown)),
+            referred.evidence,
+            one.seed,
+            config.mllm.max_tokens,
+            config.mllm.temperature,
         )
 
-    def _without(self, seen: Seen) -> tuple[np.ndarray, Evidence]:
-        """Which of the shown frames the baseline sees, and its evidence."""
-        count, looker = len(seen.view.times), self.looker
-        few = np.unique(np.linspace(0, count - 1, self._config.annotate.baseline_frames).round().astype(int))
-        near = np.unique([int(np.abs(seen.sample_times - t).argmin()) for t in seen.view.times[few]])
+    def _without(self, seen: Seen, asked: Sequence[Asked]) -> list[Reply]:
+        """Replies of the baseline, which gets a few plain frames, and what they alone would tell."""
+        if not asked:
+            return []
+        view, limits = seen.view, self._config.baseline or self._config.mllm
+        few = np.linspace(0, len(view.times) - 1, self._config.annotate.baseline_frames)
+        few = np.unique(few.round().astype(int))
+        near = np.unique([int(np.abs(seen.sample_times - t).argmin()) for t in view.times[few]])
         if len(near) < 2:
             near = np.array([0, len(seen.sample_times) - 1])
-        return few, baseline.evidence(
+        plain = baseline.evidence(
             seen.samples[near],
             seen.sample_times[near],
-            looker.flow,
+            self.looker.flow,
             self._config.camera,
-            seen.view.size,
-            seen.evidence.duration_s,
+            view.size,
+            seen.duration_s,
         )
+        pictures, times = view.frames[few], view.times[few]
+        return self._baseline.generate(
+            [
+                Request(
+                    prompt(one.text, times),
+                    one.text,
+                    one.plan.category,
+                    pictures,
+                    times,
+                    plain,
+                    one.seed + 1,
+                    limits.max_tokens,
+                    limits.temperature,
+                )
+                for one in asked
+            ]
+        )
+
+
+def together(pictures: Sequence[np.ndarray]) -> np.ndarray:
+    """Sets of frames (T, h, w, 3) one after the other, padded to one size, each at its own scale."""
+    shape = np.max([frames.shape[1:] for frames in pictures], axis=0)
+    return (
+        pictures[0] if len(pictures) == 1 else np.concatenate([padded(frames, shape) for frames in pictures])
+    )
 
 
 def padded(frames: np.ndarray, shape: np.ndarray) -> np.ndarray:

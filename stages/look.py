@@ -1,15 +1,16 @@
 """Look at a clip as MotionSight does: decode once, measure, refer, focus, and prepare the frames."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from filters.camera import CameraConfig, measure, statistics, summarise
-from filters.evidence import Evidence, Track
+from filters.evidence import CameraMotion, Evidence, Track
 from filters.flow import FlowConfig, FlowEstimator, estimator
 from stages.frames import Clip, DecodeConfig, Wanted, fitted, middles, sample_times
 from stages.models.base import View
@@ -47,92 +48,127 @@ class LookConfig(BaseModel):
     blur: BlurConfig = BlurConfig()
 
 
-@dataclass
+@dataclass(frozen=True)
 class Seen:
-    """What was seen of a clip.
+    """What was seen of a clip in one decoding pass.
 
-    view: the shown frames (T, H, W, 3), their times. samples: (N, h, w) uint8 at sample_times (N,) seconds.
-    windows: for each shown frame the frames up to it, newest first, (K, H, W, 3); K is 1 without blur.
-    tracks, boxes: the objects, and the regions (T, 4) of the action. seconds: what each step took.
+    view: the shown frames (T, H, W, 3), their times, the clip's motion. blurred: the same frames with motion
+    blur, or None. samples: luma (K, h, w) uint8 at sample_times (K,) seconds, near the shown frames.
+    camera, numbers: the camera's motion and the clip's flow statistics. seconds: what each step took.
     """
 
     view: View
+    blurred: np.ndarray | None
     samples: np.ndarray
     sample_times: np.ndarray
-    windows: list[np.ndarray]
+    duration_s: float
+    camera: CameraMotion
+    numbers: dict[str, float]
+    seconds: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Referred:
+    """The objects that a question is about: their tracks, the regions (T, 4) of the action, the evidence."""
+
     tracks: list[Track]
     boxes: np.ndarray
     evidence: Evidence
-    seconds: dict[str, float] = field(default_factory=dict)
+
+
+def watch(uri: str, start_s: float | None, end_s: float | None, blurred: bool, config: LookConfig) -> Seen:
+    """Decode a clip once and measure it. blurred: also blend the frames for motion blur. Raises ClipError."""
+    took: dict[str, float] = {}
+    weights = kernel(config.blur.frames, config.blur.decay) if blurred else np.ones(1)
+    with timed(took, "decode"):
+        clip = Clip(uri, start_s, end_s)
+        probe = clip.probe
+        sampled = sample_times(probe, config.decode.fps, config.decode.max_samples)
+        shown = np.unique(middles(probe, config.frames.count))
+        held = window_frames(shown, len(weights))
+        size = within(probe.width, probe.height, config.frames.max_pixels)
+        small = fitted(probe.width, probe.height, config.decode.size)
+        samples, pictures = clip.read(
+            [Wanted(sampled, small, False), Wanted(held, size, True)], config.decode
+        )
+    times = probe.times[sampled]
+    with timed(took, "measure"):
+        motion = measure(samples, times, _estimator(config.flow), config.camera)
+        camera = summarise(motion, config.camera)
+        numbers = statistics(motion)
+    with timed(took, "enhance"):
+        windows = [pictures[(held <= k) & (held > k - len(weights))][::-1] for k in shown]
+        frames = np.stack([window[0] for window in windows])
+        smeared = np.stack([blur(window, weights) for window in windows]) if blurred else None
+    ends = np.array([0, len(times) - 1])
+    near = np.unique([*ends, *(int(np.abs(times - t).argmin()) for t in probe.times[shown])])
+    view = View(frames, probe.times[shown], motion)
+    return Seen(view, smeared, samples[near], times[near], probe.duration_s, camera, numbers, took)
 
 
 class Looker:
-    """Looks at clips; makes its flow estimator, detector and tracker once."""
+    """Watches clips and refers to their objects; makes its detector and tracker once."""
 
     def __init__(self, config: LookConfig) -> None:
         self.config = config
-        self.flow: FlowEstimator = estimator(config.flow)
+        self.flow = _estimator(config.flow)
         self.detector = MovingRegions(config.detector)
+        self.named = getattr(config.detector, "backend", "moving_regions") != "moving_regions"
         self.tracker = FlowTracker(config.tracker)
-        self._kernel = kernel(config.blur.frames, config.blur.decay)
 
-    def look(self, uri: str, start_s: float | None, end_s: float | None, blurred: bool) -> Seen:
-        """Decode a clip once and find what moves. blurred: also read the frames that motion blur needs.
+    def watch(self, uri: str, start_s: float | None, end_s: float | None, blurred: bool) -> Seen:
+        """As the function of this name, with the settings at hand."""
+        return watch(uri, start_s, end_s, blurred, self.config)
 
-        Raises ClipError.
-        """
-        took: dict[str, float] = {}
-        with timed(took, "decode"):
-            clip = Clip(uri, start_s, end_s)
-            probe = clip.probe
-            sampled = sample_times(probe, self.config.decode.fps, self.config.decode.max_samples)
-            shown = np.unique(middles(probe, self.config.frames.count))
-            held = window_frames(shown, len(self._kernel) if blurred else 1)
-            size = within(probe.width, probe.height, self.config.frames.max_pixels)
-            small = fitted(probe.width, probe.height, self.config.decode.size)
-            samples, pictures = clip.read(
-                [Wanted(sampled, small, False), Wanted(held, size, True)], self.config.decode
-            )
-        times = probe.times[sampled]
-        with timed(took, "measure"):
-            motion = measure(samples, times, self.flow, self.config.camera)
-            camera = summarise(motion, self.config.camera)
-            numbers = statistics(motion)
-        depth = len(self._kernel) if blurred else 1
-        windows = [pictures[(held <= k) & (held > k - depth)][::-1] for k in shown]
-        view = View(np.stack([window[0] for window in windows]), probe.times[shown], motion)
-        with timed(took, "refer"):
-            tracks = self.tracker.track(view, self.detector.detect(view, ()))
-        with timed(took, "focus"):
-            boxes = regions([track.boxes for track in tracks], view.times, view.size, self.config.focus)
+    def refer(self, seen: Seen, labels: Sequence[str] = ()) -> Referred:
+        """Find the objects of these names, or all that move with a detector that cannot name."""
+        config, view = self.config, seen.view
+        with timed(seen.seconds, "refer"):
+            tracks = self.tracker.track(view, self.detector.detect(view, labels))
+        with timed(seen.seconds, "focus"):
+            boxes = self.focus(seen, tracks)
         # Where one global motion does not explain the scene, what is left over is not an object's own motion.
-        known = tracks if camera.labels and camera.fit >= self.config.camera.fit_min else []
+        known = tracks if seen.camera.labels and seen.camera.fit >= config.camera.fit_min else []
         evidence = Evidence(
             *view.size,
-            probe.duration_s,
-            camera,
+            seen.duration_s,
+            seen.camera,
             tuple(known),
-            numbers["object_area"],
-            numbers["flow_mean"],
+            seen.numbers["object_area"],
+            seen.numbers["flow_mean"],
         )
-        return Seen(view, samples, times, windows, tracks, boxes, evidence, took)
+        return Referred(tracks, boxes, evidence)
 
-    def enhance(self, seen: Seen, prompt: VisualPrompt) -> np.ndarray:
-        """The frames (T, H', W', 3) uint8 with a visual prompt; motion_blur needs a look that read for it."""
+    def focus(self, seen: Seen, tracks: Sequence[Track]) -> np.ndarray:
+        """The regions (T, 4) of the action of these objects."""
+        return regions([track.boxes for track in tracks], seen.view.times, seen.view.size, self.config.focus)
+
+    def enhance(self, seen: Seen, boxes: np.ndarray, prompt: VisualPrompt) -> np.ndarray:
+        """The frames (T, H', W', 3) uint8 with a visual prompt; boxes: the regions (T, 4) of the action.
+
+        Raises ValueError for motion_blur of a clip that was not watched for it.
+        """
         frames = seen.view.frames
         match prompt:
             case "none":
                 return frames
             case "spotlight":
-                return spotlight(frames, seen.boxes, self.config.spotlight.dim)
+                return spotlight(frames, boxes, self.config.spotlight.dim)
             case "motion_blur":
-                return np.stack([blur(window, self._kernel) for window in seen.windows])
+                if seen.blurred is None:
+                    raise ValueError("the clip was watched without motion blur")
+                return seen.blurred
             case "crop":
-                return crop(frames, seen.boxes)
+                return crop(frames, boxes)
             case "background_blur":
-                return background_blur(frames, seen.boxes)
+                return background_blur(frames, boxes)
             case "red_circle":
-                return red_circle(frames, seen.boxes)
+                return red_circle(frames, boxes)
+
+
+@cache
+def _estimator(config: FlowConfig) -> FlowEstimator:
+    return estimator(config)
 
 
 @contextmanager

@@ -29,7 +29,6 @@ def prompt(question: str, times: np.ndarray, shown: Sequence[VisualPrompt] = ("n
 
     times: (T,) seconds of the frames. shown: the visual prompts, each on all T frames, one after the other.
     """
-    moments = ", ".join(f"{t:.2f}" for t in times)
     if len(shown) == 1:
         reading = f" In them, {READING[shown[0]]}." if READING[shown[0]] else ""
     else:
@@ -38,9 +37,15 @@ def prompt(question: str, times: np.ndarray, shown: Sequence[VisualPrompt] = ("n
         )
         reading = f" They are shown twice: {parts}."
     return (
-        f"These are {len(times)} frames of one video, taken at {moments} seconds.{reading} "
+        f"{moments(times)}{reading} "
         f"Answer in one to three sentences, and say only what the frames show.\nQuestion: {question}"
     )
+
+
+def moments(times: np.ndarray) -> str:
+    """The sentence that tells when the frames were taken; times: (T,) seconds."""
+    at = ", ".join(f"{t:.2f}" for t in times)
+    return f"These are {len(times)} frames of one video, taken at {at} seconds."
 
 
 def visual_prompts(

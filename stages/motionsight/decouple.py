@@ -1,6 +1,9 @@
 """Decouple by rules: is a question about the motion of objects, of the camera, or of both?"""
 
 import re
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
 
 from stages.models.base import Category
 
@@ -36,6 +39,20 @@ OTHERWISE = re.compile(
     r"|\b((frying|sauce) ?|(in|into|from|on|onto|off) (the|a|his|her) )pans?\b",
     re.IGNORECASE,
 )
+
+
+class DecoupleConfig(BaseModel):
+    """Who decides what a question is about, and which objects it concerns."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    backend: Literal["rules", "mllm"] = Field(
+        "rules", description="'mllm': the annotating model, in one call for all questions of a clip"
+    )
+    labels: tuple[str, ...] = Field(
+        ("person", "animal", "vehicle", "ball"),
+        description="rules: what a detector that needs names looks for; moving_regions needs none",
+    )
 
 
 def decouple(question: str) -> Category:

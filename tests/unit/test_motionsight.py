@@ -15,6 +15,7 @@ from stages.motionsight.variants import background_blur, crop, red_circle
 from tests import videos
 
 FOCUS = FocusConfig()
+OFFICIAL = FocusConfig(rule="official")
 SIZE = (320, 240)
 
 
@@ -104,11 +105,14 @@ def tracks(count: int) -> st.SearchStrategy[np.ndarray]:
     )
 
 
-@given(st.lists(tracks(9), max_size=3))
+@pytest.mark.parametrize("rule", [FOCUS, OFFICIAL], ids=lambda config: config.rule)
+@given(boxes=st.lists(tracks(9), max_size=3))
 @settings(deadline=None)
-def test_a_region_holds_the_boxes_of_its_frame_and_stays_in_the_picture(boxes: list[np.ndarray]) -> None:
+def test_a_region_holds_the_boxes_of_its_frame_and_stays_in_the_picture(
+    rule: FocusConfig, boxes: list[np.ndarray]
+) -> None:
     times = np.arange(9) / 4
-    found = regions(boxes, times, SIZE, FOCUS)
+    found = regions(boxes, times, SIZE, rule)
     assert found.shape == (9, 4)
     assert not np.isnan(found).any()
     assert (found[:, :2] >= 0).all()
@@ -121,7 +125,30 @@ def test_a_region_holds_the_boxes_of_its_frame_and_stays_in_the_picture(boxes: l
 
 
 def test_without_any_box_the_region_is_the_whole_frame() -> None:
-    assert regions([], np.arange(3.0), SIZE, FOCUS).tolist() == [[0, 0, 320, 240]] * 3
+    for rule in (FOCUS, OFFICIAL):
+        assert regions([], np.arange(3.0), SIZE, rule).tolist() == [[0, 0, 320, 240]] * 3
+
+
+def test_officially_a_window_ends_when_the_smoothed_centre_has_jumped_and_it_has_three_boxes() -> None:
+    # After a jump of 200 pixels the smoothed centre passes 0.3 * 240 = 72 pixels at the second
+    # box on the new place (0.3 * 200 = 60, then 0.51 * 200 = 102), which is the window's fourth.
+    left, right = [40.0, 100, 80, 140], [240.0, 100, 280, 140]
+    found = regions([np.array([left] * 2 + [right] * 4)], np.arange(6.0), SIZE, OFFICIAL)
+    wide, late = [20, 80, 300, 160], [220, 80, 300, 160]
+    assert found.tolist() == [wide] * 3 + [late] * 3
+
+
+def test_officially_a_frame_without_a_box_keeps_the_last_region_and_the_first_ones_get_the_whole_frame() -> (
+    None
+):
+    gone = [np.nan] * 4
+    found = regions([np.array([gone, [40.0, 100, 80, 140], gone])], np.arange(3.0), SIZE, OFFICIAL)
+    assert found.tolist() == [[0, 0, 320, 240], [20, 80, 100, 160], [20, 80, 100, 160]]
+
+
+def test_officially_a_region_thinner_than_ten_pixels_becomes_a_hundred() -> None:
+    found = regions([np.array([[155.0, 100, 160, 140]])], np.zeros(1), SIZE, OFFICIAL)
+    assert found.tolist() == [[87.5, 80, 227.5, 160]]
 
 
 def test_a_steady_object_gets_one_region_and_a_fast_one_a_moving_region() -> None:
