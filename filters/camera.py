@@ -6,6 +6,7 @@ holds both turn and scale: a camera's motion moves the scene's point z to z + a 
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cache
 from itertools import pairwise
 
 import cv2
@@ -18,6 +19,7 @@ from pipeline.schema import CAMERA_LABELS
 
 CELL = 4  # pixels of the working frame for each cell of the motion grid
 CHANGED = 0.35  # of `Step.change`: what moves leaves another picture behind, what is misjudged does not
+SETTLED = 0.8  # of the scene's weight, when it follows a motion, is enough to look for no other
 MIN_EIGEN_SCALE = 6.15e-5  # cv2.cornerMinEigenVal(uint8, 5) of a slope of one gray level a pixel
 
 
@@ -138,18 +140,19 @@ def fit(
     if total <= 0 or len(flow) < 8:
         return 0j, 0j, 0.0
     rng = np.random.default_rng(0)
-    chosen = rng.choice(len(flow), size=min(400, len(flow)), replace=False, p=None)
+    chosen = rng.choice(len(flow), size=min(400, len(flow)), replace=False)
     f, w, p = flow[chosen], weight[chosen], z[chosen]
-    pairs = rng.choice(len(p), size=(96, 2), p=w / w.sum())
-    span = p[pairs[:, 0]] - p[pairs[:, 1]]
-    far = np.abs(span) > 0.15 * np.abs(p).max()
-    pairs, span = pairs[far], span[far]
-    a = (f[pairs[:, 0]] - f[pairs[:, 1]]) / span
-    b = f[pairs[:, 0]] - a * p[pairs[:, 0]]
-    a = np.concatenate([[0, guess[0], 0], a])
-    b = np.concatenate([[0, guess[1], np.median(f.real) + 1j * np.median(f.imag)], b])
-    off = np.abs(f[None] - a[:, None] * p[None] - b[:, None])
-    support = (w / (1 + (off / tolerance) ** 2)).sum(1)
+    a, b = np.array([0, guess[0], 0]), np.array([0, guess[1], np.median(f.real) + 1j * np.median(f.imag)])
+    support = supports(a, b, f, w, p, tolerance)
+    if support.max() < SETTLED * w.sum():
+        pairs = rng.choice(len(p), size=(96, 2), p=w / w.sum())
+        span = p[pairs[:, 0]] - p[pairs[:, 1]]
+        far = np.abs(span) > 0.15 * np.abs(p).max()
+        pairs, span = pairs[far], span[far]
+        turn = (f[pairs[:, 0]] - f[pairs[:, 1]]) / span
+        shift = f[pairs[:, 0]] - turn * p[pairs[:, 0]]
+        a, b = np.concatenate([a, turn]), np.concatenate([b, shift])
+        support = np.concatenate([support, supports(turn, shift, f, w, p, tolerance)])
     best = 0 if stands_still(f, w, p, tolerance) else int(np.argmax(support))
     model_a, model_b = complex(a[best]), complex(b[best])
     for scale in (3.0, 2.0, 1.5, 1.5):
@@ -166,6 +169,14 @@ def fit(
         model_b = complex(centre_f - model_a * centre_z)
     off = np.abs(flow - model_a * z - model_b)
     return model_a, model_b, float((weight * (off < 2 * tolerance)).sum() / total)
+
+
+def supports(
+    a: np.ndarray, b: np.ndarray, flow: np.ndarray, weight: np.ndarray, z: np.ndarray, tolerance: float
+) -> np.ndarray:
+    """The weight (M,) that follows each motion (a, b) of M, falling off with the distance in tolerances."""
+    off = np.abs(flow[None] - a[:, None] * z[None] - b[:, None])
+    return (weight / (1 + (off / tolerance) ** 2)).sum(1)
 
 
 def stands_still(flow: np.ndarray, weight: np.ndarray, z: np.ndarray, tolerance: float) -> bool:
@@ -218,12 +229,18 @@ def _step(
 
 def correlation(a: np.ndarray, b: np.ndarray, flow: np.ndarray) -> float:
     """Correlation, -1 to 1, of frame a with frame b brought back along the flow: blind to brightness."""
-    height, width = a.shape
-    x, y = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
+    x, y = _pixels(a.shape)
     back = cv2.remap(b, x + flow[..., 0], y + flow[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    p, q = a.astype(np.float32) - a.mean(), back.astype(np.float32) - back.mean()
-    scale = float(np.sqrt((p * p).sum() * (q * q).sum()))
-    return float((p * q).sum()) / scale if scale > 1e-3 * a.size else 1.0
+    p, q = (cv2.subtract(image, cv2.mean(image)[0], dtype=cv2.CV_32F) for image in (a, back))
+    scale = (np.vdot(p, p) * np.vdot(q, q)) ** 0.5
+    return float(np.vdot(p, q) / scale) if scale > 1e-3 * a.size else 1.0
+
+
+@cache
+def _pixels(shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """The column and the row of every pixel, (H, W) float32 each."""
+    x, y = np.meshgrid(np.arange(shape[1], dtype=np.float32), np.arange(shape[0], dtype=np.float32))
+    return x, y
 
 
 def find_cuts(samples: np.ndarray, alike: np.ndarray, threshold: float) -> list[int]:

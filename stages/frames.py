@@ -2,9 +2,9 @@
 
 import bisect
 import io
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
 
@@ -51,8 +51,7 @@ class Probe:
     times: np.ndarray
 
 
-@contextmanager
-def _open(uri: str) -> Iterator[Any]:
+def _container(uri: str) -> Any:
     """An open PyAV container. Raises ClipError missing_file or not_a_video."""
     try:
         # A local file is read as it is decoded; anything else has no cheap seek and comes whole.
@@ -64,11 +63,9 @@ def _open(uri: str) -> Iterator[Any]:
         raise ClipError("not_a_video", "the file is empty")
     try:
         # "file:" keeps FFmpeg from reading a name such as "a:b.mp4" or "-x.mp4" as a protocol or an option.
-        container = av.open(f"file:{source}" if isinstance(source, str) else source)
+        return av.open(f"file:{source}" if isinstance(source, str) else source)
     except (av.error.FFmpegError, ValueError) as error:
         raise ClipError("not_a_video", f"not a readable video file ({reason(error)})") from error
-    with container:
-        yield container
 
 
 def probe(uri: str, start_s: float | None = None, end_s: float | None = None) -> Probe:
@@ -76,54 +73,44 @@ def probe(uri: str, start_s: float | None = None, end_s: float | None = None) ->
 
     Raises ClipError: missing_file, not_a_video, no_video_stream, decode_error, too_few_frames.
     """
-    with _open(uri) as container:
-        return _probe(container, start_s, end_s)
+    return Clip(uri, start_s, end_s).probe
 
 
-def _probe(container: Any, start_s: float | None, end_s: float | None) -> Probe:
+def _video(container: Any) -> Any:
+    """The first video stream that is not a cover picture. Raises ClipError no_video_stream."""
     streams = [s for s in container.streams.video if not (s.disposition & s.disposition.attached_pic)]
     if not streams:
         raise ClipError("no_video_stream")
-    stream = streams[0]
+    return streams[0]
+
+
+def _times(container: Any, stream: Any) -> tuple[np.ndarray, float, float | None]:
+    """When each frame is shown (N,), rising from 0, and when the last one ends, seconds, by the packets.
+
+    Third, the stream's own time of the first frame; None where it has no timestamps. Raises ClipError
+    decode_error for a file that is damaged or cut off.
+    """
+    count = shown = 0
+    stamps: list[int] = []
     try:
-        packets = [p for p in container.demux(stream) if p.size]
+        for packet in container.demux(stream):
+            count += packet.size > 0
+            if packet.size and not packet.is_discard:
+                shown += 1
+                if packet.pts is not None:
+                    stamps.append(packet.pts)
     except av.error.FFmpegError as error:
         raise ClipError("decode_error", f"the file is damaged ({reason(error)})") from error
-    if not packets:
+    if not count:
         raise ClipError("decode_error", "the video stream holds no data")
-    shown = [p for p in packets if not p.is_discard]
-    if stream.frames and len(packets) < 0.9 * stream.frames:
-        raise ClipError("decode_error", f"the file ends after {len(packets)} of its {stream.frames} frames")
-    base = stream.time_base
+    if stream.frames and count < 0.9 * stream.frames:
+        raise ClipError("decode_error", f"the file ends after {count} of its {stream.frames} frames")
     rate = float(stream.average_rate or stream.guessed_rate or 25)
-    stamps = [p.pts for p in shown if p.pts is not None]
-    if len(stamps) == len(shown):
-        times = np.sort(np.array(stamps, np.float64)) * float(base)
-    else:  # containers without timestamps (raw streams, some AVI): frames are taken as evenly spaced
-        times = np.arange(len(shown)) / rate
-    times = np.unique(times - times[0]) if len(times) else times
-    end = times[-1] + (np.median(np.diff(times)) if len(times) > 1 else 1 / rate) if len(times) else 0.0
-    if start_s is not None or end_s is not None:
-        low, high = start_s or 0.0, end_s if end_s is not None else np.inf
-        times = times[(times >= low - 1e-6) & (times < high - 1e-6)] - low
-        end = min(end, high) - low
-    if len(times) < 2:
-        raise ClipError("too_few_frames", f"the clip has {len(times)} frame{'' if len(times) == 1 else 's'}")
-    context = stream.codec_context
-    if not context.width or not context.height:
-        raise ClipError("decode_error", "the video stream has no picture size")
-    container.seek(0)
-    try:
-        first = next(iter(container.decode(stream)), None)
-    except (av.error.FFmpegError, StopIteration) as error:
-        raise ClipError("decode_error", f"the first frame cannot be decoded ({reason(error)})") from error
-    if first is None:
-        raise ClipError("decode_error", "no frame can be decoded")
-    rotation = round(first.rotation) % 360
-    width, height = first.width, first.height
-    if rotation % 180:
-        width, height = height, width
-    return Probe(width, height, float(len(times) / end), float(end), context.name, rotation, times)
+    if not stamps or len(stamps) < shown:  # raw streams, some AVI: frames are taken as evenly spaced
+        return np.arange(shown) / rate, shown / rate, None
+    times = np.unique(stamps) * float(stream.time_base)
+    last = np.median(np.diff(times)) if len(times) > 1 else 1 / rate
+    return times - times[0], float(times[-1] - times[0] + last), float(times[0])
 
 
 def sample_times(probe: Probe, fps: float, most: int) -> np.ndarray:
@@ -197,15 +184,44 @@ class Wanted:
 
 
 class Clip:
-    """A clip that is open for one decode pass."""
+    """A clip, opened and probed; the pictures wanted of it come out of one decode pass."""
 
     def __init__(self, uri: str, start_s: float | None = None, end_s: float | None = None) -> None:
+        """Raises ClipError: missing_file, not_a_video, no_video_stream, decode_error, too_few_frames."""
         self.uri, self.start_s = uri, start_s or 0.0
-        with _open(uri) as container:
-            self.probe = _probe(container, start_s, end_s)
+        self._need: Container[int] | None = None
+        self._decoded = self._open(1)
+        stream = self._stream
+        times, end, self._zero = _times(self._container, stream)
+        if start_s is not None or end_s is not None:
+            low, high = self.start_s, end_s if end_s is not None else np.inf
+            times = times[(times >= low - 1e-6) & (times < high - 1e-6)] - low
+            end = min(end, high) - low
+        if len(times) < 2:
+            count = f"{len(times)} frame{'' if len(times) == 1 else 's'}"
+            raise ClipError("too_few_frames", f"the clip has {count}")
+        self._times: list[float] = times.tolist()
+        self._tolerance = 0.5 * end / len(times)
+        context = stream.codec_context
+        if not context.width or not context.height:
+            raise ClipError("decode_error", "the video stream has no picture size")
+        self._container.seek(0)
+        try:
+            first = next(self._decoded, None)
+        except av.error.FFmpegError as error:
+            why = f"the first frame cannot be decoded ({reason(error)})"
+            raise ClipError("decode_error", why) from error
+        if first is None:
+            raise ClipError("decode_error", "no frame can be decoded")
+        self._decoded = chain([first], self._decoded)
+        rotation = round(first.rotation) % 360
+        width, height = first.width, first.height
+        if rotation % 180:
+            width, height = height, width
+        self.probe = Probe(width, height, len(times) / end, end, context.name, rotation, times)
 
     def read(self, wanted: Sequence[Wanted], config: DecodeConfig) -> list[np.ndarray]:
-        """Decode once, up to the last frame that anyone wants.
+        """Decode up to the last frame that anyone wants; a clip is read once.
 
         Returns for each Wanted its pictures (N, H, W) or (N, H, W, 3) uint8, in the order of its indices.
         Raises ClipError decode_error when a tenth or more of the wanted frames cannot be decoded; a frame
@@ -215,28 +231,22 @@ class Clip:
         for which, want in enumerate(wanted):
             for index in want.indices:
                 need.setdefault(int(index), []).append(which)
+        self._need = need.keys()
         pictures: list[dict[int, np.ndarray]] = [{} for _ in wanted]
         last = max(need)
         fault = ""
-        with _open(self.uri) as container:
-            stream = next(
-                s for s in container.streams.video if not (s.disposition & s.disposition.attached_pic)
-            )
-            stream.thread_count = config.threads
-            if config.threads != 1:
-                stream.thread_type = "AUTO"
-            if config.frames == "reference":
-                stream.codec_context.skip_frame = "NONREF"
-            try:
-                for index, frame in self._frames(container, stream):
-                    for which in need.get(index, ()):
-                        want = wanted[which]
-                        take = rgb if want.colour else luma
-                        pictures[which][index] = take(frame, want.size, self.probe.rotation)
-                    if index >= last:
-                        break
-            except (av.error.FFmpegError, ValueError) as error:
-                fault = reason(error)
+        try:
+            for index, frame in self._frames(config):
+                for which in need.get(index, ()):
+                    want = wanted[which]
+                    take = rgb if want.colour else luma
+                    pictures[which][index] = take(frame, want.size, self.probe.rotation)
+                if index >= last:
+                    break
+        except (av.error.FFmpegError, ValueError) as error:
+            fault = reason(error)
+        finally:
+            self._container.close()
         asked = sum(len(want.indices) for want in wanted)
         got = sum(
             index in taken for want, taken in zip(wanted, pictures, strict=True) for index in want.indices
@@ -249,22 +259,48 @@ class Clip:
             )
         return [_filled(want.indices, taken) for want, taken in zip(wanted, pictures, strict=True)]
 
-    def _frames(self, container: Any, stream: Any) -> Iterator[tuple[int, Any]]:
+    def _open(self, threads: int) -> Iterator[Any]:
+        """Open the container for a decoder with so many threads; the frames that it will give."""
+        self._container = _container(self.uri)
+        self._stream = _video(self._container)
+        self._stream.thread_count = threads
+        if threads != 1:
+            self._stream.thread_type = "AUTO"
+        return self._decode()
+
+    def _decode(self) -> Iterator[Any]:
+        """Frames in order; those that nobody needs, nor other frames refer to, are not decoded."""
+        context, skips = self._stream.codec_context, "DEFAULT"
+        for packet in self._container.demux(self._stream):
+            index = self._index(packet.pts)
+            whole = self._need is None or index is None or index in self._need
+            if skips != (skip := "DEFAULT" if whole else "NONREF"):
+                context.skip_frame = skips = skip
+            yield from packet.decode()
+
+    def _frames(self, config: DecodeConfig) -> Iterator[tuple[int, Any]]:
         """Decoded frames with their index in probe.times, by timestamp; by count where there is none."""
-        origin = float((stream.start_time or 0) * stream.time_base)
+        if config.threads != 1:
+            self._container.close()
+            self._decoded = self._open(config.threads)
+        if config.frames == "reference":
+            self._need = ()
         if self.start_s:
-            container.seek(int((self.start_s + origin) / stream.time_base), stream=stream)
-        first: float | None = None
-        for count, frame in enumerate(container.decode(stream)):
-            if frame.time is None:
-                yield count, frame
-                continue
-            if first is None:
-                first = origin if self.start_s else frame.time
-            at = frame.time - first - self.start_s
-            index = int(nearest(self.probe.times, np.array([at]))[0])
-            if abs(self.probe.times[index] - at) < 0.5 / self.probe.fps:
+            at = int((self.start_s + (self._zero or 0)) / self._stream.time_base)
+            self._container.seek(at, stream=self._stream)
+        for count, frame in enumerate(self._decoded):
+            index = count if self._zero is None else self._index(frame.pts)
+            if index is not None:
                 yield index, frame
+
+    def _index(self, pts: int | None) -> int | None:
+        """Which of the clip's frames is shown at a timestamp of the stream; None: none, or unknown."""
+        if pts is None or self._zero is None:
+            return None
+        at = float(pts * self._stream.time_base) - self._zero - self.start_s
+        right = min(max(bisect.bisect_left(self._times, at), 1), len(self._times) - 1)
+        index = min(right - 1, right, key=lambda k: abs(self._times[k] - at))
+        return index if abs(self._times[index] - at) < self._tolerance else None
 
 
 def _filled(indices: Sequence[int] | np.ndarray, taken: dict[int, np.ndarray]) -> np.ndarray:
