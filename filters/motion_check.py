@@ -64,6 +64,7 @@ REWRITE: tuple[tuple[re.Pattern[str], str], ...] = (
     (words(r"(?:the )?(?:person|man|woman|someone|operator) (?:holding|behind|operating|carrying) the camera"), "the camera"),
     (words(r"(?:camera ?man|camerawoman|videographer|camera (?:operator|person))"), "the camera"),
     (words(r"(towards?|to|at|nearer|closer to|facing|near) (?:the |our |us as )?(?:camera|viewers?|lens|audience)"), "toward VIEWER"),
+    (words(r"(approach\w*|near(?:s|ing)) (?:the |our )?(?:camera|viewers?|lens|us)"), r"\1 VIEWER"),
     (words(r"away from (?:the |our )?(?:camera|viewers?|lens)"), "away from VIEWER"),
     (words(r"(?:in front of|left of|right of|side of|past|beneath|under|by|with his|with her|with a|(?:hold|carr|us)(?:s|ies|ying|ing|es) (?:a|an|his|her)) (?:the )?camera"), "there"),
     (words(r"(of|in|into|inside|within|across|through|from|throughout|on|over|enters?|entering|leaves?|leaving|exits?|exiting|cross(?:es|ing)?|out of) (?:(?:the|our|its|this|entire|whole) ){0,2}(?:frame|view|shot|screen|picture|image|video|clip|footage)"), r"\1 there"),
@@ -78,9 +79,16 @@ ROOTS = (
     r"|flow|sink|bounc|hurtl|speed|zoom|ski|row|sprint|stream|scroll|hop|jump|bound|trot"
 )
 ENDS = r"(?:s|e|es|ed|d|ing|n|ping|ning|ming|ting)?"
+# Verbs that say which way, of what goes so and of what is made to.
+RISE = r"(?<!sun )(?:ris(?:es|ing)|rose|ascend(?:s|ed|ing)?|climb(?:s|ed|ing)?|soar(?:s|ed|ing)?|jump(?:s|ed|ing)?|leap(?:s|t|ed|ing)?|tak(?:es|ing) off|lift(?:s|ed|ing)? off)"
+FALL = r"(?:falls|falling|fell|drops|dropping|descend(?:s|ed|ing)?|sinks?|sinking|plung(?:es|ed|ing)|plummet(?:s|ed|ing)?|tumbl(?:es|ed|ing)|div(?:es|ed|ing(?! (?:board|tower|platform|pool|suit)))|collaps(?:es|ed|ing))"
+RAISE = r"(?:lift|rais|hoist|elevat)(?:s|es|ed|ing)"
+LOWER = r"(?:lower)(?:s|ed|ing)"
+NO_FALL = r"(?! (?:in|out|off|asleep|silent|apart|behind|to (?:his|her|their)|for|rope|over|(?:the|a|his|her) (?:subject|course|music|race|idea|hint)|(?:his|her|their) (?:voice|eyebrows?|speed|pace))\b)"
+MADE_TO = r"(?:(?:is|are|was|were|be|being|been|gets?) (?:\w+ly )?(?:pull|push|carri|dragg|blow|tow|throw|thrown|kick|led|wheel|swept|driven|flown|hurl|hit|knock|roll|slid|shov|mov)(?:ed|n)?)"
 WENT = r"heads|heading|headed|ran|drove|flew|went|swept|swung|rode|rose|fell|swam|slid|motion|movement"
 GO = rf"\b(?:(?:{ROOTS}){ENDS}|{WENT})\b"
-OBJECT_GO = rf"{GO}(?!(?<!cross)(?<!crosses)(?<!crossing)(?<!passes)(?<!passing)(?<!descends)(?<!climbs) (?:the|an?|his|her|its|their|one|both)\b)"
+OBJECT_GO = rf"(?:\b{MADE_TO}\b|{GO})(?!(?<!cross)(?<!crosses)(?<!crossing)(?<!passes)(?<!passing)(?<!descends)(?<!climbs) (?:the|an?|his|her|its|their|one|both)\b)"
 CAMERA_GO = rf"(?:{GO}|\b(?:pan|tilt|truck|track|turn|push|rotat|crane|boom|whip|pivot|arc|look){ENDS}\b|\bpann(?:ed|ing)\b)"
 
 PLAIN = r"(?<!from )(?<!the )(?<!his )(?<!her )(?<!its )(?<!on )(?<!my )"
@@ -115,28 +123,28 @@ CAMERA_RULES = {
     "pan_right": rf"{CAMERA_GO}(?:{GAP}|\s){RIGHT}|\bright(?:ward)? (?:\w+ )?(?:pan|sweep|swing|movement|motion)|\bpan\w* (?:from )?{TO_AND_FRO}|\brightward\b",
     "tilt_up": rf"{CAMERA_GO}(?:{GAP}|\s){CAMERA_UP}|\bupward (?:\w+ )?(?:tilt|pan|movement|motion)|\b(?:rises|ascends)\b",
     "tilt_down": rf"{CAMERA_GO}(?:{GAP}|\s){CAMERA_DOWN}|\bdownward (?:\w+ )?(?:tilt|pan|movement|motion)|\b(?:descends|lowers)\b",
-    "zoom_in": r"\bzoom(?:s|ed|ing)?(?: \w+ly| further| closer| out and)*[ -]in\b|\bpush(?:es|ed|ing)? in\b"
+    "zoom_in": r"\bzoom(?:s|ed|ing)?(?: \w+ly| further| closer| out and)*[ -]in\b|\bpush(?:es|ed|ing)?[ -]in\b|\bdolly[ -]in\b|\b(?:zoom|push|dolly|closes|closing)\w*(?: \w+ly)? (?:into|onto|in on)\b|\btruck(?:s|ing)? in\b"
     r"|\b(?:mov|com|gett?|fl|walk|glid|travel|go|advanc|track|doll|inch|creep)(?:e|s|es|ed|ing|y|ies|ying)?(?: \w+ly| straight| further)* (?:closer|forwards?|in\b|nearer|towards? (?!VIEWER|the (?:\w+ )?(?:left|right|top|bottom|upper|lower)))"
     r"|\bforward (?:movement|motion|dolly)|\bclos(?:es|ed|ing) in\b|\bapproach(?:es|ed|ing)?\b|\b(?:advances|tightens)\b",
-    "zoom_out": r"\bzoom(?:s|ed|ing)?(?: \w+ly| further| in and)*[ -]out\b|\bpull(?:s|ed|ing)?(?: \w+ly)? (?:back|out|away)"
+    "zoom_out": r"\bzoom(?:s|ed|ing)?(?: \w+ly| further| in and)*[ -]out\b|\bpull(?:s|ed|ing)?(?: \w+ly)?[ -](?:back|out|away)|\bdolly[ -]out\b"
     r"|\b(?:mov|fl|walk|glid|travel|go|track|doll)(?:e|s|es|ed|ing|y|ies|ying)?(?: \w+ly| straight| further)* (?:back(?:wards?)?\b|away|farther|out\b)"
     r"|\bbackward (?:movement|motion)|\bback(?:s|ed|ing) (?:away|up|off)\b|\b(?:widens|retreats|recedes)\b",
     "roll_clockwise": r"(?<!counter)(?<!counter-)(?<!anti)(?<!anti-)\bclockwise\b",
     "roll_counterclockwise": r"\b(?:counter|anti)-?clockwise\b",
-    "static": rf"\b(?:static|locked(?:[- ](?:off|down))|fixed(?! on)|unmoving)\b|{AT_REST}|\b(?:holds?|keeps?|holding|keeping) (?:its|one|the same|a single) (?:position|place|angle|framing|view)"
-    r"|\bstill (?:camera|shot)\b|\bno (?:\w+ )?(?:camera (?:movement|motion)|(?:movement|motion) (?:of|from|by) the camera)|\bframing (?:is|stays|remains) (?:the same|unchanged|constant)",
+    "static": rf"\b(?:static|(?:completely|perfectly|entirely|totally|absolutely) stable|fixed on (?:a|its|the) tripod|on a tripod|tripod shot|(?:stays|remains) fixed|never (?:budges|moves|stirs)|(?:does not|doesn't) budge|locked(?:[- ](?:off|down))|fixed(?! on)|unmoving)\b|{AT_REST}|\b(?:holds?|keeps?|holding|keeping) (?:its|one|the same|a single) (?:position|place|angle|framing|view)"
+    r"|\bstill (?:camera|shot)\b|\b(?:no|without(?: any)?) (?:\w+ )?(?:camera (?:movement|motion)|(?:movement|motion) (?:of|from|by) the camera)|\bframing (?:is|stays|remains) (?:the same|unchanged|constant)",
     "shake": r"\b(?:shak(?:es|y|ing|e|iness)|jitter(?:s|y|ing|ed)?|trembl(?:es|ing|e)|wobbl(?:es|y|ing|e)|hand-?held|unsteady)\b",
 }  # fmt: skip
 CAMERA_MOVES = rf"\b(?:moves?|moving|travels?|is in motion|moving shot|glides|drifts|flies)\b{NO_WAY}|\bmoves? (?:along|with)\b"
 OBJECT_RULES = {
     "moves_left": rf"{OBJECT_GO}(?:{GAP}|\s){LEFT}|\bleftward(?:[ -]moving)?\b",
     "moves_right": rf"{OBJECT_GO}(?:{GAP}|\s){RIGHT}|\brightward(?:[ -]moving)?\b",
-    "moves_up": rf"{OBJECT_GO}(?:[^.;]{{0,30}}?\s|\s){UP}|\b(?:rises|ascends|climbs)\b(?! (?:in|out|from|to (?:his|her|their)))",
-    "moves_down": rf"{OBJECT_GO}(?:[^.;]{{0,30}}?\s|\s){DOWN}|\b(?:descends|sinks)\b",
-    "grows": r"\b(?:gets?|becom(?:es?|ing)|grows?|growing|getting|appears?) (?:\w+ )?(?:larger|bigger)\b|\bapproach(?:es|ing)?\b(?! (?:the|an?|his|her|their|it|them|him|each|from)\b)"
+    "moves_up": rf"{OBJECT_GO}(?:[^.;]{{0,30}}?\s|\s){UP}|\b{RISE}\b{NO_FALL}|\b{RAISE}\b{NO_FALL}",
+    "moves_down": rf"{OBJECT_GO}(?:[^.;]{{0,30}}?\s|\s){DOWN}|\b{FALL}\b{NO_FALL}|\b{LOWER}\b{NO_FALL}",
+    "grows": r"\b(?:gets?|becom(?:es?|ing)|grows?|growing|getting|appears?) (?:\w+ )?(?:larger|bigger)\b|\b(?:enlarges?|expands?)\b|\bnears VIEWER|\bfills? (?:more|most|the whole|the entire)\b|\bapproach(?:es|ing)?\b(?! (?:the|an?|his|her|their|it|them|him|each|from)\b)"
     rf"|\b(?:comes?|coming|moves?|moving|gets?|getting|draws?) (?:\w+ )?(?:closer|nearer)\b(?! (?:to|together)\b(?! VIEWER))|(?:{GO}|\bcom(?:es?|ing)\b)[^.;]{{0,30}}? toward VIEWER",
     "shrinks": r"\b(?:gets?|becom(?:es?|ing)|grows?|growing|getting) (?:\w+ )?(?:smaller|tinier)\b|\brecedes?\b|\bshrinks?\b"
-    rf"|{GO}[^.;]{{0,30}}? (?:away(?! from\b(?! VIEWER))|farther away|further away|(?:into|toward|towards) the (?:distance|horizon|background))",
+    rf"|\b(?:retreats?|withdraws?|shrinking|dwindles?)\b|{GO}[^.;]{{0,30}}? (?:away(?! from\b(?! VIEWER))|farther away|further away|(?:into|toward|towards) the (?:distance|horizon|background))",
     "none_moves": r"\b(?:nothing|no one object|none of the objects)\b[^.;]{0,30}? (?:moves?|moving|in motion)\b"
     rf"|\bno objects?\b[^.;]{{0,40}}? mov(?:es?|ing)\b{NO_WAY}|\bno (?:\w+ )?(?:movement|motion) (?:of|by|from) (?:any|the) objects?|\bno object's own movement|\bno clear movement was found"
     r"|\b(?:everything|all (?:of )?(?:the )?(?:objects|things))\b[^.;]{0,40}? (?:still|static|motionless|stationary|at rest)\b",
@@ -162,13 +170,14 @@ SEES = re.compile(
 )
 CAMERA = re.compile(
     r"\b(?:camera|lens|viewpoint|point of view|perspective|shot|framing|footage|(?:the|our|camera's) view)\b"
-    r"|^\W*(?:the )?(?:frame|video|clip|scene|sequence) (?:is )?(?:slowly )?(?:pan|tilt|zoom|mov|shak|rotat|roll)\w*\b",
+    r"|^\W*(?:the )?(?:frame|video|clip|scene|sequence|picture|image) (?:(?:is|does|do|not|doesn't|isn't|never|itself|\w+ly) )*(?:pan|tilt|zoom|mov|shak|rotat|roll|wobbl|trembl|jitter)\w*\b"
+    r"|^\W*(?:and |then |\w+ly )*(?:we|the viewers?) (?:\w+ly )?(?:pan|tilt|zoom|push|pull|doll|mov|are (?:moving|zooming|pulled|pushed))\w*\b",
     re.IGNORECASE,
 )
 # Words of camera work that need no camera beside them.
 CRAFT = re.compile(
     rf"^\W*{ADVERBS}(?:it (?:is|begins|starts|ends) )?(?:pans?|panned|panning|zoom\w* (?:\w+ly )?(?:in|out)|tilt(?:s|ed|ing)?(?= (?:\w+ly )?(?:up|down))|doll(?:y|ies|ied|ying))\b"
-    r"|\b(?:an?|the|by|no|any|of|one) (?:[\w-]+ ){0,2}(?:pan(?= (?:to|from|back|left|right|across|up|down|follow)|$|\W$)|panning|tilt(?:ing)?|zoom(?:ing)?|dolly)\b|\b(?:camera work|hand-?held|(?:counter)?clockwise roll|roll (?:counter)?clockwise)\b",
+    r"|\b(?:an?|the|by|no|any|of|one) (?:[\w-]+ ){0,2}(?:pan(?= (?:to|from|back|left|right|across|up|down|follow)|$|\W$)|panning|tilt(?:ing)?|zoom(?:ing)?|dolly|push-in|pull-(?:back|out)|zoom-(?:in|out))\b|\b(?:camera work|hand-?held|(?:counter)?clockwise roll|roll (?:counter)?clockwise)\b",
     re.IGNORECASE,
 )
 # Stands for neither camera nor object; a drone may be either.
@@ -196,7 +205,10 @@ NEGATION = re.compile(
 )
 EXCEPT = words(r"(?:except(?: for)?|apart from|other than|besides|aside from)(?! the camera)")
 # Where the negation is part of the meaning, not a denial of it.
-SAYS_STILL = re.compile(r"not mov|n't mov|never move|^no |nothing|none of", re.IGNORECASE)
+SAYS_STILL = re.compile(
+    r"not (?:mov|budg)|n't (?:mov|budg)|never (?:move|budge|stir)|^no |^without |nothing|none of",
+    re.IGNORECASE,
+)
 
 
 def claims(text: str) -> list[Claim]:
