@@ -176,11 +176,19 @@ def upright(image: np.ndarray, rotation: int) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Wanted:
-    """Pictures to take out of a decode pass: frames by index, in a size (width, height)."""
+    """Pictures to take out of a decode pass: frames by rising index, in a size (width, height)."""
 
     indices: Sequence[int] | np.ndarray
     size: tuple[int, int]
     colour: bool
+
+
+@dataclass(frozen=True)
+class Taken:
+    """Pictures (N, H, W) or (N, H, W, 3) uint8, one for each index wanted, rising, and of which frames."""
+
+    pictures: np.ndarray
+    indices: np.ndarray
 
 
 class Clip:
@@ -220,44 +228,51 @@ class Clip:
             width, height = height, width
         self.probe = Probe(width, height, len(times) / end, end, context.name, rotation, times)
 
-    def read(self, wanted: Sequence[Wanted], config: DecodeConfig) -> list[np.ndarray]:
+    def read(self, wanted: Sequence[Wanted], config: DecodeConfig) -> list[Taken]:
         """Decode up to the last frame that anyone wants; a clip is read once.
 
-        Returns for each Wanted its pictures (N, H, W) or (N, H, W, 3) uint8, in the order of its indices.
-        Raises ClipError decode_error when a tenth or more of the wanted frames cannot be decoded; a frame
-        lost here or there is replaced by the one before it.
+        Returns what was taken for each Wanted. In place of a frame that is not there (lost to damage, or no
+        reference) stands the nearest one in time. Raises ClipError decode_error when a tenth or more of the
+        wanted frames are lost.
         """
-        need: dict[int, list[int]] = {}
-        for which, want in enumerate(wanted):
-            for index in want.indices:
-                need.setdefault(int(index), []).append(which)
-        self._need = need.keys()
+        queue = sorted((int(index), which) for which, want in enumerate(wanted) for index in want.indices)
+        self._need = {index for index, _ in queue}
         pictures: list[dict[int, np.ndarray]] = [{} for _ in wanted]
-        last = max(need)
-        fault = ""
+        used: list[list[int]] = [[] for _ in wanted]
+        done, exact, fault = 0, 0, ""
+        held: tuple[int, Any] | None = None
+
+        def take(index: int, frame: Any, which: int) -> None:
+            if index not in pictures[which]:
+                make = rgb if wanted[which].colour else luma
+                pictures[which][index] = make(frame, wanted[which].size, self.probe.rotation)
+            used[which].append(index)
+
         try:
             for index, frame in self._frames(config):
-                for which in need.get(index, ()):
-                    want = wanted[which]
-                    take = rgb if want.colour else luma
-                    pictures[which][index] = take(frame, want.size, self.probe.rotation)
-                if index >= last:
+                while done < len(queue) and queue[done][0] <= index:
+                    asked, which = queue[done]
+                    late = self._times[index] - self._times[asked]
+                    near = held and self._times[asked] - self._times[held[0]] <= late
+                    take(*(held if held and near else (index, frame)), which)
+                    exact += index == asked
+                    done += 1
+                held = index, frame
+                if done == len(queue):
                     break
         except (av.error.FFmpegError, ValueError) as error:
             fault = reason(error)
         finally:
             self._container.close()
-        asked = sum(len(want.indices) for want in wanted)
-        got = sum(
-            index in taken for want, taken in zip(wanted, pictures, strict=True) for index in want.indices
-        )
-        lenient = 0.5 if config.frames == "reference" else 0.9
-        if got < lenient * asked:
-            raise ClipError(
-                "decode_error",
-                f"only {got} of {asked} frames could be decoded" + (f" ({fault})" if fault else ""),
-            )
-        return [_filled(want.indices, taken) for want, taken in zip(wanted, pictures, strict=True)]
+        if not held or (config.frames == "all" and exact < 0.9 * len(queue)):
+            why = f" ({fault})" if fault else ""
+            raise ClipError("decode_error", f"only {exact} of {len(queue)} frames could be decoded{why}")
+        for _, which in queue[done:]:
+            take(*held, which)
+        return [
+            Taken(np.stack([taken[index] for index in indices]), np.array(indices))
+            for taken, indices in zip(pictures, used, strict=True)
+        ]
 
     def _open(self, threads: int) -> Iterator[Any]:
         """Open the container for a decoder with so many threads; the frames that it will give."""
@@ -301,8 +316,3 @@ class Clip:
         right = min(max(bisect.bisect_left(self._times, at), 1), len(self._times) - 1)
         index = min(right - 1, right, key=lambda k: abs(self._times[k] - at))
         return index if abs(self._times[index] - at) < self._tolerance else None
-
-
-def _filled(indices: Sequence[int] | np.ndarray, taken: dict[int, np.ndarray]) -> np.ndarray:
-    have = sorted(taken)
-    return np.stack([taken[have[max(0, bisect.bisect_right(have, int(i)) - 1)]] for i in indices])

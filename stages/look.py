@@ -88,8 +88,10 @@ def watch(uri: str, start_s: float | None, end_s: float | None, blurred: bool, c
         held = window_frames(shown, len(weights))
         size = within(probe.width, probe.height, config.frames.max_pixels)
         small = fitted(probe.width, probe.height, config.decode.size)
-        samples, pictures = clip.read(
-            [Wanted(sampled, small, False), Wanted(held, size, True)], config.decode
+        exact = config.decode.model_copy(update={"frames": "all"})
+        samples, pictures = (
+            taken.pictures
+            for taken in clip.read([Wanted(sampled, small, False), Wanted(held, size, True)], exact)
         )
     times = probe.times[sampled]
     with timed(took, "measure"):

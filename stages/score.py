@@ -9,6 +9,7 @@ from PIL import Image
 from filters.camera import CameraConfig, measure, statistics, summarise
 from filters.flow import FlowConfig, estimator
 from filters.quality import PyiqaScorer, QualityConfig
+from pipeline.errors import ClipError
 from pipeline.schema import SCORES, empty_row
 from stages.frames import Clip, DecodeConfig, Wanted, fitted, middles, sample_times
 
@@ -36,8 +37,13 @@ class Score:
             judged = middles(probe, self._quality.frames)
             longest = min(self._quality.size, max(probe.width, probe.height))
             wanted.append(Wanted(judged, fitted(probe.width, probe.height, longest), True))
-        samples, *pictures = clip.read(wanted, self._decode)
-        motion = measure(samples, probe.times[sampled], self._flow, self._camera)
+        taken, *judged_frames = clip.read(wanted, self._decode)
+        # Among reference frames alone the nearest one may serve twice.
+        indices, firsts = np.unique(taken.indices, return_index=True)
+        samples = taken.pictures[firsts]
+        if len(indices) < 2:
+            raise ClipError("too_few_frames", "the clip has a single frame that stands for itself")
+        motion = measure(samples, probe.times[indices], self._flow, self._camera)
         camera = summarise(motion, self._camera)
         return empty_row("scores") | {
             "clip_id": row["clip_id"],
@@ -47,7 +53,7 @@ class Score:
             "duration_s": probe.duration_s,
             "frames": len(probe.times),
             "codec": probe.codec,
-            "quality": self._judge(pictures[0]) if self._judge else None,
+            "quality": self._judge(judged_frames[0].pictures) if self._judge else None,
             "quality_metric": self._quality.metric,
             **statistics(motion),
             "pan": camera.pan,

@@ -61,7 +61,7 @@ def main() -> None:
         clip = Clip(str(path))
         indices = sample_times(clip.probe, decode.fps, decode.max_samples)
         size = fitted(clip.probe.width, clip.probe.height, decode.size)
-        taken = clip.read([Wanted(indices, size, False)], decode)[0]
+        taken = clip.read([Wanted(indices, size, False)], decode)[0].pictures
         return measure(taken, clip.probe.times[indices], flow, camera)
 
     with tempfile.TemporaryDirectory() as folder:

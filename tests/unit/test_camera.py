@@ -32,7 +32,7 @@ def motion_of(path: Path) -> Motion:
     clip = Clip(str(path))
     indices = sample_times(clip.probe, 8, 1200)
     size = fitted(clip.probe.width, clip.probe.height, 256)
-    samples = clip.read([Wanted(indices, size, False)], DecodeConfig())[0]
+    samples = clip.read([Wanted(indices, size, False)], DecodeConfig())[0].pictures
     return measure(samples, clip.probe.times[indices], DisFlow("ultrafast"), CameraConfig())
 
 

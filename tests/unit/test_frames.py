@@ -31,7 +31,8 @@ def test_an_unusual_clip_is_read(clips: dict[str, Path], name: str) -> None:
     clip = Clip(str(clips[name]))
     indices = sample_times(clip.probe, 8, 1200)
     size = fitted(clip.probe.width, clip.probe.height, 128)
-    gray, colour = clip.read([Wanted(indices, size, False), Wanted([0, 3], size, True)], DecodeConfig())
+    wanted = [Wanted(indices, size, False), Wanted([0, 3], size, True)]
+    gray, colour = (taken.pictures for taken in clip.read(wanted, DecodeConfig()))
     assert gray.shape == (len(indices), size[1], size[0])
     assert colour.shape == (2, size[1], size[0], 3)
     assert gray.dtype == colour.dtype == np.uint8
@@ -43,9 +44,9 @@ def test_an_unusual_clip_is_read(clips: dict[str, Path], name: str) -> None:
 @pytest.mark.parametrize("name", ["odd", "10bit", "vp9", "av1", "h265", "sound", "gif"])
 def test_the_brightness_is_the_same_in_every_format(clips: dict[str, Path], name: str) -> None:
     clip = Clip(str(clips[name]))
-    seen = clip.read([Wanted([0], (64, 48), False)], DecodeConfig())[0][0].astype(float)
+    seen = clip.read([Wanted([0], (64, 48), False)], DecodeConfig())[0].pictures[0].astype(float)
     plain = Clip(str(clips["spaces"]))
-    meant = plain.read([Wanted([0], (64, 48), False)], DecodeConfig())[0][0].astype(float)
+    meant = plain.read([Wanted([0], (64, 48), False)], DecodeConfig())[0].pictures[0].astype(float)
     # A GIF has eight levels a colour, and full range instead of 16 to 235.
     assert np.abs(seen - meant).mean() < (16 if name == "gif" else 4)
 
@@ -53,9 +54,12 @@ def test_the_brightness_is_the_same_in_every_format(clips: dict[str, Path], name
 def test_a_clip_rotated_by_metadata_is_turned_upright(clips: dict[str, Path]) -> None:
     clip = Clip(str(clips["rotated"]))
     assert (clip.probe.width, clip.probe.height) == (240, 320)
-    turned = clip.read([Wanted([0], (240, 320), False)], DecodeConfig())[0][0].astype(float)
+    turned = clip.read([Wanted([0], (240, 320), False)], DecodeConfig())[0].pictures[0].astype(float)
     plain = (
-        Clip(str(clips["spaces"])).read([Wanted([0], (320, 240), False)], DecodeConfig())[0][0].astype(float)
+        Clip(str(clips["spaces"]))
+        .read([Wanted([0], (320, 240), False)], DecodeConfig())[0]
+        .pictures[0]
+        .astype(float)
     )
     clockwise = np.rot90(plain, -1)
     assert np.abs(turned - clockwise).mean() < 3 < np.abs(turned - clockwise[::-1, ::-1]).mean()
@@ -92,23 +96,27 @@ def test_a_piece_of_a_video_holds_the_frames_between_its_times(tmp_path: Path) -
     whole, piece = Clip(path), Clip(path, 1.0, 3.0)
     assert len(piece.probe.times) == 48
     assert piece.probe.duration_s == pytest.approx(2.0, abs=0.03)
-    every = whole.read([Wanted(range(96), (64, 48), False)], DecodeConfig())[0]
-    part = piece.read([Wanted(range(48), (64, 48), False)], DecodeConfig())[0]
+    every = whole.read([Wanted(range(96), (64, 48), False)], DecodeConfig())[0].pictures
+    part = piece.read([Wanted(range(48), (64, 48), False)], DecodeConfig())[0].pictures
     assert np.array_equal(part, every[24:72])
 
 
 def test_reading_some_frames_gives_the_same_pictures_as_reading_all(tmp_path: Path) -> None:
     path = str(videos.write(tmp_path / "a.mp4", 30))
-    every = Clip(path).read([Wanted(range(30), (64, 48), False)], DecodeConfig())[0]
-    some = Clip(path).read([Wanted([3, 7, 29], (64, 48), False)], DecodeConfig())[0]
+    every = Clip(path).read([Wanted(range(30), (64, 48), False)], DecodeConfig())[0].pictures
+    some = Clip(path).read([Wanted([3, 7, 29], (64, 48), False)], DecodeConfig())[0].pictures
     assert np.array_equal(some, every[[3, 7, 29]])
 
 
 def test_reference_frames_alone_still_give_every_sample(tmp_path: Path) -> None:
     clip = Clip(str(videos.write(tmp_path / "a.mp4", 48, rate=24)))
     indices = sample_times(clip.probe, 8, 1200)
-    gray = clip.read([Wanted(indices, (64, 48), False)], DecodeConfig(frames="reference"))[0]
-    assert len(gray) == len(indices)
+    (taken,) = clip.read([Wanted(indices, (64, 48), False)], DecodeConfig(frames="reference"))
+    (every,) = Clip(clip.uri).read([Wanted(range(48), (64, 48), False)], DecodeConfig())
+    assert len(taken.pictures) == len(indices)
+    assert np.array_equal(taken.pictures, every.pictures[taken.indices])
+    assert (np.abs(taken.indices - indices) <= 3).all()
+    assert not np.array_equal(taken.indices, indices)
 
 
 def test_a_long_clip_is_sampled_at_a_lower_rate(tmp_path: Path) -> None:

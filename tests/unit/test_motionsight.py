@@ -181,7 +181,7 @@ def test_on_a_real_clip_blur_and_spotlight_do_what_they_say(name: str) -> None:
     from stages.frames import Clip, DecodeConfig, Wanted
 
     clip = Clip(str(Path(videos.SHARED) / name))
-    window = clip.read([Wanted(range(20, 27), SIZE, True)], DecodeConfig())[0][::-1]
+    window = clip.read([Wanted(range(20, 27), SIZE, True)], DecodeConfig())[0].pictures[::-1]
     blended = window[0].astype(np.float64)
     for k in range(1, 7):
         blended = (1 - 0.65 ** (k + 1)) * blended + 0.65 ** (k + 1) * window[k]

@@ -1,0 +1,67 @@
+"""Varied clips to measure on: 60 of them, made once and kept in out/bench-clips."""
+
+import itertools
+from fractions import Fraction
+from pathlib import Path
+
+import av
+
+from stages.synthetic import Camera, Mover, Recipe, frames
+
+FOLDER = Path("out/bench-clips")
+# (width, height, seconds): long ones are small, so that the set is made in minutes.
+SHAPES = (
+    [(426, 240, s) for s in (2, 3, 4, 5, 8, 10, 30, 60)]
+    + [(640, 360, s) for s in (2, 4, 6, 10)]
+    + [(854, 480, s) for s in (3, 5, 8)]
+    + [(1280, 720, s) for s in (2, 4, 6)]
+    + [(1920, 1080, s) for s in (2, 3)]
+)
+CODECS: dict[str, tuple[str, dict[str, str]]] = {
+    "h264": ("mp4", {"preset": "medium", "crf": "23"}),
+    "h265": ("mp4", {"preset": "fast", "crf": "26", "x265-params": "log-level=none"}),
+    "vp9": ("webm", {"deadline": "realtime", "cpu-used": "6", "crf": "32", "b": "0"}),
+}
+ENCODERS = {"h264": "libx264", "h265": "libx265", "vp9": "libvpx-vp9"}
+CAMERAS = (Camera(), Camera(pan=0.1), Camera(tilt=-0.08), Camera(zoom=0.1), Camera(roll=6, shake=0.004))
+
+
+def varied() -> list[Path]:
+    """The clips, made where they are missing: every shape in every codec."""
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    made = []
+    cameras = itertools.cycle(CAMERAS)
+    scenes = itertools.cycle(("chelsea", "coffee", "rocket"))
+    for width, height, seconds in SHAPES:
+        recipe = Recipe(
+            "",
+            next(scenes),
+            next(cameras),
+            (Mover((0.12, 0.05), 0.2, "cup"),),
+            seconds=float(seconds),
+            width=width,
+            height=height,
+        )
+        paths = {codec: FOLDER / f"{height}p_{seconds}s_{codec}.{CODECS[codec][0]}" for codec in CODECS}
+        if not all(path.exists() for path in paths.values()):
+            _encode(recipe, paths)
+        made += list(paths.values())
+    return made
+
+
+def _encode(recipe: Recipe, paths: dict[str, Path]) -> None:
+    """Draw the frames once, and encode them in every codec; a file has its name only when it is whole."""
+    parts = {codec: path.with_name(f"part-{path.name}") for codec, path in paths.items()}
+    outputs = {codec: av.open(str(part), "w") for codec, part in parts.items()}
+    streams = {}
+    for codec, output in outputs.items():
+        stream = output.add_stream(ENCODERS[codec], rate=Fraction(recipe.fps), options=CODECS[codec][1])
+        stream.width, stream.height, stream.pix_fmt = recipe.width, recipe.height, "yuv420p"
+        streams[codec] = stream
+    for picture in frames(recipe):
+        for codec, stream in streams.items():
+            outputs[codec].mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+    for codec, stream in streams.items():
+        outputs[codec].mux(stream.encode())
+        outputs[codec].close()
+        parts[codec].rename(paths[codec])

@@ -1,0 +1,61 @@
+"""`score` against plain decoding of every frame, and whether its speed costs accuracy."""
+
+from pathlib import Path
+
+import numpy as np
+from scipy.stats import spearmanr
+
+from filters.camera import CameraConfig
+from filters.flow import FlowConfig
+from filters.quality import QualityConfig
+from stages.annotate import Annotate, AnnotationConfig
+from stages.frames import DecodeConfig
+from stages.score import Score
+from tests.benchmarks.clips import varied
+from tests.benchmarks.timing import Line, compare, decode_all, row
+from tests.videos import SHARED
+
+COLUMNS = ("flow_mean", "flow_p95", "object_motion", "pan", "tilt", "zoom", "roll")
+
+
+def scorer(decode: DecodeConfig, flow: FlowConfig, quality: QualityConfig) -> Score:
+    return Score(decode, flow, CameraConfig(), quality)
+
+
+def run() -> dict[str, list[Line]]:
+    plain = scorer(DecodeConfig(), FlowConfig(), QualityConfig())
+    reference = scorer(DecodeConfig(frames="reference"), FlowConfig(), QualityConfig())
+    motion = scorer(DecodeConfig(), FlowConfig(), QualityConfig(metric=None))
+    slow = scorer(DecodeConfig(fps=16, size=384), FlowConfig(preset="medium"), QualityConfig(metric=None))
+    annotate = Annotate(AnnotationConfig())
+    found = {}
+    sets = {"varied clips": varied()} | ({"real clips": sorted(SHARED.glob("*.mp4"))} if SHARED.is_dir() else {})
+    for name, clips in sets.items():
+        seconds = compare(
+            {
+                "decode every frame": decode_all,
+                "score": lambda path: plain(row(path)),
+                "score, reference frames": lambda path: reference(row(path)),
+                "score without quality": lambda path: motion(row(path)),
+                "annotate": lambda path: annotate(row(path)),
+            },
+            clips,
+            2,
+        )
+        aims = {"score": "<= 1.3", "score, reference frames": "<= 1.0"}
+        floor = seconds["decode every frame"]
+        found[f"{len(clips)} {name}, one core"] = [
+            Line(work, took, took / floor, "decoding", aims.get(work, "")) for work, took in seconds.items()
+        ]
+    found["rank correlation with 384 px, 16 fps, DIS medium"] = agreement(motion, slow, sets["varied clips"])
+    return found
+
+
+def agreement(fast: Score, slow: Score, clips: list[Path]) -> list[Line]:
+    """Spearman's correlation of each score with that of the slow settings over the clips."""
+    a, b = ([stage(row(clip)) for clip in clips] for stage in (fast, slow))
+    lines = []
+    for column in COLUMNS:
+        x, y = (np.array([scores[column] for scores in rows]) for rows in (a, b))
+        lines.append(Line(column, 0.0, float(spearmanr(x, y).statistic), "1", ">= 0.98"))
+    return lines

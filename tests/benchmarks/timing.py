@@ -1,0 +1,59 @@
+"""Timings of different work on the same clips, taken in turn, so that a noisy machine hits all alike."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import av
+from rich.table import Table
+
+Work = Callable[[Path], object]
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of a table: seconds of work, as a ratio to some other, and what was aimed at."""
+
+    work: str
+    seconds: float
+    ratio: float
+    of: str
+    aim: str = ""
+
+
+def compare(works: Mapping[str, Work], clips: Sequence[Path], repeats: int = 3) -> dict[str, float]:
+    """Seconds of each work over all clips: for each clip the best of `repeats` runs."""
+    total = dict.fromkeys(works, 0.0)
+    for clip in clips:
+        best = dict.fromkeys(works, float("inf"))
+        for _ in range(repeats):
+            for name, work in works.items():
+                began = time.perf_counter()
+                work(clip)
+                best[name] = min(best[name], time.perf_counter() - began)
+        for name, seconds in best.items():
+            total[name] += seconds
+    return total
+
+
+def decode_all(path: Path) -> None:
+    """The least that looking at a clip costs: every frame decoded, on one thread, none looked at."""
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        stream.thread_count = 1
+        for _ in container.decode(stream):
+            pass
+
+
+def row(path: Path) -> dict[str, object]:
+    """The row of the table `clips` that a stage gets for a file."""
+    return {"clip_id": path.stem, "uri": str(path), "start_s": None, "end_s": None}
+
+
+def table(title: str, lines: Sequence[Line]) -> Table:
+    """The lines as people read them."""
+    out = Table("work", "seconds", "ratio", "aim", title=title, title_justify="left")
+    for line in lines:
+        out.add_row(line.work, f"{line.seconds:.2f}", f"{line.ratio:.2f} x {line.of}", line.aim)
+    return out
