@@ -4,6 +4,7 @@ import bisect
 import io
 from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
@@ -138,8 +139,15 @@ def fitted(width: int, height: int, longer: int) -> tuple[int, int]:
     return max(32, round(width * scale)), max(32, round(height * scale))
 
 
+# Red and blue weights of luma, by FFmpeg's number of the colour space (ITU-R BT.709, BT.2020; else BT.601).
+LUMA_WEIGHTS = {1: (0.2126, 0.0722), 9: (0.2627, 0.0593)}
+BT601 = (0.299, 0.114)
+FULL_RANGE = 2  # FFmpeg's number
+CUT = 0.003  # share of a side that may be left out where it is no multiple of the step
+
+
 def luma(frame: Any, size: tuple[int, int], rotation: int = 0) -> np.ndarray:
-    """The brightness of a frame as (height, width) uint8, resized by area.
+    """The brightness of a frame as (height, width) uint8.
 
     Reads the Y plane in place: a scaler built for each frame costs more than decoding it.
     """
@@ -147,26 +155,63 @@ def luma(frame: Any, size: tuple[int, int], rotation: int = 0) -> np.ndarray:
     bits = kind.components[0].bits
     image: np.ndarray
     if kind.name.startswith(("yuv", "nv", "p0", "gray")) and not kind.name.endswith("be") and bits <= 16:
-        plane = frame.planes[0]
         if bits > 8:
+            plane = frame.planes[0]
             data = np.frombuffer(plane, np.uint16).reshape(-1, plane.line_size // 2)
             image = data[: frame.height, : frame.width]
             # P010 keeps its ten bits at the top of the word, yuv420p10 at the bottom.
             image = (image >> (8 if kind.name.startswith("p0") else bits - 8)).astype(np.uint8)
         else:
-            image = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)[: frame.height, : frame.width]
+            image = _plane(frame.planes[0])
     else:
         image = frame.to_ndarray(format="gray")
     turned = size if rotation % 180 == 0 else size[::-1]
-    image = cv2.resize(image, turned, interpolation=cv2.INTER_AREA)
-    return upright(image, rotation)
+    return upright(resized(image, turned), rotation)
 
 
 def rgb(frame: Any, size: tuple[int, int], rotation: int = 0) -> np.ndarray:
-    """A frame as (height, width, 3) uint8 RGB, resized by area."""
+    """A frame as (height, width, 3) uint8 RGB. Planes are resized first: colours at full size cost more."""
     turned = size if rotation % 180 == 0 else size[::-1]
-    image = cv2.resize(frame.to_ndarray(format="rgb24"), turned, interpolation=cv2.INTER_AREA)
+    if frame.format.name in PLANAR:
+        planes = [resized(_plane(plane), turned) for plane in frame.planes]
+        full = frame.format.name.startswith("yuvj") or int(frame.color_range) == FULL_RANGE
+        image = cv2.transform(cv2.merge(planes), _to_rgb(int(frame.colorspace), full))
+    else:
+        image = resized(frame.to_ndarray(format="rgb24"), turned)
     return upright(image, rotation)
+
+
+PLANAR = {f"yuv{full}{sampling}p" for full in ("", "j") for sampling in ("420", "422", "444")}
+
+
+def _plane(plane: Any) -> np.ndarray:
+    """A plane of 8 bits as (height, width) uint8, not copied."""
+    return np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)[: plane.height, : plane.width]
+
+
+@cache
+def _to_rgb(colorspace: int, full: bool) -> np.ndarray:
+    """Matrix (3, 4) from Y, Cb, Cr of 8 bits to R, G, B (ITU-R BT.601, equations for 8-bit coding)."""
+    red, blue = LUMA_WEIGHTS.get(colorspace, BT601)
+    green = 1 - red - blue
+    light, chroma = (1.0, 1.0) if full else (255 / 219, 255 / 224)
+    r, b = 2 * (1 - red) * chroma, 2 * (1 - blue) * chroma
+    turn = np.array([[light, 0, r], [light, -b * blue / green, -r * red / green], [light, b, 0]])
+    return np.hstack([turn, -turn @ [[0 if full else 16], [128], [128]]])
+
+
+def resized(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """An image (H, W) or (H, W, 3) uint8 in another size (width, height).
+
+    First by a whole number: areas of broken pixels take ten times as long, and are left for the small rest.
+    """
+    height, width = image.shape[:2]
+    for times in range(min(width // size[0], height // size[1]), 1, -1):
+        if width % times <= CUT * width and height % times <= CUT * height:
+            whole = image[: height // times * times, : width // times * times]
+            image = cv2.resize(whole, (width // times, height // times), interpolation=cv2.INTER_AREA)
+            break
+    return cv2.resize(image, size, interpolation=cv2.INTER_AREA)
 
 
 def upright(image: np.ndarray, rotation: int) -> np.ndarray:
