@@ -1,5 +1,6 @@
 """Motion blur: make the camera's motion visible as trails (MotionSight, eq. for T_MB)."""
 
+import cv2
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -31,5 +32,9 @@ def blur(window: np.ndarray, weights: np.ndarray) -> np.ndarray:
 
     K may be smaller than len(weights) at the start of a video: the weights left are rescaled to sum to 1.
     """
-    used = weights[: len(window)] / weights[: len(window)].sum()
-    return np.rint(np.tensordot(used.astype(np.float32), window.astype(np.float32), axes=1)).astype(np.uint8)
+    blended = np.zeros(window.shape[1:], np.float32)
+    total = 0.0
+    for frame, weight in zip(window[::-1], weights[len(window) - 1 :: -1], strict=True):
+        total += float(weight)
+        cv2.accumulateWeighted(frame, blended, float(weight) / total)  # a running mean, oldest first
+    return cv2.convertScaleAbs(blended)

@@ -9,18 +9,19 @@ import av
 from stages.synthetic import Camera, Mover, Recipe, frames
 
 FOLDER = Path("out/bench-clips")
-# (width, height, seconds): long ones are small, so that the set is made in minutes.
-SHAPES = (
-    [(426, 240, s) for s in (2, 3, 4, 5, 8, 10, 30, 60)]
-    + [(640, 360, s) for s in (2, 4, 6, 10)]
-    + [(854, 480, s) for s in (3, 5, 8)]
-    + [(1280, 720, s) for s in (2, 4, 6)]
-    + [(1920, 1080, s) for s in (2, 3)]
-)
+# (width, height): seconds. Most are high definition, as collections of stock clips are.
+SIZES = {
+    (426, 240): (2, 20, 60),
+    (640, 360): (3, 10, 30),
+    (854, 480): (2, 5, 15, 40),
+    (1280, 720): (2, 4, 8, 20),
+    (1920, 1080): (2, 3, 5, 8, 12, 20),
+}
+SHAPES = [(*size, seconds) for size, lengths in SIZES.items() for seconds in lengths]
 CODECS: dict[str, tuple[str, dict[str, str]]] = {
-    "h264": ("mp4", {"preset": "medium", "crf": "23"}),
-    "h265": ("mp4", {"preset": "fast", "crf": "26", "x265-params": "log-level=none"}),
-    "vp9": ("webm", {"deadline": "realtime", "cpu-used": "6", "crf": "32", "b": "0"}),
+    "h264": ("mp4", {"preset": "fast", "crf": "20"}),
+    "h265": ("mp4", {"preset": "fast", "crf": "23", "x265-params": "log-level=none"}),
+    "vp9": ("webm", {"deadline": "realtime", "cpu-used": "6", "crf": "28", "b": "0"}),
 }
 ENCODERS = {"h264": "libx264", "h265": "libx265", "vp9": "libvpx-vp9"}
 CAMERAS = (Camera(), Camera(pan=0.1), Camera(tilt=-0.08), Camera(zoom=0.1), Camera(roll=6, shake=0.004))
@@ -31,7 +32,7 @@ def varied() -> list[Path]:
     FOLDER.mkdir(parents=True, exist_ok=True)
     made = []
     cameras = itertools.cycle(CAMERAS)
-    scenes = itertools.cycle(("chelsea", "coffee", "rocket"))
+    scenes = itertools.cycle(("chelsea", "motorcycle_left", "gravel", "coffee"))
     for width, height, seconds in SHAPES:
         recipe = Recipe(
             "",
