@@ -8,7 +8,8 @@ from filters.gates import kept
 from jobs.session import Session
 from pipeline.config import settings
 from pipeline.engine import pending
-from stages.annotate import Annotate
+from stages.annotate import Annotate, placed
+from stages.models.remote import serving
 
 
 def run(session: Session) -> int:
@@ -25,10 +26,6 @@ def run(session: Session) -> int:
     if not missing.num_rows:
         session.say(f"annotate: nothing to do, all {wanted.num_rows} clips that pass the gates are annotated")
         return 0
-    session.run(
-        "annotate",
-        missing,
-        partial(Annotate, config),
-        workspace,
-    )
+    with serving(placed(config), config.engine) as handles:
+        session.run("annotate", missing, partial(Annotate, config, handles), workspace)
     return missing.num_rows

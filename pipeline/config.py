@@ -6,13 +6,13 @@ The settings of a thing are defined beside the thing; this file puts them togeth
 import difflib
 import hashlib
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, get_args
 
 import yaml
 from pydantic import BaseModel, Field, ValidationError
-from pydantic.fields import FieldInfo
 
 import configs
 from filters.gates import GatesConfig
@@ -40,15 +40,11 @@ DEPENDS = {
     "scores": ("decode", "flow", "camera", "quality"),
     "annotations": tuple(AnnotationConfig.model_fields),
 }
-# Settings that change how fast a row comes, never what is in it.
-SPEED_ONLY = {
-    *("decode.threads", "flow.device"),
-    *(
-        f"{role}.{name}"
-        for role in ("mllm", "baseline")
-        for name in ("concurrency", "timeout_s", "max_attempts")
-    ),
-}
+# Settings that change how fast a row comes, or whether at all, never what is in it.
+SPEED_ONLY = re.compile(
+    r"decode\.threads|\w+\.(device|batch_size|concurrency|timeout_s|max_attempts|tensor_parallel"
+    r"|gpu_memory_utilization|engine|actor)(\..*)?"
+)
 
 
 def load(path: str | None = None, overrides: Sequence[str] = ()) -> Config:
@@ -121,7 +117,7 @@ def _model_at(path: Sequence[Any]) -> type[BaseModel]:
             options = [option for option in options if option.model_fields["backend"].default == part]
         while not isinstance(options[0], type):
             options = [inner for option in options for inner in get_args(option) if inner is not type(None)]
-            options = [option for option in options if not isinstance(option, FieldInfo)]
+            options = [option for option in options if isinstance(option, type) or get_args(option)]
         model = options[0]
     return model
 
@@ -131,7 +127,7 @@ def settings(config: Config, table: str) -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for section in DEPENDS[table]:
         flat |= _flatten(section, config.model_dump(mode="json")[section])
-    return {key: value for key, value in flat.items() if key not in SPEED_ONLY}
+    return {key: value for key, value in flat.items() if not SPEED_ONLY.fullmatch(key)}
 
 
 def _flatten(prefix: str, value: Any) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Annotate a clip: questions, MotionSight's enhanced frames, answers, and how far the answers hold."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, get_args
 
@@ -15,6 +15,7 @@ from stages.look import LookConfig, Looker, Referred, Seen
 from stages.models import backends
 from stages.models.backends import KinematicConfig, MllmConfig
 from stages.models.base import Category, Detector, Mllm, Reply, Request, Tracker
+from stages.models.remote import Handle
 from stages.motionsight import baseline
 from stages.motionsight.answer import VisualPrompt, moments, prompt, visual_prompts
 from stages.motionsight.decouple import DecoupleConfig, decouple
@@ -62,6 +63,11 @@ class AnnotationConfig(LookConfig):
     vqascore: VqaScoreConfig = VqaScoreConfig()
 
 
+def placed(config: AnnotationConfig) -> dict[str, Any]:
+    """The settings of every model, by role: those of them with an `actor` want to run in one."""
+    return {role: getattr(config, role) for role in ("mllm", "baseline", "detector", "tracker", "vqascore")}
+
+
 @dataclass(frozen=True)
 class Asked:
     """A question, what it is about, and the objects found for it. failed: why it cannot be answered."""
@@ -79,11 +85,15 @@ class Annotate:
     table = "annotations"
     schema = ANNOTATIONS
 
-    def __init__(self, config: AnnotationConfig) -> None:
+    def __init__(self, config: AnnotationConfig, handles: Mapping[str, Handle] | None = None) -> None:
+        """handles: of the models that run in actors, by role. Raises CallError when one cannot be had."""
+        handles = handles or {}
         self._config = config
-        self.looker = Looker(config)
-        self.mllm: Mllm = backends.mllm(config.mllm)
-        self._baseline: Mllm = backends.mllm(config.baseline) if config.baseline else self.mllm
+        self.looker = Looker(config, handles)
+        self.mllm: Mllm = backends.mllm(config.mllm, handles.get("mllm"))
+        self._baseline: Mllm = self.mllm
+        if config.baseline:
+            self._baseline = backends.mllm(config.baseline, handles.get("baseline"))
         self._alignment: AlignmentScorer | None = (
             MllmAlignment(self.mllm) if config.vqascore.backend == "mllm" else None
         )

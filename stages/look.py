@@ -1,7 +1,7 @@
 """Look at a clip as MotionSight does: decode once, measure, refer, focus, and prepare the frames."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -13,9 +13,12 @@ from filters.camera import CameraConfig, measure, statistics, summarise
 from filters.evidence import CameraMotion, Evidence, Track
 from filters.flow import FlowConfig, FlowEstimator, estimator
 from stages.frames import Clip, DecodeConfig, Wanted, fitted, middles, sample_times
-from stages.models.base import View
-from stages.models.flow_tracker import FlowTracker, FlowTrackerConfig
-from stages.models.moving_regions import MovingRegions, MovingRegionsConfig
+from stages.models import vision
+from stages.models.base import Detector, Tracker, View
+from stages.models.flow_tracker import FlowTrackerConfig
+from stages.models.moving_regions import MovingRegionsConfig
+from stages.models.remote import Handle
+from stages.models.vision import DetectorConfig, TrackerConfig
 from stages.motionsight.answer import VisualPrompt
 from stages.motionsight.blur import BlurConfig, blur, kernel
 from stages.motionsight.focus import FocusConfig, regions
@@ -41,8 +44,8 @@ class LookConfig(BaseModel):
     flow: FlowConfig = FlowConfig()
     camera: CameraConfig = CameraConfig()
     frames: FramesConfig = FramesConfig()
-    detector: MovingRegionsConfig = MovingRegionsConfig()
-    tracker: FlowTrackerConfig = FlowTrackerConfig()
+    detector: DetectorConfig = MovingRegionsConfig()
+    tracker: TrackerConfig = FlowTrackerConfig()
     focus: FocusConfig = FocusConfig()
     spotlight: SpotlightConfig = SpotlightConfig()
     blur: BlurConfig = BlurConfig()
@@ -109,14 +112,19 @@ def watch(uri: str, start_s: float | None, end_s: float | None, blurred: bool, c
 
 
 class Looker:
-    """Watches clips and refers to their objects; makes its detector and tracker once."""
+    """Watches clips and refers to their objects; makes its detector and tracker once.
 
-    def __init__(self, config: LookConfig) -> None:
+    handles: those of the models that run in actors, by role. named: whether the detector goes by names.
+    """
+
+    def __init__(self, config: LookConfig, handles: Mapping[str, Handle] | None = None) -> None:
+        """Raises CallError when a model cannot be had."""
         self.config = config
+        handles = handles or {}
         self.flow = _estimator(config.flow)
-        self.detector = MovingRegions(config.detector)
-        self.named = getattr(config.detector, "backend", "moving_regions") != "moving_regions"
-        self.tracker = FlowTracker(config.tracker)
+        self.detector: Detector = vision.detector(config.detector, handles.get("detector"))
+        self.tracker: Tracker = vision.tracker(config.tracker, handles.get("tracker"))
+        self.named = config.detector.backend != "moving_regions"
 
     def watch(self, uri: str, start_s: float | None, end_s: float | None, blurred: bool) -> Seen:
         """As the function of this name, with the settings at hand."""

@@ -7,6 +7,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from stages.models.base import Mllm
 from stages.models.kinematic import KinematicMllm
 from stages.models.openai_chat import OpenAiConfig, OpenAiMllm
+from stages.models.remote import Handle, RemoteMllm
+from stages.models.vllm_engine import VllmConfig
 
 
 class KinematicConfig(BaseModel):
@@ -19,9 +21,18 @@ class KinematicConfig(BaseModel):
     temperature: float = Field(0.0, ge=0)
 
 
-MllmConfig = Annotated[KinematicConfig | OpenAiConfig, Field(discriminator="backend")]
+MllmConfig = Annotated[KinematicConfig | OpenAiConfig | VllmConfig, Field(discriminator="backend")]
 
 
-def mllm(config: KinematicConfig | OpenAiConfig) -> Mllm:
-    """The model that the settings name. Raises CallError for one that cannot be reached as configured."""
-    return KinematicMllm() if isinstance(config, KinematicConfig) else OpenAiMllm(config)
+def mllm(config: KinematicConfig | OpenAiConfig | VllmConfig, handle: Handle | None = None) -> Mllm:
+    """The model that the settings name: in its actors through a handle of `serving`, without one in this
+    process. Raises CallError for one that cannot be reached as configured."""
+    if handle:
+        return RemoteMllm(handle)
+    match config:
+        case KinematicConfig():
+            return KinematicMllm()
+        case OpenAiConfig():
+            return OpenAiMllm(config)
+        case VllmConfig():
+            return config.build()

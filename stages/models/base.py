@@ -5,12 +5,14 @@ A backend imports its heavy package inside itself; this file needs numpy alone.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 
-from filters.camera import Motion
 from filters.evidence import Evidence, Track
+
+if TYPE_CHECKING:
+    from filters.camera import Motion
 
 Category = Literal["object", "camera", "both"]
 
@@ -45,6 +47,8 @@ class Reply:
     """text: the answer. tokens: how many were read and written. logprobs: by wanted token, natural log.
 
     error, detail: a code out of `pipeline.schema.ERRORS` and a sentence, where there is no answer (text "").
+    prompt_tokens: how many of the tokens were read; cached_tokens: how many of those came from a prefix
+    cache. Both 0 where the model does not tell, and both, like tokens, summed over repeated attempts.
     """
 
     text: str
@@ -52,6 +56,8 @@ class Reply:
     logprobs: Mapping[str, float] = field(default_factory=dict)
     error: str | None = None
     detail: str = ""
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
 
 
 class Mllm(Protocol):
@@ -78,7 +84,7 @@ class View:
 
     frames: np.ndarray
     times: np.ndarray
-    motion: Motion
+    motion: "Motion"
 
     @property
     def size(self) -> tuple[int, int]:

@@ -2,30 +2,34 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from filters.camera import CELL, Motion, Step, moving, residual
-from filters.camera import positions as grid
+from filters.camera import Motion, Step
 from filters.evidence import Track
 from stages.models.base import Detections, View
-
-PHASE_S = 0.75  # seconds: shorter stretches are no direction that a person would name
-CONFIRMED = 0.5  # of `Step.change`, where a track was: less, and nothing there has gone away
+from stages.models.boxes import iou, matches
+from stages.models.own_motion import believable, carry, growth, headings, own_velocity
 
 
 class FlowTrackerConfig(BaseModel):
-    """When two boxes are one object, and when an object counts."""
+    """When two moving regions are one object, and when an object counts."""
 
     model_config = ConfigDict(extra="forbid")
 
+    backend: Literal["regions"] = "regions"
     iou_min: float = Field(0.25, gt=0, lt=1, description="overlap with the carried box that makes a match")
     lost_s: float = Field(
         5.0, gt=0, description="what pauses for longer is taken for another object, seconds"
     )
     life_min_s: float = Field(0.4, ge=0, description="shorter appearances are noise, seconds")
     most: int = Field(4, ge=1, description="objects kept in each clip, the most salient")
+
+    def build(self) -> "FlowTracker":
+        """The tracker."""
+        return FlowTracker(self)
 
 
 @dataclass
@@ -62,10 +66,7 @@ class FlowTracker:
             for path in live:
                 path.carried = path.carried + carry(path.carried, step, motion)
         paths = [path for path in ended + live if path.times[-1] - path.times[0] >= self._config.life_min_s]
-        paths = [path for path in paths if changed(path, motion) > CONFIRMED]
-        # Under a moving camera what keeps to no direction may as well be an error of the camera's fit.
-        still = np.median([np.abs(step.b) for step in motion.steps]) < 0.25
-        paths = [path for path in paths if still or steady(path) > 0.6]
+        paths = [path for path in paths if believable(path.times, path.boxes, np.array(path.own), motion)]
         paths.sort(key=lambda path: (-salience(path), path.times[0], path.boxes[0].tolist()))
         tracks = [_track(path, view, scale) for path in paths]
         return [track for track in tracks if track.scores.any()][: self._config.most]
@@ -86,17 +87,10 @@ class FlowTracker:
         overlap = np.array([[iou(path.carried, box) for box in boxes] for path in live]).reshape(
             len(live), len(boxes)
         )
-        fresh = set(range(len(boxes)))
-        pairs = sorted(
-            ((-overlap[p, b], p, b) for p in range(len(live)) for b in fresh), key=lambda pair: pair
-        )
-        taken: set[int] = set()
-        for gain, p, b in pairs:
-            if -gain >= self._config.iou_min and p not in taken and b in fresh:
-                taken.add(p)
-                fresh.discard(b)
-                _extend(live[p], boxes[b], float(found.scores[b]), now, step, slow, motion)
-        for b in sorted(fresh):
+        pairs = matches(overlap, self._config.iou_min)
+        for p, b in pairs:
+            _extend(live[p], boxes[b], float(found.scores[b]), now, step, slow, motion)
+        for b in sorted(set(range(len(boxes))) - {b for _, b in pairs}):
             path = _Path(found.labels[b])
             _extend(path, boxes[b], float(found.scores[b]), now, step, slow, motion)
             live.append(path)
@@ -110,75 +104,6 @@ def _extend(
     path.scores.append(score)
     path.own.append(own_velocity(box, step, slow, motion))
     path.carried = box.astype(np.float64)
-
-
-def cells(box: np.ndarray, shape: tuple[int, int]) -> tuple[slice, slice]:
-    """Rows and columns of the motion grid (h, w) under a box, xyxy pixels of the working frame."""
-    x0, y0 = np.floor(box[:2] / CELL).astype(int).clip(0)
-    x1, y1 = np.ceil(box[2:] / CELL).astype(int)
-    return slice(min(y0, shape[0] - 1), max(y1, y0 + 1)), slice(min(x0, shape[1] - 1), max(x1, x0 + 1))
-
-
-def carry(box: np.ndarray, step: Step, motion: Motion) -> np.ndarray:
-    """How far (4,) the flow takes a box in a step, pixels: the middle flow of what moves in it, or of all."""
-    area = cells(box, step.flow.shape)
-    flow, mask = step.flow[area], moving(step, motion)[area]
-    chosen = flow[mask] if mask.any() else flow.ravel()
-    shift = complex(np.median(chosen.real), np.median(chosen.imag))
-    return np.array([shift.real, shift.imag, shift.real, shift.imag])
-
-
-def own_velocity(box: np.ndarray, step: Step, slow: Step | None, motion: Motion) -> complex:
-    """Own velocity of what is in a box, pixels of the working frame per second, the camera taken out.
-
-    From the longer baseline where the step between neighbours shows less than a pixel.
-    """
-    z = grid(motion.size)
-    area = cells(box, step.flow.shape)
-    result = 0j
-    for candidate in (step, slow):
-        if candidate is None:
-            continue
-        mask = moving(candidate, motion)[area]
-        own = residual(candidate, z)[area]
-        chosen = own[mask] if mask.any() else own.ravel()
-        middle = complex(np.median(chosen.real), np.median(chosen.imag))
-        result = middle / (motion.times[candidate.j] - motion.times[candidate.i])
-        if abs(middle) >= 1:
-            break
-    return result
-
-
-def iou(a: np.ndarray, b: np.ndarray) -> float:
-    """Intersection over union, 0 to 1, of two boxes xyxy."""
-    low, high = np.maximum(a[:2], b[:2]), np.minimum(a[2:], b[2:])
-    shared = float(np.prod(np.clip(high - low, 0, None)))
-    return shared / max(float(np.prod(a[2:] - a[:2]) + np.prod(b[2:] - b[:2])) - shared, 1e-9)
-
-
-def changed(path: _Path, motion: Motion) -> float:
-    """How unlike the picture is, 0 to 1, where a path was and the longer baseline later.
-
-    Flow errs at edges and in flat areas, and an error lasts; but there the picture stays the same.
-    """
-    if not motion.long:
-        return 1.0
-    slow = {motion.times[step.i]: step for step in motion.long}
-    values = []
-    for at, box in zip(path.times, path.boxes, strict=True):
-        step = slow.get(at)
-        if step is not None and step.change is not None:
-            area = cells(box, step.change.shape)
-            mask = moving(motion.steps[step.i], motion)[area]
-            values.append(step.change[area][mask])
-    seen = np.concatenate(values) if values else np.array([])
-    return float(np.nanmedian(seen)) if np.isfinite(seen).any() else 0.0
-
-
-def steady(path: _Path) -> float:
-    """How far a path keeps to one direction, 0 to 1."""
-    own = np.array(path.own)
-    return float(abs(own.mean()) / max(np.abs(own).mean(), 1e-9))
 
 
 def salience(path: _Path) -> float:
@@ -206,54 +131,5 @@ def _track(path: _Path, view: View, scale: np.ndarray) -> Track:
         growth(times, boxes, (width, height)),
         float(np.abs(path.own).mean() / np.hypot(width, height)),
         (float(times[0]), float(times[-1])),
-        tuple(
-            (start, end, v.real / width, v.imag / height)
-            for start, end, v in phases(times, np.array(path.own))
-        ),
+        headings(times, np.array(path.own), view.motion),
     )
-
-
-def phases(times: np.ndarray, own: np.ndarray) -> list[tuple[float, float, complex]]:
-    """Stretches of at least PHASE_S in which velocities (T,) complex keep within 45 degrees of their mean.
-
-    times: (T,) seconds. The velocities are averaged over PHASE_S first; slow stretches, under a third of the
-    mean speed, have no direction. Neighbours that head the same way are joined.
-    """
-    smooth = np.array([own[np.abs(times - t) <= PHASE_S / 2].mean() for t in times])
-    fast = np.abs(smooth) > np.abs(own).mean() / 3
-    runs: list[list[int]] = []
-    for k in range(len(times)):
-        if not fast[k]:
-            continue
-        mean = smooth[runs[-1]].mean() if runs else 0j
-        if runs and abs(np.angle(smooth[k] * np.conj(mean))) <= np.pi / 4:
-            runs[-1].append(k)
-        else:
-            runs.append([k])
-    found: list[list[int]] = []
-    for run in (run for run in runs if times[run[-1]] - times[run[0]] >= PHASE_S):
-        if found and abs(np.angle(smooth[run].mean() * np.conj(smooth[found[-1]].mean()))) <= np.pi / 4:
-            found[-1] += run
-        else:
-            found.append(run)
-    return [(float(times[run[0]]), float(times[run[-1]]), complex(own[run].mean())) for run in found]
-
-
-def areas(boxes: np.ndarray) -> np.ndarray:
-    """Areas (T,) of boxes (T, 4) xyxy, at least 1."""
-    return np.maximum(np.prod(boxes[:, 2:] - boxes[:, :2], axis=1), 1)
-
-
-def growth(times: np.ndarray, boxes: np.ndarray, size: tuple[int, int]) -> float:
-    """E-folds per second of a track's size (square root of the area), from boxes (T, 4) clear of the edges.
-
-    0 when fewer than five are clear (a box that the frame cuts off says nothing of the object's size), or
-    when they waver rather than grow or shrink.
-    """
-    margin = 0.02 * max(size)
-    inside = (boxes[:, :2] > margin).all(1) & (boxes[:, 2:] < np.array(size) - margin).all(1)
-    if inside.sum() < 5 or np.ptp(sides := 0.5 * np.log(areas(boxes[inside]))) == 0:
-        return 0.0
-    if np.ptp(times[inside]) < PHASE_S or abs(np.corrcoef(times[inside], sides)[0, 1]) < 0.7:
-        return 0.0  # it wavers, rather than grows or shrinks
-    return float(np.polyfit(times[inside], sides, 1)[0])

@@ -1,6 +1,7 @@
 """A detector without weights: what moves on its own once the camera's motion is taken out."""
 
 from collections.abc import Sequence
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -15,8 +16,13 @@ class MovingRegionsConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
+    backend: Literal["moving_regions"] = "moving_regions"
     area_min: float = Field(0.003, gt=0, lt=1, description="smallest region, share of the frame")
     speed_min: float = Field(0.01, gt=0, description="slowest movement, frame diagonals per second")
+
+    def build(self) -> "MovingRegions":
+        """The detector."""
+        return MovingRegions(self)
 
 
 class MovingRegions:

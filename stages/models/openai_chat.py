@@ -3,7 +3,6 @@
 import asyncio
 import base64
 import json
-import math
 import os
 import random
 from collections.abc import Mapping, Sequence
@@ -18,11 +17,11 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, HttpUrl
 
 from pipeline.errors import CallError
 from stages.models.base import Reply, Request
+from stages.models.replies import after, bad, checked, first_token, sentence, whole_characters
 
 RETRY_DELAY_S = 0.5  # before asking again after an unusable reply; doubles, as the client's own delays do
 LONGEST_PAUSE_S = 120.0  # the longest Retry-After that the client obeys
 TOP_LOGPROBS = 20  # the most that the API gives
-LONGEST_DETAIL = 300  # characters
 
 
 def _url(text: str) -> str:
@@ -82,9 +81,8 @@ class OpenAiMllm:
         async def reply(request: Request) -> Reply:
             async with slots:  # held while encoding too: images of waiting requests take no memory
                 answer = await self._ask(client, request)
-            # The key goes before the cut, which could leave half of it.
-            detail = _unicode(answer.detail.replace(key, "***") if key else answer.detail)
-            return replace(answer, detail=" ".join(detail.split())[:LONGEST_DETAIL])
+            detail = answer.detail.replace(key, "***") if key else answer.detail
+            return replace(answer, detail=sentence(detail))  # after the key has gone, or half of it may stay
 
         # A client belongs to the loop that it was first used in, so each call has its own.
         settings: dict[str, Any] = {"base_url": config.base_url, "timeout": config.timeout_s}
@@ -97,29 +95,28 @@ class OpenAiMllm:
 
         config = self._config
         arguments = await asyncio.to_thread(self._arguments, request)
-        left, pause, spent = config.max_attempts, RETRY_DELAY_S, 0
+        left, pause, spent = config.max_attempts, RETRY_DELAY_S, Reply("")
         try:
             # The client's time limit is for silence: an endpoint that drips would hold it for ever.
             async with asyncio.timeout(left * (config.timeout_s + LONGEST_PAUSE_S)):
                 while True:
                     chat = client.with_options(max_retries=left - 1).chat.completions.with_raw_response
                     raw = await chat.create(**arguments)
-                    reply = read(raw.content, request)
+                    spent = reply = after(spent, read(raw.content, request))
                     left -= 1 + raw.retries_taken
-                    spent += reply.tokens
                     if reply.error is None or left <= 0:
-                        return replace(reply, tokens=spent)
+                        return reply
                     await asyncio.sleep(pause * random.uniform(0.75, 1.0))
                     pause *= 2
         except (OpenAIError, TimeoutError) as error:
             why = [str(error) or "no answer in time", str(error.__cause__ or "")]
-            return Reply("", spent, error="mllm_error", detail=" ".join(why))
+            return replace(spent, error="mllm_error", detail=" ".join(why))
 
     def _arguments(self, request: Request) -> dict[str, Any]:
         """The request in the API's words: the frames as JPEG in order of time, then the prompt."""
         images = [jpeg_url(frame, self._config.jpeg_quality) for frame in request.frames]
         content: list[Any] = [{"type": "image_url", "image_url": {"url": url}} for url in images]
-        content.append({"type": "text", "text": _unicode(request.prompt)})
+        content.append({"type": "text", "text": whole_characters(request.prompt)})
         arguments: dict[str, Any] = {
             "model": self._config.model,
             "messages": [{"role": "user", "content": content}],
@@ -157,60 +154,39 @@ def jpeg_url(frame: np.ndarray, quality: int) -> str:
 
 def read(body: bytes, request: Request) -> Reply:
     """The body of a response with status 200 as a reply; error `mllm_bad_output` if it cannot be used."""
+    shown = body.decode("utf-8", "replace")
     try:
         answer = json.loads(body)
         choice = answer["choices"][0]
-        text = _unicode(choice["message"]["content"] or "").strip()
+        text = (choice["message"]["content"] or "").strip()
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
-        return _bad(f"not a chat completion: {body.decode('utf-8', 'replace')}")
+        return bad(Reply(""), f"not a chat completion: {shown}")
     usage = answer.get("usage")
-    total = usage.get("total_tokens") if isinstance(usage, dict) else None
-    tokens = total if isinstance(total, int) else 0
-    logprobs = first_token(choice, request.logprob_tokens)
-    if not text and not logprobs:  # a score needs no text: the likeliest token may be a space
-        return _bad(f"an empty answer: {body.decode('utf-8', 'replace')}", tokens)
-    if request.json_schema is None:
-        return Reply(text, tokens, logprobs)
-    inner = text[text.find("{") : text.rfind("}") + 1]  # models like to wrap their JSON in prose
-    for candidate in (text, inner):
-        if not mismatch(candidate, request.json_schema):
-            return Reply(candidate, tokens, logprobs)
-    return _bad(f"{mismatch(inner or text, request.json_schema)}: {text}", tokens)
+    reply = checked(
+        Reply(
+            text,
+            _count(usage, "total_tokens"),
+            first_token(_told(choice), request.logprob_tokens),
+            prompt_tokens=_count(usage, "prompt_tokens"),
+            cached_tokens=_count(usage, "prompt_tokens_details", "cached_tokens"),
+        ),
+        request,
+    )
+    return reply if text or not reply.error else replace(reply, detail=f"{reply.detail}: {shown}")
 
 
-def _bad(detail: str, tokens: int = 0) -> Reply:
-    return Reply("", tokens, error="mllm_bad_output", detail=detail)
+def _count(usage: Any, *path: str) -> int:
+    """A number of tokens out of the usage that a server may or may not tell."""
+    for name in path:
+        usage = usage.get(name) if isinstance(usage, dict) else None
+    return usage if isinstance(usage, int) else 0
 
 
-def mismatch(text: str, schema: Mapping[str, Any]) -> str:
-    """Why the text is not JSON of the schema; "" if it is, as far as the packages here can tell."""
-    try:
-        value = json.loads(text)
-        from jsonschema.validators import validator_for
-
-        wrong = next(validator_for(schema)(schema).iter_errors(value), None)
-    except ImportError:
-        return ""
-    except (ValueError, RecursionError) as error:
-        return f"not JSON ({error})"
-    return f"not of the schema ({wrong.message})" if wrong else ""
-
-
-def first_token(choice: Mapping[str, Any], wanted: Sequence[str]) -> dict[str, float]:
-    """Log-probability (natural) of each wanted token as the first of the answer; those not told are absent.
-
-    Spellings that differ in surrounding white space alone, "Yes" and " Yes", are one token.
-    """
+def _told(choice: Mapping[str, Any]) -> list[tuple[str, float]]:
+    """Spelling and log-probability of what could have been the first token; empty if the server is silent."""
     try:
         first = choice["logprobs"]["content"][0]
-        items = [first, *(first.get("top_logprobs") or ())]
-        told = {str(item["token"]): math.exp(min(0.0, float(item["logprob"]))) for item in items}
+        items = [first, *(first.get("top_logprobs") or ())]  # which tell of the first once more
+        return [*{str(item["token"]): float(item["logprob"]) for item in items}.items()]
     except (LookupError, TypeError, ValueError, AttributeError):
-        return {}
-    shares = {token: sum(p for spelt, p in told.items() if spelt.strip() == token) for token in wanted}
-    return {token: min(0.0, math.log(share)) for token, share in shares.items() if share > 0}
-
-
-def _unicode(text: str) -> str:
-    """The text with half characters, which no table can hold, replaced."""
-    return text.encode("utf-8", "replace").decode()
+        return []

@@ -29,7 +29,9 @@ def run() -> dict[str, list[Line]]:
     slow = scorer(DecodeConfig(fps=16, size=384), FlowConfig(preset="medium"), QualityConfig(metric=None))
     annotate = Annotate(AnnotationConfig())
     found = {}
-    sets = {"varied clips": varied()} | ({"real clips": sorted(SHARED.glob("*.mp4"))} if SHARED.is_dir() else {})
+    sets = {"varied clips": varied()} | (
+        {"real clips": sorted(SHARED.glob("*.mp4"))} if SHARED.is_dir() else {}
+    )
     for name, clips in sets.items():
         seconds = compare(
             {

@@ -1,0 +1,27 @@
+"""Lets the CPU build of vLLM import a torchvision that was built for CUDA.
+
+Copied into that environment as its `sitecustomize.py`, which each of its Python processes runs at the start,
+those of vLLM's own too. torchvision describes its compiled operators when it is imported, which fails where
+their library cannot be loaded. vLLM calls none of them, so it is enough that they have been declared.
+"""
+
+import os
+
+if os.environ.get("VLLM_CPU_DECLARE_TORCHVISION"):
+    import importlib.util
+    import re
+    from pathlib import Path
+
+    import torch
+
+    spec = importlib.util.find_spec("torchvision")
+    if spec and spec.origin:
+        package = Path(spec.origin).parent
+        try:
+            torch.ops.load_library(package / "_C.so")
+        except OSError:
+            code = (package / "_meta_registrations.py").read_text()
+            names = re.findall(r"torchvision::(\w+)|register_meta\(\"(\w+)\"", code)
+            library = torch.library.Library("torchvision", "DEF")
+            for name in {first or second for first, second in names}:
+                library.define(f"{name}(Tensor x) -> Tensor")
