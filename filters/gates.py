@@ -4,7 +4,6 @@ A verdict carries the name of the gate, which is the name of its setting. Gates 
 read, never stored in it: a new threshold re-decides at once what was dear to measure.
 """
 
-import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
@@ -159,29 +158,52 @@ def near_duplicates(phashes: Sequence[str | None], distance: int) -> np.ndarray:
     """For each hash the index of the first earlier one it looks like, -1 for none: (N,) int64.
 
     phashes: hex strings; those of another length, and null ones, look like nothing. distance: bits that may
-    differ. Only hashes that are themselves no duplicates count as the earlier one. Two hashes within
-    `distance` bits agree wholly on one of distance + 1 bands (pigeonhole), so only such pairs are compared.
+    differ. Only hashes that are themselves no duplicates count as the earlier one.
     """
     first = np.full(len(phashes), -1, np.int64)
-    seen: dict[tuple[int, int, int], list[tuple[int, int]]] = {}
-    for index, text in enumerate(phashes):
-        if not text:
-            continue
-        bits = 4 * len(text)
-        value = int(text, 16)
-        edges = [bits * band // (distance + 1) for band in range(distance + 2)]
-        keys = [
-            (bits, low, (value >> low) & ((1 << (high - low)) - 1)) for low, high in itertools.pairwise(edges)
-        ]
-        near = [
-            other
-            for key in keys
-            for other, hashed in seen.get(key, ())
-            if (value ^ hashed).bit_count() <= distance
-        ]
-        if near:
-            first[index] = min(near)
-        else:
-            for key in set(keys):
-                seen.setdefault(key, []).append((index, value))
+    texts = np.array([text or "" for text in phashes], object)
+    lengths = np.array([len(text) for text in texts], np.int64)
+    for length in set(lengths.tolist()) - {0}:
+        own = np.flatnonzero(lengths == length)
+        packed = np.frombuffer(bytes.fromhex("".join(texts[own]) + "0" * (length * len(own) % 2)), np.uint8)
+        bits = np.unpackbits(packed)[: 4 * length * len(own)].reshape(len(own), 4 * length)
+        words = np.packbits(np.pad(bits, ((0, 0), (0, -4 * length % 64))), axis=1).view(np.uint64)
+        _, where, of = np.unique(words, axis=0, return_index=True, return_inverse=True)
+        once = np.sort(where)  # of equal hashes the first
+        found = np.full(len(once), -1, np.int64)
+        for early, late in _pairs(bits[once], words[once], distance):
+            if found[early] < 0 and found[late] < 0:
+                found[late] = early
+        representative = np.searchsorted(once, where)[of.reshape(-1)]
+        at = np.where(found >= 0, found, np.arange(len(once)))[representative]
+        first[own] = np.where(own == own[once[at]], -1, own[once[at]])
     return first
+
+
+def _pairs(bits: np.ndarray, words: np.ndarray, distance: int) -> list[tuple[int, int]]:
+    """The pairs (early, late) of hashes that differ in at most `distance` bits, in order of (late, early).
+
+    bits (N, B) uint8 and words (N, B / 64) uint64 are the same hashes. Such a pair agrees wholly on one of
+    distance + 1 bands (pigeonhole), so only hashes that meet when sorted by a band are compared.
+    """
+    pairs: list[np.ndarray] = []
+    for band in np.array_split(bits, min(distance, bits.shape[1]) + 1, axis=1):
+        keys = np.packbits(np.pad(band, ((0, 0), (0, 1))), axis=1)  # a band may be empty
+        keys = keys.view(f"V{keys.shape[1]}").reshape(-1)
+        order = np.argsort(keys, kind="stable")
+        _, group = np.unique(keys[order], return_inverse=True)
+        sorted_words = words[order]
+        at = np.arange(len(order) - 1)
+        step = 0
+        while len(at):
+            step += 1
+            at = at[at + step < len(order)]
+            at = at[group[at] == group[at + step]]
+            near = at
+            differ = np.zeros(len(near), np.int64)
+            for word in sorted_words.T:  # most are told apart by the first word
+                differ = differ + np.bitwise_count(word[near] ^ word[near + step])
+                near, differ = near[differ <= distance], differ[differ <= distance]
+            pairs.append(np.stack((order[near + step], order[near]), axis=1))
+    every = np.unique(np.concatenate(pairs), axis=0) if pairs else np.empty((0, 2), np.int64)
+    return [(early, late) for late, early in every.tolist()]

@@ -132,15 +132,35 @@ def annotate(
 
 @app.command()
 def split(
-    output: Output, config: ConfigPath = "embedded", overrides: Overrides = None, dry_run: Dry = False
+    output: Annotated[str | None, typer.Option("--output", "-o", help="The workspace.")] = None,
+    config: ConfigPath = "embedded",
+    overrides: Overrides = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say what would change in the published dataset.")
+    ] = False,
+    version: Annotated[
+        str | None, typer.Option(help="Write dataset/VERSION beside the others; default: dataset itself.")
+    ] = None,
+    diff: Annotated[
+        tuple[str, str] | None,
+        typer.Option(metavar="A B", help="Only say in what two datasets differ: versions, or folders."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the difference as JSON.")] = False,
 ) -> None:
     """Write the dataset from the tables, with the gates and shares as they are set now.
 
     Example: motionsight split --output work --set gates.flow_min=0.01 --dry-run
+
+    Example: motionsight split --output work --version v2; motionsight split --output work --diff dataset v2
     """
     from jobs import split as job
 
-    job.run(_session(config, overrides, output), dry_run)
+    if diff:
+        job.diff(_session(config, overrides, output) if output else None, diff, as_json)
+    elif output is None:
+        raise CallError("--output is needed: the workspace whose tables become a dataset")
+    else:
+        job.run(_session(config, overrides, output), dry_run, version)
 
 
 @app.command()

@@ -1,14 +1,30 @@
 """`motionsight split`: decide what goes into the dataset, and write it."""
 
 import json
+import re
 from collections import Counter
-from pathlib import Path
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
+from typing import Any
 
-from jobs.session import Session
+import pyarrow as pa
+from rich.progress import track
+
+from jobs.session import Session, console
+from pipeline import engine
 from pipeline.config import fingerprint
 from pipeline.errors import CallError, RunError, reason
-from stages.export import ExportError, publish
+from stages.compare import difference, held, planned, render, settings_between
+from stages.export import FOLDERS, ExportError, Shard, Written, publish, write_shard
 from stages.split import Plan, build
+
+# What the gates and the composite read; the rest of a score is not needed to split.
+SCORES = (
+    *("clip_id", "error", "width", "height", "duration_s", "cuts", "phash"),
+    *("quality", "quality_metric", "flow_mean", "object_motion"),
+)
+FEW_SHARDS = 8  # that are written sooner than workers could be started
+VERSION = re.compile(r"[A-Za-z0-9][\w.-]*")
 
 
 def plan(session: Session) -> Plan:
@@ -16,7 +32,7 @@ def plan(session: Session) -> Plan:
     workspace, config = session.workspace, session.config
     return build(
         session.need("clips", "ingest"),
-        workspace.read("scores"),
+        workspace.read("scores", SCORES),
         workspace.read("annotations", ["clip_id", "qa", "models", "error"]),
         workspace.read("preferences"),
         config.gates,
@@ -24,11 +40,10 @@ def plan(session: Session) -> Plan:
     )
 
 
-def run(session: Session, dry: bool = False) -> Plan:
-    """Write the dataset to `dataset/` of the workspace, or only say what it would hold."""
+def run(session: Session, dry: bool = False, version: str | None = None) -> Plan:
+    """Write `dataset/` or `dataset/VERSION` of the workspace, or only say what would change in it."""
     config, workspace = session.config, session.workspace
-    if not workspace.is_local:
-        raise CallError(f"the dataset of {workspace.root} has to be written to a local workspace")
+    folder = _folder(session, version)
     decided = plan(session)
     for name, rows in (("sft", decided.sft), ("dpo", decided.dpo)):
         parts = Counter(rows["split"].to_pylist())
@@ -37,7 +52,7 @@ def run(session: Session, dry: bool = False) -> Plan:
     for warning in decided.warnings:
         session.say(f"split: note: {warning}")
     if dry:
-        session.say("split: dry run, nothing was written")
+        _dry_run(session, decided, folder)
         return decided
     about = {
         "plan": fingerprint([decided.sft.to_pylist(), decided.dpo.to_pylist()]),
@@ -45,15 +60,102 @@ def run(session: Session, dry: bool = False) -> Plan:
         "gates": config.gates.model_dump(mode="json"),
         "split": config.split.model_dump(mode="json"),
     }
-    held = json.loads(workspace.read_bytes("dataset", "manifest.json") or b"{}")
-    if about.items() <= held.items() and not held["missing"]:
+    parts_of = ("dataset", version) if version else ("dataset",)
+    before = json.loads(workspace.read_bytes(*parts_of, "manifest.json") or b"{}")
+    if about.items() <= before.items() and not before["missing"]:
         session.say("split: nothing to do, the dataset is up to date")
         return decided
     try:
-        manifest = publish(decided, Path(workspace.path("dataset")), config.split, about)
+        manifest = publish(decided, folder, config.split, about, _mapper(session))
     except (ExportError, OSError) as error:
         raise RunError(
             f"cannot write the dataset in {workspace.root}: {reason(error)}; the one before is untouched"
         ) from error
-    session.say(f"split: {len(manifest['files'])} files in {workspace.path('dataset')}")
+    session.say(f"split: {len(manifest['files'])} files in {folder}")
     return decided
+
+
+def _folder(session: Session, version: str | None) -> str:
+    root = f"{session.workspace.root}/dataset"
+    if version is None:
+        return root
+    if not VERSION.fullmatch(version) or version in FOLDERS:
+        raise CallError(
+            f"--version {version!r}: letters, digits, '.', '_' and '-', and none of {', '.join(FOLDERS)}"
+        )
+    return f"{root}/{version}"
+
+
+def _dry_run(session: Session, decided: Plan, folder: str) -> None:
+    try:
+        _, before = held(folder)
+    except FileNotFoundError:
+        session.say(f"split: there is no dataset in {folder} yet")
+    else:
+        session.say(f"split: against the dataset in {folder}")
+        for part in render(difference(before, planned(decided), decided.clips)):
+            session.out.print(part)
+    session.say("split: dry run, nothing was written")
+
+
+def diff(session: Session | None, names: tuple[str, str], as_json: bool) -> None:
+    """Say in what two datasets differ: folders, or versions of the workspace (`dataset`: the unnamed one)."""
+    (old, old_rows), (new, new_rows) = (_held(session, name) for name in names)
+    told = difference(old_rows, new_rows) | {"settings": settings_between(old, new)}
+    if as_json:
+        print(json.dumps(told, indent=1, ensure_ascii=False))
+        return
+    out = session.out if session else console()
+    for part in render(told, told["settings"]):
+        out.print(part)
+
+
+def _held(session: Session | None, name: str) -> tuple[dict[str, Any], pa.Table]:
+    places = [name]
+    if session and VERSION.fullmatch(name):
+        places.insert(0, f"{session.workspace.root}/dataset" + (f"/{name}" if name != "dataset" else ""))
+    for place in places:
+        try:
+            return held(place)
+        except FileNotFoundError:
+            continue
+    raise CallError(f"no dataset {name!r}: no manifest.json in {' or '.join(places)}")
+
+
+class ShardWriter:
+    """A `Stage` that writes one shard of the dataset, given and answered as JSON."""
+
+    table = ""
+    schema = pa.schema([("shard", pa.string()), ("written", pa.string()), ("unwritable", pa.string())])
+
+    def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
+        shard = json.loads(row["shard"])
+        shard["before"] = tuple(shard["before"])
+        try:
+            return {
+                "shard": None,
+                "written": json.dumps(asdict(write_shard(Shard(**shard)))),
+                "unwritable": None,
+            }
+        except OSError as error:
+            return {"shard": None, "written": None, "unwritable": reason(error)}
+
+
+def _mapper(session: Session) -> Callable[[Callable[[Shard], Written], Sequence[Shard]], Iterator[Written]]:
+    """How shards are written: by the workers, or here when they are few. With a progress bar."""
+
+    def everywhere(shards: Sequence[Shard]) -> Iterator[Written]:
+        rows = pa.table({"shard": [json.dumps(asdict(shard)) for shard in shards]})
+        one_by_one = session.config.engine.model_copy(update={"block_clips": 1})
+        for _, (row,) in engine.run(rows, ShardWriter, one_by_one):
+            if not row["written"]:
+                raise OSError(row["unwritable"] or "a shard was not written; Ray's worker logs say why")
+            yield Written(**json.loads(row["written"]))
+
+    def mapped(write: Callable[[Shard], Written], shards: Sequence[Shard]) -> Iterator[Written]:
+        done = map(write, shards) if len(shards) <= FEW_SHARDS else everywhere(shards)
+        yield from track(
+            done, "split    ", len(shards), console=session.out, disable=not session.out.is_terminal
+        )
+
+    return mapped

@@ -6,19 +6,25 @@ instruction data (SFT), and the split, by source video.
 
 import hashlib
 import math
-from collections import Counter, defaultdict
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+import pyarrow.compute as pc
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from filters.gates import GatesConfig, clip_verdicts, qa_verdict
+from filters.motion_check import claims
+from pipeline.schema import CLIPS
+from stages.votes import Choice, choices
 
 Split = Literal["train", "validation", "test"]
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
+Tier = Literal["sft", "dpo"]
+TIERS: tuple[Tier, ...] = ("sft", "dpo")
 
 # The no-reference metrics of pyiqa whose small values are the good ones.
 LOWER_IS_BETTER = frozenset(
@@ -69,6 +75,11 @@ class SplitConfig(BaseModel):
     categories: tuple[Literal["object", "camera", "both"], ...] = Field(
         ("object", "camera", "both"), description="kinds of question that the dataset asks"
     )
+    question_pattern: str | None = Field(
+        None, description="regular expression that a question must hold, such as '(?i)camera'; null: any"
+    )
+    answer_words_min: int | None = Field(None, ge=1, description="words of an answer, at least")
+    answer_words_max: int | None = Field(None, ge=1, description="words of an answer, at most")
     rows_per_shard: int = Field(1000, ge=1, description="rows in a Parquet file and its tar, about")
     shards: int | None = Field(
         None,
@@ -80,17 +91,14 @@ class SplitConfig(BaseModel):
     license: str = Field("unknown", description="licence of the dataset, as a Hugging Face identifier")
     licences: dict[str, str] = Field({}, description="licence of the videos, by source")
 
-
-@dataclass(frozen=True)
-class Choice:
-    """What people decided on a question: the better text over the worse, or that both are bad.
-
-    chosen is None for a tie and for both bad; rejected is None when a correction replaces both texts.
-    """
-
-    chosen: str | None = None
-    rejected: str | None = None
-    both_bad: bool = False
+    @field_validator("question_pattern")
+    @classmethod
+    def _compiles(cls, pattern: str | None) -> str | None:
+        try:
+            re.compile(pattern or "")
+        except re.error as error:
+            raise ValueError(f"no regular expression: {error}") from error
+        return pattern
 
 
 @dataclass(frozen=True)
@@ -98,6 +106,7 @@ class Item:
     """A question on its way into the dataset.
 
     gate: what drops it. rejected, source: the worse text and who said so, None when there is no pair.
+    verifier: what motion_check makes of the pair: supports, contradicts, or cannot_judge.
     alignment: mean of motion_check and VQAScore, 0 to 1, None without either.
     """
 
@@ -107,6 +116,7 @@ class Item:
     answer: str
     rejected: str | None = None
     source: str | None = None
+    verifier: str | None = None
     gate: str | None = None
     alignment: float | None = None
 
@@ -121,26 +131,20 @@ CLIP_STATES = (
     "sft",
     "dpo",
 )
+CLIP_COLUMNS = ("clip_id", "video_id", "uri", "start_s", "end_s", "source", "sha256")
 PLAN_CLIPS = pa.schema(
-    [(name, pa.string()) for name in ("clip_id", "video_id", "uri")]
-    + [("start_s", pa.float64()), ("end_s", pa.float64())]
-    + [(name, pa.string()) for name in ("source", "split", "state", "reason")]
+    [CLIPS.field(name) for name in CLIP_COLUMNS]
+    + [(name, pa.string()) for name in ("split", "state", "reason")]
 )
 PLAN_QA = pa.schema(
     [("clip_id", pa.string()), ("index", pa.int32())]
     + [(name, pa.string()) for name in ("category", "state", "reason")]
 )
-PLAN_SFT = pa.schema(
-    [(name, pa.string()) for name in ("id", "clip_id", "split", "question", "answer", "category")]
-)
+ROW = ("id", "clip_id", "split", "question", "category")
+PLAN_SFT = pa.schema([(name, pa.string()) for name in (*ROW, "answer")])
 PLAN_DPO = pa.schema(
-    [
-        (name, pa.string())
-        for name in ("id", "clip_id", "split", "question", "chosen", "rejected", "category", "chosen_source")
-    ]
+    [(name, pa.string()) for name in (*ROW, "chosen", "rejected", "chosen_source", "kind", "verifier")]
 )
-
-
 PLAN = {"clips": PLAN_CLIPS, "qa": PLAN_QA, "sft": PLAN_SFT, "dpo": PLAN_DPO}
 
 
@@ -150,8 +154,10 @@ class Plan:
 
     clips (PLAN_CLIPS): every clip in exactly one state out of CLIP_STATES; reason is the gate or error code.
     qa (PLAN_QA): every question of an annotated clip, its state sft, dpo or dropped (reason: the gate).
-    sft, dpo (PLAN_SFT, PLAN_DPO): the rows, in order of clip_id and question. models: name and version of
-    each backend that made them. warnings: what a person should know.
+    sft, dpo (PLAN_SFT, PLAN_DPO): the rows, in order of clip_id and question. Of a pair, chosen_source says
+    who chose: human or motion_check; kind is motion where its texts differ in a checkable claim, else other;
+    and verifier what motion_check makes of it: supports, contradicts, cannot_judge.
+    models: name and version of each backend that made them. warnings: what a person should know.
     """
 
     clips: pa.Table
@@ -209,39 +215,6 @@ def tiers(scores: Mapping[str, float], eligible: set[str], human: set[str], shar
     return set(order[: math.ceil(round(share * len(scores), 6))])
 
 
-def choices(preferences: pa.Table) -> dict[tuple[str, str], Choice]:
-    """What people decided, by clip_id and question: the majority of the annotators' last votes.
-
-    `choice` is left, right, tie or both_bad; `edited` is a correction of the chosen text (of both, with a tie
-    or both_bad). Votes count for the text that was on that side. No majority is a tie.
-    """
-    ballots: dict[tuple[str, str], dict[str | None, dict[str, Any]]] = defaultdict(dict)
-    for vote in preferences.sort_by([("at", "ascending"), ("annotator", "ascending")]).to_pylist():
-        last = ballots[vote["clip_id"], vote["question"]]
-        last.pop(vote["annotator"], None)
-        last[vote["annotator"]] = vote
-    return {key: _majority([_decision(vote) for vote in last.values()]) for key, last in ballots.items()}
-
-
-def _decision(vote: Mapping[str, Any]) -> tuple[str | None, Choice]:
-    """What a vote counts for, and the choice it makes if it is the winning one."""
-    edited = (vote["edited"] or "").strip() or None
-    if vote["choice"] in ("left", "right"):
-        better, worse = (
-            (vote["left"], vote["right"]) if vote["choice"] == "left" else (vote["right"], vote["left"])
-        )
-        return better, Choice(edited or better, worse)
-    return edited or vote["choice"], Choice(edited, None, vote["choice"] == "both_bad" and not edited)
-
-
-def _majority(decisions: Sequence[tuple[str | None, Choice]]) -> Choice:
-    tally = Counter(what for what, _ in decisions).most_common(2)
-    if len(tally) == 2 and tally[0][1] == tally[1][1]:
-        return Choice()
-    # The last of the winning votes, as it may carry a correction.
-    return [choice for what, choice in decisions if what == tally[0][0]][-1]
-
-
 def build(
     clips: pa.Table,
     scores: pa.Table,
@@ -255,40 +228,43 @@ def build(
     Tier is per clip; a question of a preference clip that makes no pair is instruction data, in the same
     split. People's choices replace the answer in both tiers and pass the QA gates.
     """
-    states = _states(clips, scores, annotations, gates)
+    clips = clips.select(CLIP_COLUMNS).sort_by("clip_id")
+    state, reason = _states(clips["clip_id"], scores, annotations, gates)
+    wanted = set(clips["clip_id"].filter(pc.equal(state, "annotated")).to_pylist())
     decided = choices(preferences)
-    items: dict[str, list[Item]] = {}
-    for clip_id, qa in _columns(annotations, "clip_id", "qa"):
-        if states.get(clip_id) == ANNOTATED:
-            items[clip_id] = [
-                _item(index, one, decided.get((clip_id, one["question"])), gates, config)
-                for index, one in enumerate(qa or [])
-            ]
+    items = {
+        clip_id: [
+            _item(index, one, decided.get((clip_id, one["question"])), gates, config)
+            for index, one in enumerate(qa or [])
+        ]
+        for clip_id, qa in _columns(annotations, "clip_id", "qa")
+        if clip_id in wanted
+    }
     usable = {clip_id: left for clip_id, every in items.items() if (left := [i for i in every if not i.gate])}
     preferred = _preferred(usable, scores, config)
-    for clip_id in items:
-        tier = "dpo" if clip_id in preferred else "sft"
-        states[clip_id] = (tier if clip_id in usable else "no_qa_left", None)
 
-    rows: dict[str, list[dict[str, Any]]] = {"clips": [], "qa": [], "sft": [], "dpo": []}
-    for clip in clips.sort_by("clip_id").to_pylist():
-        clip_id = clip["clip_id"]
-        split = split_of(clip["video_id"], config.seed, config.shares)
-        rows["clips"].append(
-            clip | {"split": split} | dict(zip(("state", "reason"), states[clip_id], strict=True))
-        )
-        for item in items.get(clip_id, ()):
+    tier = {clip: "dpo" if clip in preferred else "sft" if clip in usable else "no_qa_left" for clip in items}
+    at = pc.index_in(clips["clip_id"], pa.array(tier, pa.string()))
+    videos = clips["video_id"].combine_chunks().dictionary_encode()
+    splits = [split_of(video, config.seed, config.shares) for video in videos.dictionary.to_pylist()]
+    clips = (
+        clips.append_column("split", pa.array(splits, pa.string()).take(videos.indices))
+        .append_column("state", pc.coalesce(pa.array(tier.values(), pa.string()).take(at), state))
+        .append_column("reason", reason)
+        .cast(PLAN_CLIPS)
+    )
+    rows: dict[str, list[dict[str, Any]]] = {"qa": [], "sft": [], "dpo": []}
+    for clip_id, split in _columns(clips.filter(at.is_valid()), "clip_id", "split"):
+        for item in items[clip_id]:
             told = {"clip_id": clip_id, "index": item.index, "category": item.category}
-            if item.gate:
-                rows["qa"].append(told | {"state": "dropped", "reason": item.gate})
-                continue
-            tier = "dpo" if clip_id in preferred and item.rejected else "sft"
-            rows["qa"].append(told | {"state": tier})
+            to = "dropped" if item.gate else "dpo" if clip_id in preferred and item.rejected else "sft"
+            rows["qa"].append(told | {"state": to, "reason": item.gate})
             told |= {"id": f"{clip_id}-{item.index:02d}", "split": split, "question": item.question}
-            if tier == "dpo":
-                told |= {"chosen": item.answer, "rejected": item.rejected, "chosen_source": item.source}
-            rows[tier].append(told | {"answer": item.answer})
-    tables = {name: pa.Table.from_pylist(rows[name], schema) for name, schema in PLAN.items()}
+            if to == "sft":
+                rows["sft"].append(told | {"answer": item.answer})
+            elif to == "dpo":
+                rows["dpo"].append(told | _pair(item))
+    tables = {name: pa.Table.from_pylist(rows[name], PLAN[name]) for name in rows}
     models = {
         " ".join(filter(None, pair))
         for clip_id, pairs in _columns(annotations, "clip_id", "models")
@@ -296,13 +272,11 @@ def build(
         for pair in pairs or ()
     }
     return Plan(
+        clips,
         **tables,
         models=tuple(sorted(models)),
         warnings=tuple(_warnings(tables["sft"], tables["dpo"])),
     )
-
-
-ANNOTATED = ("annotated", None)
 
 
 def _columns(table: pa.Table, *names: str) -> Iterator[tuple[Any, ...]]:
@@ -312,26 +286,28 @@ def _columns(table: pa.Table, *names: str) -> Iterator[tuple[Any, ...]]:
 
 
 def _states(
-    clips: pa.Table, scores: pa.Table, annotations: pa.Table, gates: GatesConfig
-) -> dict[str, tuple[str, str | None]]:
-    """State and reason of every clip as the tables and the gates have it; ANNOTATED where it goes on."""
-    good = scores.filter(scores["error"].is_null())
-    gate = dict(zip(good["clip_id"].to_pylist(), clip_verdicts(good, gates).to_pylist(), strict=True))
-    scored = dict(_columns(scores, "clip_id", "error"))
-    annotated = dict(_columns(annotations, "clip_id", "error"))
-
-    def state(clip_id: str) -> tuple[str, str | None]:
-        if clip_id not in scored:
-            return "pending_score", None
-        if scored[clip_id] is not None:
-            return "failed_score", scored[clip_id]
-        if gate[clip_id] is not None:
-            return "dropped", gate[clip_id]
-        if clip_id not in annotated:
-            return "pending_annotation", None
-        return ("failed_annotation", annotated[clip_id]) if annotated[clip_id] is not None else ANNOTATED
-
-    return {clip_id: state(clip_id) for clip_id in clips["clip_id"].to_pylist()}
+    ids: pa.ChunkedArray, scores: pa.Table, annotations: pa.Table, gates: GatesConfig
+) -> tuple[pa.ChunkedArray, pa.ChunkedArray]:
+    """State and reason of every clip as the tables and the gates have it; "annotated" where it goes on."""
+    passed = scores["error"].is_null()
+    gate = pc.replace_with_mask(
+        pa.nulls(scores.num_rows, pa.string()),
+        passed.combine_chunks(),
+        clip_verdicts(scores.filter(passed), gates),
+    )
+    score, annotation = (pc.index_in(ids, table["clip_id"]) for table in (scores, annotations))
+    score_error, dropped = scores["error"].take(score), gate.take(score)
+    annotation_error = annotations["error"].take(annotation)
+    reached = {
+        "pending_score": score.is_null(),
+        "failed_score": score_error.is_valid(),
+        "dropped": dropped.is_valid(),
+        "pending_annotation": annotation.is_null(),
+        "failed_annotation": annotation_error.is_valid(),
+    }
+    state = pc.case_when(pc.make_struct(*reached.values(), field_names=list(reached)), *reached, "annotated")
+    on = pc.or_(score_error.is_valid(), dropped.is_valid())
+    return state, pc.if_else(on, pc.coalesce(score_error, dropped), annotation_error)
 
 
 def _item(
@@ -343,23 +319,55 @@ def _item(
     item = Item(index, qa["question"], qa["category"], qa["answer"], alignment=alignment)
     if qa["category"] not in config.categories:
         return replace(item, gate="categories")
+    if config.question_pattern and not re.search(config.question_pattern, qa["question"] or ""):
+        return replace(item, gate="question_pattern")
     if choice and choice.both_bad:
         return replace(item, gate="both_bad")
     if choice and choice.chosen:
-        rejected = choice.rejected or qa["baseline"]
-        return _paired(replace(item, answer=choice.chosen), rejected, "human")
+        item = replace(item, answer=choice.chosen)
+        return _fits(item, config) or _paired(item, choice.rejected or qa["baseline"], "human", qa)
     if dropped := qa_verdict(qa, gates):
         return replace(item, gate=dropped.gate)
+    if unfit := _fits(item, config):
+        return unfit
     if choice or check is None or worse is None or not check - worse >= config.min_dpo_margin:
         return item
-    return _paired(item, qa["baseline"], "motion_check")
+    return _paired(item, qa["baseline"], "motion_check", qa)
 
 
-def _paired(item: Item, rejected: str | None, source: str) -> Item:
+def _fits(item: Item, config: SplitConfig) -> Item | None:
+    """The item, dropped, when its answer has too few or too many words."""
+    words = len(item.answer.split())
+    if config.answer_words_min and words < config.answer_words_min:
+        return replace(item, gate="answer_words_min")
+    if config.answer_words_max and words > config.answer_words_max:
+        return replace(item, gate="answer_words_max")
+    return None
+
+
+def _paired(item: Item, rejected: str | None, source: str, qa: Mapping[str, Any]) -> Item:
     """The item as a preference pair, if there is another text to prefer it to."""
     if not rejected or rejected.split() == item.answer.split():
         return item
-    return replace(item, rejected=rejected, source=source)
+    known = {qa["baseline"]: qa["baseline_check"], qa["answer"]: qa["motion_check"]}
+    better, worse = known.get(item.answer), known.get(rejected)
+    if better is None or worse is None or better == worse:
+        verifier = "cannot_judge"
+    else:
+        verifier = "supports" if better > worse else "contradicts"
+    return replace(item, rejected=rejected, source=source, verifier=verifier)
+
+
+def _pair(item: Item) -> dict[str, Any]:
+    """The columns of a preference row. Only a pair that differs in a checkable claim is about motion."""
+    differs = set(claims(item.answer)) != set(claims(item.rejected or ""))
+    return {
+        "chosen": item.answer,
+        "rejected": item.rejected,
+        "chosen_source": item.source,
+        "kind": "motion" if differs else "other",
+        "verifier": item.verifier,
+    }
 
 
 def _mean(numbers: Sequence[float]) -> float:

@@ -57,8 +57,8 @@ def question(text: str = QUESTION, **more: Any) -> dict[str, Any]:
     return {
         "question": text,
         "category": "camera",
-        "answer": "It pans left.",
-        "baseline": "It pans right.",
+        "answer": "The camera pans left.",
+        "baseline": "The camera pans right.",
         "vqascore": None,
         "motion_check": 1.0,
         "baseline_check": 0.0,
@@ -75,8 +75,8 @@ def vote(clip_id: str, choice: str, **more: Any) -> dict[str, Any]:
     return {
         "clip_id": clip_id,
         "question": QUESTION,
-        "left": "It pans left.",
-        "right": "It pans right.",
+        "left": "The camera pans left.",
+        "right": "The camera pans right.",
         "choice": choice,
         "annotator": "ada",
         "at": datetime(2026, 1, 1, tzinfo=UTC),
@@ -126,7 +126,7 @@ def tables(draw: st.DrawFn) -> dict[str, list[dict[str, Any]]]:
             qa = [
                 question(
                     f"{QUESTION} {n}" if n else QUESTION,
-                    answer=draw(st.sampled_from(["It pans left.", "", None, "ünï 🎥"])),
+                    answer=draw(st.sampled_from(["The camera pans left.", "", None, "ünï 🎥"])),
                     motion_check=draw(fractions),
                     baseline_check=draw(fractions),
                     vqascore=draw(fractions),

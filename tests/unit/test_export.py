@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import av
+import jsonschema
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
@@ -41,7 +42,7 @@ def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def a_plan(videos: Path, count: int = 12, **settings: Any) -> tuple[Plan, SplitConfig]:
+def a_plan(videos: Path, count: int = 12, hashed: bool = False, **settings: Any) -> tuple[Plan, SplitConfig]:
     """Every clip has one question that makes a pair and one that does not; a quarter is preference data."""
     ids = [f"{n:016x}" for n in range(count)]
     settings = {
@@ -52,7 +53,10 @@ def a_plan(videos: Path, count: int = 12, **settings: Any) -> tuple[Plan, SplitC
         "seed": 3,
     } | settings
     plan = plan_of(
-        [clip(i, uri=str(videos / f"clip {n} é.MP4")) for n, i in enumerate(ids)],
+        [
+            clip(i, uri=str(videos / f"clip {n} é.MP4"), sha256=i * 4 if hashed else None)
+            for n, i in enumerate(ids)
+        ],
         [score(i) for i in ids],
         [annotation(i, question(), question(UNICODE, category="both", baseline_check=None)) for i in ids],
         **settings,
@@ -64,7 +68,7 @@ def a_plan(videos: Path, count: int = 12, **settings: Any) -> tuple[Plan, SplitC
 def dataset(videos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("workspace") / "dataset"
     plan, config = a_plan(videos)
-    publish(plan, folder, config, {"config_fingerprint": "abc"})
+    publish(plan, str(folder), config, {"config_fingerprint": "abc"})
     return folder
 
 
@@ -96,7 +100,7 @@ def test_the_same_plan_gives_the_same_bytes(videos: Path, dataset: Path, tmp_pat
         with ThreadPoolExecutor(2) as pool:
             return list(pool.map(run, reversed(list(shards))))
 
-    publish(plan, tmp_path / "dataset", config, {"config_fingerprint": "abc"}, backwards)
+    publish(plan, str(tmp_path / "dataset"), config, {"config_fingerprint": "abc"}, backwards)
     assert bytes_of(tmp_path / "dataset") == bytes_of(dataset)
 
 
@@ -117,14 +121,14 @@ def test_hugging_face_datasets_reads_both_configs(
     row = next(row for row in train if row["question"] == UNICODE)
     assert row["messages"] == [
         {"role": "user", "content": UNICODE},
-        {"role": "assistant", "content": "It pans left."},
+        {"role": "assistant", "content": "The camera pans left."},
     ]
     trl = datasets.load_dataset(
         "parquet", data_files=str(dataset / "trl/dpo-*.parquet"), cache_dir=str(tmp_path / "3")
     )["train"][0]
     assert [part["type"] for part in trl["prompt"][0]["content"]] == ["video", "text"]
-    assert trl["chosen"][0]["content"][0]["text"] == "It pans left."
-    assert trl["rejected"][0]["content"][0]["text"] == "It pans right."
+    assert trl["chosen"][0]["content"][0]["text"] == "The camera pans left."
+    assert trl["rejected"][0]["content"][0]["text"] == "The camera pans right."
 
 
 def test_webdataset_gives_the_source_bytes_and_all_rows_of_a_clip(dataset: Path, videos: Path) -> None:
@@ -161,6 +165,124 @@ def test_llava_and_trl_files_name_videos_that_are_in_the_tars(dataset: Path) -> 
     assert {frozenset(row) for row in dpo} == {frozenset(("id", "video", "prompt", "chosen", "rejected"))}
 
 
+LLAVA = {
+    "sft": {
+        "type": "object",
+        "properties": {
+            "id": {"type": "string"},
+            "video": {"type": "string"},
+            "conversations": {
+                "type": "array",
+                "minItems": 2,
+                "items": {
+                    "type": "object",
+                    "properties": {"from": {"enum": ["human", "gpt"]}, "value": {"type": "string"}},
+                    "required": ["from", "value"],
+                    "additionalProperties": False,
+                },
+            },
+        },
+        "required": ["id", "video", "conversations"],
+    },
+    "dpo": {
+        "type": "object",
+        "properties": {
+            "id": {"type": "string"},
+            "video": {"type": "string"},
+            "prompt": {"type": "string", "pattern": "^<video>\\n"},
+            "chosen": {"type": "string"},
+            "rejected": {"type": "string"},
+        },
+        "required": ["id", "video", "prompt", "chosen", "rejected"],
+    },
+}
+
+
+def test_llava_files_have_the_form_that_qwen2_vl_finetune_reads(dataset: Path) -> None:
+    for path in dataset.glob("llava/*.json"):
+        for row in json.loads(path.read_text()):
+            jsonschema.validate(row, LLAVA[path.stem.split("-")[0]])
+
+
+def test_llama_factory_finds_its_files_columns_and_one_video_token_each(dataset: Path) -> None:
+    folder = dataset / "llamafactory"
+    info = json.loads((folder / "dataset_info.json").read_text())
+    assert {told["file_name"] for told in info.values()} == {
+        path.name for path in folder.iterdir() if path.name != "dataset_info.json"
+    }
+    for name, told in info.items():
+        assert told["formatting"] == "sharegpt"
+        pairs = "dpo" in name
+        assert told.get("ranking", False) is pairs
+        for row in json.loads((folder / told["file_name"]).read_text()):
+            assert set(told["columns"].values()) == set(row)
+            turns = row["conversations"]
+            assert [turn["from"] for turn in turns] == (["human"] if pairs else ["human", "gpt"])
+            assert turns[0]["value"].count("<video>") == len(row["videos"]) == 1
+            assert not pairs or row["chosen"]["value"] != row["rejected"]["value"]
+
+
+def test_the_index_says_where_in_the_tars_a_clip_is(dataset: Path, videos: Path) -> None:
+    index = pd.concat(pd.read_parquet(path) for path in dataset.glob("index/*.parquet"))
+    assert len(index) == 12 + 3
+    for row in index.to_dict("records"):
+        with (dataset / row["tar"]).open("rb") as tar:
+            tar.seek(row["offset"])
+            n = int(row["clip_id"], 16)
+            assert tar.read(row["size"]) == (videos / f"clip {n} é.MP4").read_bytes()
+            tar.seek(row["json_offset"])
+            assert json.loads(tar.read(row["json_size"]))["clip_id"] == row["clip_id"]
+        assert row["tar"].startswith(f"{row['tier']}/{row['split']}-")
+
+
+def test_webdataset_shuffles_with_two_workers_and_loses_nothing(dataset: Path) -> None:
+    import webdataset
+
+    tars = sorted(str(path) for path in dataset.glob("sft/*.tar"))
+    shuffled = webdataset.WebDataset(tars, shardshuffle=len(tars), seed=1).shuffle(100)
+    keys = [key for (key,) in webdataset.WebLoader(shuffled.to_tuple("__key__"), num_workers=2, batch_size=1)]
+    assert sorted(itertools.chain.from_iterable(keys)) == [f"{n:016x}" for n in range(12)]
+
+
+def test_only_what_changed_is_written_again(videos: Path, tmp_path: Path) -> None:
+    def inodes() -> dict[str, int]:
+        return {str(path.relative_to(tmp_path)): path.stat().st_ino for path in tmp_path.rglob("*-*.[tp]a*")}
+
+    folder = str(tmp_path / "dataset")
+    few, config = a_plan(videos, 8, shards=4, hashed=True)
+    publish(few, folder, config)
+    before = inodes()
+    more, config = a_plan(videos, 9, shards=4, hashed=True)
+    publish(more, folder, config)
+    after = inodes()
+    kept = {path for path in before if after.get(path) == before[path]}
+    tars = {path for path in before if path.endswith(".tar")}
+    assert tars & kept
+    assert tars - kept
+    fresh = str(tmp_path / "fresh")
+    publish(more, fresh, config)
+    assert bytes_of(tmp_path / "dataset") == bytes_of(tmp_path / "fresh")
+
+
+def test_a_damaged_file_is_not_taken_over(videos: Path, tmp_path: Path) -> None:
+    plan, config = a_plan(videos, 4, hashed=True)
+    publish(plan, str(tmp_path / "dataset"), config)
+    whole = bytes_of(tmp_path / "dataset")
+    tar = next(tmp_path.glob("dataset/sft/*.tar"))
+    tar.write_bytes(tar.read_bytes()[:-512])
+    publish(plan, str(tmp_path / "dataset"), config)
+    assert bytes_of(tmp_path / "dataset") == whole
+
+
+def test_named_versions_outlive_the_dataset_beside_them(videos: Path, tmp_path: Path) -> None:
+    plan, config = a_plan(videos, 4)
+    publish(plan, str(tmp_path / "dataset"), config)
+    publish(plan, str(tmp_path / "dataset" / "v2"), config)
+    version = bytes_of(tmp_path / "dataset" / "v2")
+    publish(a_plan(videos, 5)[0], str(tmp_path / "dataset"), config)
+    assert bytes_of(tmp_path / "dataset" / "v2") == version
+
+
 def test_no_clip_is_in_two_splits_of_the_files(dataset: Path) -> None:
     seen: dict[str, set[str]] = {}
     for path in [*dataset.glob("sft/*.parquet"), *dataset.glob("dpo/*.parquet")]:
@@ -170,6 +292,12 @@ def test_no_clip_is_in_two_splits_of_the_files(dataset: Path) -> None:
 
 
 def test_the_card_has_a_header_that_hugging_face_knows(dataset: Path) -> None:
+    from datasets.utils.metadata import MetadataConfigs
+    from huggingface_hub import DatasetCard
+
+    hub = DatasetCard.load(dataset / "README.md").data
+    assert hub.pretty_name == "MotionVid-QA"
+    assert set(MetadataConfigs.from_dataset_card_data(hub)) == {"sft", "dpo"}
     _, header, body = (dataset / "README.md").read_text().split("---\n", 2)
     told = yaml.safe_load(header)
     assert told["size_categories"] == ["n<1K"]
@@ -181,7 +309,7 @@ def test_a_missing_video_is_named_and_leaves_no_row(videos: Path, tmp_path: Path
     shutil.copytree(videos, tmp_path / "videos")
     plan, config = a_plan(tmp_path / "videos")
     (tmp_path / "videos" / "clip 0 é.MP4").unlink()
-    manifest = publish(plan, tmp_path / "dataset", config)
+    manifest = publish(plan, str(tmp_path / "dataset"), config)
     assert [(m["clip_id"], "no such file" in m["reason"]) for m in manifest["missing"]] == [
         (f"{0:016x}", True)
     ]
@@ -194,10 +322,10 @@ def test_a_missing_video_is_named_and_leaves_no_row(videos: Path, tmp_path: Path
 
 def test_when_no_video_can_be_read_the_old_dataset_stays(videos: Path, tmp_path: Path) -> None:
     plan, config = a_plan(videos, 2)
-    publish(plan, tmp_path / "dataset", config)
+    publish(plan, str(tmp_path / "dataset"), config)
     before = bytes_of(tmp_path / "dataset")
     with pytest.raises(ExportError, match="no such file"):
-        publish(a_plan(tmp_path / "gone", 2)[0], tmp_path / "dataset", config)
+        publish(a_plan(tmp_path / "gone", 2)[0], str(tmp_path / "dataset"), config)
     assert bytes_of(tmp_path / "dataset") == before
     assert [path.name for path in tmp_path.iterdir()] == ["dataset"]
 
@@ -206,21 +334,21 @@ def test_a_second_publish_replaces_the_first_and_repairs_what_a_crash_left(
     videos: Path, tmp_path: Path
 ) -> None:
     plan, config = a_plan(videos, 4)
-    publish(plan, tmp_path / "dataset", config)
+    publish(plan, str(tmp_path / "dataset"), config)
     first = bytes_of(tmp_path / "dataset")
     (tmp_path / "dataset").rename(tmp_path / ".dataset.old")
     (tmp_path / ".dataset.new").mkdir()
     with pytest.raises(ExportError):
-        publish(a_plan(tmp_path / "gone", 4)[0], tmp_path / "dataset", config)
+        publish(a_plan(tmp_path / "gone", 4)[0], str(tmp_path / "dataset"), config)
     assert bytes_of(tmp_path / "dataset") == first
-    publish(a_plan(videos, 5)[0], tmp_path / "dataset", config)
+    publish(a_plan(videos, 5)[0], str(tmp_path / "dataset"), config)
     assert bytes_of(tmp_path / "dataset") != first
     assert [path.name for path in tmp_path.iterdir()] == ["dataset"]
 
 
 def test_an_empty_plan_is_an_empty_dataset(tmp_path: Path) -> None:
-    manifest = publish(plan_of([], [], []), tmp_path / "dataset", SplitConfig())
-    assert [file["path"] for file in manifest["files"]] == ["README.md"]
+    manifest = publish(plan_of([], [], []), str(tmp_path / "dataset"), SplitConfig())
+    assert [file["path"] for file in manifest["files"]] == ["README.md", "llamafactory/dataset_info.json"]
     assert manifest["warnings"] == ["SFT has no rows", "DPO has no rows"]
 
 
@@ -229,7 +357,7 @@ def test_with_a_fixed_number_of_shards_new_clips_leave_old_rows_where_they_are(
 ) -> None:
     def shard_of(count: int) -> dict[str, str]:
         plan, config = a_plan(videos, count, shards=3, preference_share=0.0)
-        publish(plan, tmp_path / str(count), config)
+        publish(plan, str(tmp_path / str(count)), config)
         return {
             row: path.name
             for path in (tmp_path / str(count)).glob("sft/*.parquet")
@@ -249,7 +377,7 @@ def test_more_shards_than_clips_can_be_read(
     import webdataset
 
     plan, config = a_plan(videos, 3, shards=9, preference_share=0.0)
-    publish(plan, tmp_path / "dataset", config)
+    publish(plan, str(tmp_path / "dataset"), config)
     loaded = datasets.load_dataset(str(tmp_path / "dataset"), "sft", cache_dir=str(tmp_path / "cache"))
     assert sum(part.num_rows for part in loaded.values()) == 6
     tars = sorted(str(path) for path in tmp_path.glob("dataset/sft/*.tar"))
@@ -263,7 +391,7 @@ def test_odd_sources_do_not_break_the_card(videos: Path, tmp_path: Path) -> None
     ]
     rows[1]["source"] = None
     plan = plan_of(rows, [score(i) for i in "ab"], [annotation(i, question()) for i in "ab"])
-    publish(plan, tmp_path / "dataset", SplitConfig())
+    publish(plan, str(tmp_path / "dataset"), SplitConfig())
     card = (tmp_path / "dataset/README.md").read_text()
     assert "| x \\| y {z} | 1 | unknown |" in card
     assert "| unknown | 1 | unknown |" in card
@@ -277,7 +405,7 @@ def test_a_shot_of_a_longer_video_is_cut_out(videos: Path, tmp_path: Path) -> No
     plan = plan_of(
         rows, [score(i) for i in "ab"], [annotation(i, question()) for i in "ab"], preference_share=0
     )
-    publish(plan, tmp_path / "dataset", SplitConfig(preference_share=0))
+    publish(plan, str(tmp_path / "dataset"), SplitConfig(preference_share=0))
     for path in (tmp_path / "dataset/sft").glob("*.tar"):
         with tarfile.open(path) as tar:
             tar.extractall(tmp_path / "out", filter="data")

@@ -175,6 +175,7 @@ def test_near_duplicates_point_to_the_first_that_is_none_itself() -> None:
         -1, 0, -1, -1, -1, -1, -1, 3,
     ]  # fmt: skip
     assert near_duplicates([], 5).tolist() == []
+    assert near_duplicates(["0f", "f0"], 8).tolist() == [-1, 0]
 
 
 @settings(deadline=None)

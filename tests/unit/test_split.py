@@ -16,16 +16,16 @@ from stages.split import (
     PLAN_DPO,
     PLAN_SFT,
     SPLITS,
-    Choice,
     Plan,
     Shares,
+    SplitConfig,
     Weights,
-    choices,
     composite,
     ranks,
     split_of,
     tiers,
 )
+from stages.votes import Choice, choices
 from tests.tables import QUESTION, annotation, clip, plan_of, question, score, table, tables, vote
 
 
@@ -97,10 +97,12 @@ def test_one_clip_with_a_checkable_pair_is_preference_data() -> None:
             "clip_id": "a",
             "split": split_of("a", 0, Shares()),
             "question": QUESTION,
-            "chosen": "It pans left.",
-            "rejected": "It pans right.",
+            "chosen": "The camera pans left.",
+            "rejected": "The camera pans right.",
             "category": "camera",
             "chosen_source": "motion_check",
+            "kind": "motion",
+            "verifier": "supports",
         }
     ]
 
@@ -119,7 +121,7 @@ def test_a_preference_clip_gives_its_other_questions_to_sft_of_the_same_split() 
         {"motion_check": None},
         {"baseline_check": 0.9},
         {"baseline_check": math.nan},
-        {"baseline": "It  pans left. "},
+        {"baseline": "The camera  pans left. "},
         {"baseline": None},
         {"baseline": ""},
     ],
@@ -132,6 +134,43 @@ def test_no_pair_is_made_of_what_cannot_be_told_apart(qa: dict[str, Any]) -> Non
 def test_questions_of_other_categories_are_left_out() -> None:
     plan = done("a", qa=[question(), question("What moves?", category="object")], categories=["object"])
     assert plan.qa["reason"].to_pylist() == ["categories", None]
+
+
+def test_questions_and_answers_can_be_picked_by_pattern_and_length() -> None:
+    asked = [question("How does the camera move?"), question("Which way does the dog run?", answer="Left.")]
+
+    def reasons(**settings: Any) -> list[str | None]:
+        return done("a", qa=asked, **settings).qa["reason"].to_pylist()
+
+    assert reasons() == [None, None]
+    assert reasons(question_pattern="(?i)CAMERA") == [None, "question_pattern"]
+    assert reasons(answer_words_min=2) == [None, "answer_words_min"]
+    assert reasons(answer_words_max=3) == ["answer_words_max", None]
+    with pytest.raises(ValidationError, match="no regular expression"):
+        SplitConfig(question_pattern="(")
+
+
+def pair(chosen: str, rejected: str, **qa: Any) -> dict[str, Any]:
+    """The preference row of a clip on which a person chose, of two texts, the first."""
+    votes = [vote("a", "left", left=chosen, right=rejected)]
+    plan = plan_of([clip("a")], [score("a")], [annotation("a", question(**qa))], votes)
+    (row,) = plan.dpo.to_pylist()
+    return row
+
+
+def test_a_pair_that_differs_in_no_checkable_claim_is_no_motion_preference() -> None:
+    assert pair("The camera pans left.", "The camera pans right.")["kind"] == "motion"
+    assert pair("The camera pans left.", "The camera slowly pans to the left.")["kind"] == "other"
+    assert pair("A lovely day.", "A dull day.")["kind"] == "other"
+
+
+def test_the_verifier_supports_contradicts_or_cannot_judge_what_people_chose() -> None:
+    left, right = "The camera pans left.", "The camera pans right."
+    assert pair(left, right)["verifier"] == "supports"
+    assert pair(right, left)["verifier"] == "contradicts"
+    assert pair("It is another text.", right)["verifier"] == "cannot_judge"
+    assert pair(left, right, baseline_check=1.0)["verifier"] == "cannot_judge"
+    assert pair(left, right, baseline_check=None)["verifier"] == "cannot_judge"
 
 
 def test_the_best_clips_are_preference_data() -> None:
@@ -166,7 +205,11 @@ def test_a_human_choice_goes_before_the_check_and_before_better_clips() -> None:
         [vote("b", "right")],
     )
     (row,) = plan.dpo.to_pylist()
-    assert (row["clip_id"], row["chosen"], row["rejected"]) == ("b", "It pans right.", "It pans left.")
+    assert (row["clip_id"], row["chosen"], row["rejected"]) == (
+        "b",
+        "The camera pans right.",
+        "The camera pans left.",
+    )
     assert row["chosen_source"] == "human"
 
 
@@ -174,7 +217,7 @@ def test_a_human_choice_is_also_the_sft_answer() -> None:
     plan = plan_of(
         [clip("a")], [score("a")], [annotation("a", question())], [vote("a", "right")], preference_share=0
     )
-    assert plan.sft["answer"].to_pylist() == ["It pans right."]
+    assert plan.sft["answer"].to_pylist() == ["The camera pans right."]
 
 
 def test_a_tie_makes_no_pair_and_both_bad_drops_the_question() -> None:
@@ -194,7 +237,7 @@ def test_a_correction_of_both_texts_is_chosen_over_the_baseline() -> None:
         [vote("a", "both_bad", edited="It tilts up.")],
     )
     (row,) = plan.dpo.to_pylist()
-    assert (row["chosen"], row["rejected"]) == ("It tilts up.", "It pans right.")
+    assert (row["chosen"], row["rejected"]) == ("It tilts up.", "The camera pans right.")
 
 
 def test_the_last_vote_of_an_annotator_and_then_the_majority_count() -> None:
@@ -207,7 +250,7 @@ def test_the_last_vote_of_an_annotator_and_then_the_majority_count() -> None:
         ]
         return choices(table("preferences", rows))["a", QUESTION]
 
-    left = Choice("It pans left.", "It pans right.")
+    left = Choice("The camera pans left.", "The camera pans right.")
     assert decided(("ada", "right"), ("ada", "left")) == left
     assert decided(("ada", "left"), ("bob", "right"), ("cy", "left")) == left
     assert decided(("ada", "left"), ("bob", "right")) == Choice()
@@ -216,11 +259,16 @@ def test_the_last_vote_of_an_annotator_and_then_the_majority_count() -> None:
 
 def test_a_vote_counts_for_the_text_and_not_for_the_side() -> None:
     swapped = vote(
-        "a", "right", annotator="bob", left="It pans right.", right="It pans left.", edited="Left."
+        "a",
+        "right",
+        annotator="bob",
+        left="The camera pans right.",
+        right="The camera pans left.",
+        edited="Left.",
     )
     got = choices(table("preferences", [vote("a", "left"), swapped]))["a", QUESTION]
-    assert got.rejected == "It pans right."
-    assert got.chosen in ("Left.", "It pans left.")
+    assert got.rejected == "The camera pans right."
+    assert got.chosen in ("Left.", "The camera pans left.")
 
 
 def test_ranks_are_shares_of_what_is_not_greater() -> None:

@@ -1,0 +1,53 @@
+"""Votes of people on answers: what they decide together."""
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What people decided on a question: the better text over the worse, or that both are bad.
+
+    chosen is None for a tie and for both bad; rejected is None when a correction replaces both texts.
+    """
+
+    chosen: str | None = None
+    rejected: str | None = None
+    both_bad: bool = False
+
+
+def choices(preferences: pa.Table) -> dict[tuple[str, str], Choice]:
+    """What people decided, by clip_id and question: the majority of the annotators' last votes.
+
+    `choice` is left, right, tie or both_bad; `edited` is a correction of the chosen text (of both, with a tie
+    or both_bad). Votes count for the text that was on that side. No majority is a tie.
+    """
+    ballots: dict[tuple[str, str], dict[str | None, dict[str, Any]]] = defaultdict(dict)
+    for vote in preferences.sort_by([("at", "ascending"), ("annotator", "ascending")]).to_pylist():
+        last = ballots[vote["clip_id"], vote["question"]]
+        last.pop(vote["annotator"], None)
+        last[vote["annotator"]] = vote
+    return {key: _majority([_decision(vote) for vote in last.values()]) for key, last in ballots.items()}
+
+
+def _decision(vote: Mapping[str, Any]) -> tuple[str | None, Choice]:
+    """What a vote counts for, and the choice it makes if it is the winning one."""
+    edited = (vote["edited"] or "").strip() or None
+    if vote["choice"] in ("left", "right"):
+        better, worse = (
+            (vote["left"], vote["right"]) if vote["choice"] == "left" else (vote["right"], vote["left"])
+        )
+        return better, Choice(edited or better, worse)
+    return edited or vote["choice"], Choice(edited, None, vote["choice"] == "both_bad" and not edited)
+
+
+def _majority(decisions: Sequence[tuple[str | None, Choice]]) -> Choice:
+    tally = Counter(what for what, _ in decisions).most_common(2)
+    if len(tally) == 2 and tally[0][1] == tally[1][1]:
+        return Choice()
+    # The last of the winning votes, as it may carry a correction.
+    return [choice for what, choice in decisions if what == tally[0][0]][-1]
