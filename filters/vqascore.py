@@ -2,28 +2,20 @@
 
 import math
 from collections.abc import Sequence
-from typing import Literal, Protocol
+from typing import Protocol
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
 
 from stages.models.base import Mllm, Reply, Request
 
 QUESTION = 'Does this video show "{text}"? Please answer Yes or No.'
 
 
-class VqaScoreConfig(BaseModel):
-    """Who scores the alignment of an answer with its clip."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    backend: Literal["none", "mllm"] = Field(
-        "none", description="'mllm': the probability of Yes by the annotating model, which must give logprobs"
-    )
-
-
 class AlignmentScorer(Protocol):
     """Scores texts against the frames of one clip."""
+
+    name: str
+    version: str
 
     def __call__(self, frames: np.ndarray, times: np.ndarray, texts: Sequence[str]) -> list[float | None]:
         """frames: (T, H, W, 3) uint8 RGB at times (T,) seconds. A score, 0 to 1, each; None: no answer."""
@@ -35,6 +27,7 @@ class MllmAlignment:
 
     def __init__(self, mllm: Mllm) -> None:
         self._mllm = mllm
+        self.name, self.version = mllm.name, mllm.version
 
     def __call__(self, frames: np.ndarray, times: np.ndarray, texts: Sequence[str]) -> list[float | None]:
         questions = [QUESTION.format(text=text) for text in texts]

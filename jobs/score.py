@@ -5,7 +5,7 @@ from functools import partial
 from jobs.session import Session
 from pipeline.config import settings
 from pipeline.engine import pending
-from stages.score import Score
+from stages.score import IsolatedScore, Score
 
 
 def run(session: Session) -> int:
@@ -17,7 +17,7 @@ def run(session: Session) -> int:
     if not missing.num_rows:
         session.say(f"score: nothing to do, all {clips.num_rows} clips are scored")
         return 0
-    session.run(
-        "score", missing, partial(Score, config.decode, config.flow, config.camera, config.quality), workspace
-    )
+    score = partial(Score, config.decode, config.flow, config.camera, config.quality)
+    heavy = ("stages.score", "pyiqa") if config.quality.metric else ("stages.score",)
+    session.run("score", missing, partial(IsolatedScore, score, config.score, heavy), workspace)
     return missing.num_rows

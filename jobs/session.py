@@ -62,7 +62,7 @@ class Session:
         )
         with bar:
             task = bar.add_task(title, total=rows.num_rows)
-            for block, given in engine.run(rows, make, self.config.engine, workspace):
+            for block, given in engine.run(rows, make, self.config.engine.of(title), workspace):
                 bar.advance(task, block.rows)
                 errors.update(block.errors)
                 out += given

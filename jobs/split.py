@@ -146,7 +146,7 @@ def _mapper(session: Session) -> Callable[[Callable[[Shard], Written], Sequence[
 
     def everywhere(shards: Sequence[Shard]) -> Iterator[Written]:
         rows = pa.table({"shard": [json.dumps(asdict(shard)) for shard in shards]})
-        one_by_one = session.config.engine.model_copy(update={"block_clips": 1})
+        one_by_one = session.config.engine.of("split").model_copy(update={"block_clips": 1})
         for _, (row,) in engine.run(rows, ShardWriter, one_by_one):
             if not row["written"]:
                 raise OSError(row["unwritable"] or "a shard was not written; Ray's worker logs say why")

@@ -19,6 +19,7 @@ from filters.gates import GatesConfig
 from filters.quality import QualityConfig
 from pipeline.engine import EngineConfig
 from pipeline.errors import CallError
+from pipeline.isolation import Limits
 from stages.annotate import AnnotationConfig
 from stages.ingest import IngestConfig
 from stages.split import SplitConfig
@@ -30,12 +31,14 @@ class Config(AnnotationConfig):
     max_failed_share: float = Field(0.1, ge=0, le=1, description="above it a run ends with exit code 3")
     engine: EngineConfig = EngineConfig()
     ingest: IngestConfig = IngestConfig()
+    score: Limits = Limits()
     quality: QualityConfig = QualityConfig()
     gates: GatesConfig = GatesConfig()
     split: SplitConfig = SplitConfig()
 
 
-# What a table's rows depend on. Gates and shares are absent: they are applied when a table is read.
+# What a table's rows depend on. Gates and shares are absent: they are applied when a table is read. So are
+# a clip's limits: they decide whether it has a row or an error, not what is in the row.
 DEPENDS = {
     "scores": ("decode", "flow", "camera", "quality"),
     "annotations": tuple(AnnotationConfig.model_fields),

@@ -9,17 +9,16 @@ import logging
 import os
 import sys
 import time
-import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import pyarrow as pa
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
-from pipeline.errors import ClipError, RunError, reason
-from pipeline.schema import ERRORS
+from pipeline.errors import RunError, reason
+from pipeline.isolation import as_clip_error
 from pipeline.workspace import Workspace
 
 log = logging.getLogger("motionsight")
@@ -32,9 +31,33 @@ class EngineConfig(BaseModel):
 
     address: str | None = Field(None, description="a Ray cluster; null: RAY_ADDRESS, or else this machine")
     block_clips: int = Field(8, ge=1, description="clips written together, and redone at most after a crash")
-    workers: int | None = Field(None, ge=1, description="worker processes; null: one for each CPU")
+    workers: int | dict[str, int] | None = Field(
+        None, description="worker processes, of each command or {annotate: 10}; null: one for each CPU"
+    )
     cpus_per_worker: float = Field(1.0, gt=0)
-    gpus_per_worker: float = Field(0.0, ge=0)
+    gpus_per_worker: float | dict[str, float] = Field(
+        0.0, description="share of a GPU, of each command or {score: 0.16, annotate: 0.02}"
+    )
+
+    @field_validator("workers", "gpus_per_worker")
+    @classmethod
+    def _sensible(cls, value: Any, info: ValidationInfo) -> Any:
+        least = 1 if info.field_name == "workers" else 0
+        parts = value if isinstance(value, dict) else {"": value}
+        if unknown := parts.keys() - {"", "score", "annotate", "split"}:
+            raise ValueError(f"no command {', '.join(sorted(unknown))}; there are score, annotate and split")
+        if any(part is not None and part < least for part in parts.values()):
+            raise ValueError(f"should be at least {least}")
+        return value
+
+    def of(self, command: str) -> "EngineConfig":
+        """The settings of one command."""
+        own = {
+            name: value.get(command, type(self).model_fields[name].default)
+            for name in ("workers", "gpus_per_worker")
+            if isinstance(value := getattr(self, name), dict)
+        }
+        return self.model_copy(update=own)
 
 
 class Stage(Protocol):
@@ -130,15 +153,11 @@ class _Worker:
         began = time.perf_counter()
         try:
             done = self._stage(row)
-        except ClipError as error:
-            done = _failed(self._stage, row, error.code, error.detail)
-        except MemoryError:
-            done = _failed(self._stage, row, "out_of_memory", ERRORS["out_of_memory"])
         except Exception as error:
-            where = traceback.extract_tb(error.__traceback__)[-1]
-            log.exception("clip_id=%s", row.get("clip_id"))
-            detail = f"{type(error).__name__} in {where.name}: {reason(error)}; please report it"
-            done = _failed(self._stage, row, "internal", detail)
+            failed = as_clip_error(error)
+            done = _failed(self._stage, row, failed.code, failed.detail)
+            defect = failed.code == "internal"
+            log.warning("clip_id=%s %s", row.get("clip_id"), failed, exc_info=error if defect else None)
         if "seconds" in done:
             done["seconds"] = time.perf_counter() - began
         return done
@@ -167,6 +186,8 @@ def run(
     start(config)
     blocks = [rows.slice(at, config.block_clips) for at in range(0, rows.num_rows, config.block_clips)]
     cpus = max(1, int(ray.cluster_resources().get("CPU", 1) / config.cpus_per_worker))
+    if isinstance(config.workers, dict) or isinstance(config.gpus_per_worker, dict):
+        raise TypeError("settings of one command are needed: EngineConfig.of")
     workers = min(config.workers or cpus, len(blocks))
     data = ray.data.from_arrow(blocks).map_batches(
         _Worker,

@@ -9,10 +9,11 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from filters.motion_check import check
-from filters.vqascore import AlignmentScorer, MllmAlignment, VqaScoreConfig
+from filters.vqascore import AlignmentScorer
 from pipeline.schema import ANNOTATIONS, empty_row
 from stages.look import LookConfig, Looker, Referred, Seen
 from stages.models import backends
+from stages.models.alignment import NoAlignmentConfig, VqaScoreConfig, alignment
 from stages.models.backends import KinematicConfig, MllmConfig
 from stages.models.base import Category, Detector, Mllm, Reply, Request, Tracker
 from stages.models.remote import Handle
@@ -60,7 +61,7 @@ class AnnotationConfig(LookConfig):
     prompt: PromptConfig = PromptConfig()
     mllm: MllmConfig = KinematicConfig()
     baseline: MllmConfig | None = None
-    vqascore: VqaScoreConfig = VqaScoreConfig()
+    vqascore: VqaScoreConfig = NoAlignmentConfig()
 
 
 def placed(config: AnnotationConfig) -> dict[str, Any]:
@@ -94,8 +95,8 @@ class Annotate:
         self._baseline: Mllm = self.mllm
         if config.baseline:
             self._baseline = backends.mllm(config.baseline, handles.get("baseline"))
-        self._alignment: AlignmentScorer | None = (
-            MllmAlignment(self.mllm) if config.vqascore.backend == "mllm" else None
+        self._alignment: AlignmentScorer | None = alignment(
+            config.vqascore, self.mllm, handles.get("vqascore")
         )
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:

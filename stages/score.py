@@ -1,5 +1,6 @@
 """Score a clip: probe, quality, flow, camera and object motion out of one decode pass."""
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import imagehash
@@ -10,6 +11,7 @@ from filters.camera import CameraConfig, measure, statistics, summarise
 from filters.flow import FlowConfig, estimator
 from filters.quality import PyiqaScorer, QualityConfig
 from pipeline.errors import ClipError
+from pipeline.isolation import Isolated, Limits
 from pipeline.schema import SCORES, empty_row
 from stages.frames import Clip, DecodeConfig, Wanted, fitted, middles, sample_times
 
@@ -66,6 +68,20 @@ class Score:
             "cuts": [float(motion.times[k]) for k in motion.cuts],
             "phash": perceptual_hash(samples),
         }
+
+
+class IsolatedScore:
+    """`Score` in a child process of the worker, within limits."""
+
+    table = "scores"
+    schema = SCORES
+
+    def __init__(self, make: Callable[[], Score], limits: Limits, preload: Sequence[str] = ()) -> None:
+        """Arguments: those of `Isolated`."""
+        self._score = Isolated(make, limits, preload)
+
+    def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
+        return self._score(row)
 
 
 def perceptual_hash(samples: np.ndarray) -> str:
