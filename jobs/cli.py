@@ -1,7 +1,9 @@
 """The `motionsight` command line: options in, one job called, errors told in one line."""
 
+import contextlib
 import logging
 import os
+import shlex
 import signal
 import sys
 from importlib.metadata import version
@@ -56,11 +58,24 @@ AFTER = {
 }
 
 
+# What ends with the command: the lock of a workspace.
+ending = contextlib.ExitStack()
+
+
 def _session(
-    config: str | None, overrides: list[str] | None, output: str, restart: str | None = None
+    config: str | None,
+    overrides: list[str] | None,
+    output: str,
+    restart: str | None = None,
+    command: str | None = None,
 ) -> Session:
-    """A session, its tables cleared from `restart` on when one is named."""
+    """A session, its tables cleared from `restart` on when one is named.
+
+    command: the name of one that writes to the workspace; it is then locked until the program ends.
+    """
     session = Session(load(config, overrides or ()), Workspace(output))
+    if command:
+        ending.enter_context(session.writing(command))
     if restart and session.workspace.exists():
         session.workspace.clear(AFTER[restart])
     return session
@@ -83,8 +98,11 @@ def distill(
     """
     from jobs import distill as job
 
-    session = _session(config, overrides, output, "clips" if restart and not dry_run else None)
-    raise typer.Exit(job.dry_run(session, input) if dry_run else job.run(session, input))
+    if dry_run:
+        raise typer.Exit(job.dry_run(_session(config, overrides, output), input))
+    raise typer.Exit(
+        job.run(_session(config, overrides, output, "clips" if restart else None, "distill"), input)
+    )
 
 
 @app.command()
@@ -101,7 +119,7 @@ def ingest(
     """
     from jobs import ingest as job
 
-    job.run(_session(config, overrides, output, "clips" if restart else None), input)
+    job.run(_session(config, overrides, output, "clips" if restart else None, "ingest"), input)
 
 
 @app.command()
@@ -114,7 +132,7 @@ def score(
     """
     from jobs import score as job
 
-    job.run(_session(config, overrides, output, "scores" if restart else None))
+    job.run(_session(config, overrides, output, "scores" if restart else None, "score"))
 
 
 @app.command()
@@ -127,7 +145,7 @@ def annotate(
     """
     from jobs import annotate as job
 
-    job.run(_session(config, overrides, output, "annotations" if restart else None))
+    job.run(_session(config, overrides, output, "annotations" if restart else None, "annotate"))
 
 
 @app.command()
@@ -160,7 +178,7 @@ def split(
     elif output is None:
         raise CallError("--output is needed: the workspace whose tables become a dataset")
     else:
-        job.run(_session(config, overrides, output), dry_run, version)
+        job.run(_session(config, overrides, output, command=None if dry_run else "split"), dry_run, version)
 
 
 @app.command()
@@ -171,7 +189,7 @@ def audit(output: Output, config: ConfigPath = "embedded", overrides: Overrides 
     """
     from jobs import audit as job
 
-    raise typer.Exit(job.run(_session(config, overrides, output)))
+    raise typer.Exit(job.run(_session(config, overrides, output, command="audit")))
 
 
 @app.command()
@@ -182,7 +200,7 @@ def demo(output: Output = "out/demo", config: ConfigPath = "embedded", overrides
     """
     from jobs import demo as job
 
-    raise typer.Exit(job.run(_session(config, overrides, output)))
+    raise typer.Exit(job.run(_session(config, overrides, output, command="demo")))
 
 
 @app.command()
@@ -208,6 +226,23 @@ def ask(
     job.run(load(config, overrides or ()), video, question, prompt, save_prompt, console())
 
 
+@app.command()
+def doctor(
+    config: ConfigPath = "embedded",
+    overrides: Overrides = None,
+    folder: Annotated[
+        str, typer.Option("--weights", metavar="DIR", help="Where fetched weights go: a disk all nodes see.")
+    ] = "weights",
+) -> None:
+    """Say what a configuration needs that is not here, and how to get it.
+
+    Example: motionsight doctor --config motionvid_qa --weights /mnt/weights
+    """
+    from jobs import doctor as job
+
+    raise typer.Exit(job.run(load(config, overrides or ()), folder, console()))
+
+
 @app.callback(invoke_without_command=True)
 def _root(
     show_version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
@@ -217,22 +252,35 @@ def _root(
         raise typer.Exit
 
 
+STOPPED = (128 + signal.SIGINT, 128 + signal.SIGTERM)
+
+
+def _stop(number: int, _: object) -> None:
+    """End in order at the first Ctrl-C or SIGTERM, and at once at the second."""
+    signal.signal(number, signal.SIG_DFL)
+    sys.exit(128 + number)
+
+
 def main() -> None:
     """Entry point. Exit codes: 0 done, 1 the work failed, 2 the call is wrong, 3 too many clips failed."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     out = console()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _stop)
     try:
-        app()
+        with ending:
+            app()
     except CallError as error:
         out.print(f"error: {error}", markup=False, soft_wrap=True)
         sys.exit(2)
     except RunError as error:
         out.print(f"error: {error}", markup=False, soft_wrap=True)
         sys.exit(1)
-    except KeyboardInterrupt:
-        out.print("stopped; what is done is kept, and the same command goes on from there")
-        sys.exit(130)
+    except SystemExit as stopped:
+        if stopped.code in STOPPED:
+            again = shlex.join(["motionsight", *(word for word in sys.argv[1:] if word != "--restart")])
+            out.print(f"stopped; what is done is kept, and this goes on from there: {again}", soft_wrap=True)
+        raise
     except OSError as error:
         where = f" ({error.filename})" if error.filename else ""
         out.print(f"error: {reason(error)}{where}; what is done is kept", markup=False, soft_wrap=True)

