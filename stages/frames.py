@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from pipeline.errors import ClipError, reason
+from pipeline.errors import CallError, ClipError, reason
 from stages.media import is_local, read_bytes
 
 
@@ -24,7 +24,9 @@ class DecodeConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    backend: Literal["pyav"] = "pyav"
+    backend: Literal["pyav", "decord"] = Field(
+        "pyav", description="decord is slower, reads no AV1, and crashes on some damaged files"
+    )
     fps: float = Field(8.0, gt=0, le=60, description="samples per second for the motion statistics")
     size: int = Field(256, ge=64, le=1024, description="longer side of the samples, pixels")
     frames: Literal["all", "reference"] = Field(
@@ -143,6 +145,7 @@ def fitted(width: int, height: int, longer: int) -> tuple[int, int]:
 LUMA_WEIGHTS = {1: (0.2126, 0.0722), 9: (0.2627, 0.0593)}
 BT601 = (0.299, 0.114)
 FULL_RANGE = 2  # FFmpeg's number
+DECORD_BATCH = 8  # full frames in memory at once
 CUT = 0.003  # share of a side that may be left out where it is no multiple of the step
 
 
@@ -164,7 +167,7 @@ def luma(frame: Any, size: tuple[int, int], rotation: int = 0) -> np.ndarray:
         else:
             image = _plane(frame.planes[0])
     else:
-        image = frame.to_ndarray(format="gray")
+        image = _plane(frame.reformat(format="yuv420p").planes[0])  # as dark and as light as the rest
     turned = size if rotation % 180 == 0 else size[::-1]
     return upright(resized(image, turned), rotation)
 
@@ -288,11 +291,12 @@ class Clip:
         used: list[list[int]] = [[] for _ in wanted]
         done, exact, fault = 0, 0, ""
         held: tuple[int, Any] | None = None
+        rotation = 0 if config.backend == "decord" else self.probe.rotation  # decord turns them itself
 
         def take(index: int, frame: Any, which: int) -> None:
             if index not in pictures[which]:
                 make = rgb if wanted[which].colour else luma
-                pictures[which][index] = make(frame, wanted[which].size, self.probe.rotation)
+                pictures[which][index] = make(frame, wanted[which].size, rotation)
             used[which].append(index)
 
         try:
@@ -345,6 +349,9 @@ class Clip:
         if config.threads != 1:
             self._container.close()
             self._decoded = self._open(config.threads)
+        if config.backend == "decord":
+            yield from self._by_decord(config.threads)
+            return
         if config.frames == "reference":
             self._need = ()
         if self.start_s:
@@ -354,6 +361,30 @@ class Clip:
             index = count if self._zero is None else self._index(frame.pts)
             if index is not None:
                 yield index, frame
+
+    def _by_decord(self, threads: int) -> Iterator[tuple[int, Any]]:
+        """The frames needed, by decord, which counts them from the file's first. Raises ClipError."""
+        try:
+            import decord
+        except ImportError:
+            raise CallError("decode.backend decord needs its package: pip install decord") from None
+        before = 0
+        if self.start_s:
+            with _container(self.uri) as container:
+                times, _, _ = _times(container, _video(container))
+            before = int(np.count_nonzero(times < self.start_s - 1e-6))
+        try:
+            file = self.uri if is_local(self.uri) else io.BytesIO(read_bytes(self.uri))
+            reader = decord.VideoReader(file, num_threads=threads)
+            wanted = sorted(index for index in range(len(self._times)) if self._need and index in self._need)
+            for at in range(0, len(wanted), DECORD_BATCH):
+                some = wanted[at : at + DECORD_BATCH]
+                pictures = reader.get_batch([before + index for index in some]).asnumpy()
+                for index, picture in zip(some, pictures, strict=True):
+                    yield index, av.VideoFrame.from_ndarray(picture, format="rgb24")
+        except decord.DECORDError as error:
+            why = str(error).splitlines()[0].rpartition("] ")[2]
+            raise ClipError("decode_error", f"decord cannot read it ({why[:200]})") from error
 
     def _index(self, pts: int | None) -> int | None:
         """Which of the clip's frames is shown at a timestamp of the stream; None: none, or unknown."""
