@@ -134,12 +134,14 @@ class Annotate:
         failed = next((answer for answer in answers if answer.error), None)
         notes = [] if tracks else ["no_detection"]
         notes += ["no_baseline"] if any(other.error for other in baselines.values()) else []
-        models: dict[str, Mllm | Detector | Tracker] = {
+        models: dict[str, Mllm | Detector | Tracker | AlignmentScorer] = {
             "mllm": self.mllm,
             "baseline": self._baseline,
             "detector": self.looker.detector,
             "tracker": self.looker.tracker,
         }
+        if self._alignment:
+            models["vqascore"] = self._alignment
         return empty_row("annotations") | {
             "clip_id": row["clip_id"],
             "qa": qa,

@@ -1,0 +1,160 @@
+"""The shipped configurations, run through the real code; replaced is the loading of weights alone."""
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import configs
+from filters.flow import RaftFlow
+from pipeline.config import load
+from stages.annotate import Annotate, placed
+from stages.models import checkpoint
+from stages.models.base import Reply, Request
+from stages.models.t2v import T2vMetricsConfig
+from stages.models.vllm_engine import VllmConfig
+from stages.score import Score
+from tests import tiny, videos
+
+SHIPPED = sorted(path.stem for path in Path(next(iter(configs.__path__))).glob("*.yaml"))
+GPUS = 8
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_shipped_configuration_is_valid(name: str) -> None:
+    assert load(name)
+
+
+def test_the_papers_profile_fits_a_node_with_eight_gpus() -> None:
+    config = load("motionvid_qa")
+    models = [settings.actor for settings in placed(config).values() if getattr(settings, "actor", None)]
+    assert len(models) == 5
+    for command in ("score", "annotate"):
+        engine = config.engine.of(command)
+        assert isinstance(engine.gpus_per_worker, float)
+        workers = engine.workers or int(GPUS / engine.gpus_per_worker)
+        assert isinstance(workers, int)
+        wanted = workers * engine.gpus_per_worker
+        if command == "annotate":
+            wanted += sum(actor.replicas * actor.num_gpus for actor in models)
+        assert GPUS - 0.5 < wanted <= GPUS + 1e-9
+        # The fractions fit on whole GPUs, none of which Ray splits one actor over.
+        assert engine.gpus_per_worker <= 1
+    for settings in (config.mllm, config.baseline):
+        assert isinstance(settings, VllmConfig)
+        assert settings.max_model_len is not None
+        frame = config.frames.max_pixels / 28**2  # a token of Qwen2.5-VL stands for 28 x 28 pixels
+        assert settings.max_images * frame + 1000 < settings.max_model_len
+        assert settings.max_images >= 2 * config.frames.count
+
+
+class Engine:
+    """In the place of a vLLM engine: fills in the schema it is given, and keeps the requests."""
+
+    name, version = "vllm", "stand-in"
+
+    def __init__(self) -> None:
+        self.requests: list[Request] = []
+
+    def generate(self, requests: Sequence[Request]) -> list[Reply]:
+        self.requests += requests
+        return [self._reply(request) for request in requests]
+
+    def _reply(self, request: Request) -> Reply:
+        if not request.json_schema:
+            return Reply("The camera pans right.", tokens=9)
+        plans = request.json_schema["properties"]["plans"]["minItems"]
+        filled = [{"about": "both", "objects": ["dog"]}] * plans
+        return Reply(json.dumps({"plans": filled}), tokens=9)
+
+
+class Scorer:
+    """In the place of CLIP-FlanT5."""
+
+    name, version = "t2v_metrics", "stand-in"
+
+    def __call__(self, frames: Any, times: Any, texts: Sequence[str]) -> list[float | None]:
+        return [0.5 for _ in texts]
+
+
+@pytest.fixture
+def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
+    """The lines that load weights, replaced: tiny random ones where transformers reads them."""
+    folders = {
+        "IDEA-Research/grounding-dino-base": tiny.grounding_dino(tmp_path / "dino"),
+        "facebook/sam2.1-hiera-large": tiny.sam2(tmp_path / "sam2"),
+    }
+    real = checkpoint.load
+
+    def from_folder(kind: Any, config: Any, **more: Any) -> Any:
+        return real(kind, config.model_copy(update={"model": str(folders[config.model])}), **more)
+
+    engine = Engine()
+    for module in ("checkpoint", "grounding_dino", "sam2_carrier"):
+        monkeypatch.setattr(f"stages.models.{module}.load", from_folder)
+    monkeypatch.setattr(VllmConfig, "build", lambda _: engine)
+    monkeypatch.setattr(T2vMetricsConfig, "build", lambda _: Scorer())
+    with tiny.as_in_a_worker():
+        yield engine
+
+
+@pytest.mark.slow
+def test_the_papers_profile_annotates_with_tiny_random_detector_tracker_and_flow(
+    engine: Engine, tmp_path: Path
+) -> None:
+    import torch
+    from torchvision.models.optical_flow import raft_small
+
+    torch.manual_seed(0)
+    torch.save(raft_small(weights=None).state_dict(), tmp_path / "raft.pth")
+    config = load(
+        "motionvid_qa", [f"flow.weights={tmp_path / 'raft.pth'}", "flow.device=cpu", "decode.fps=2"]
+    )
+    annotate = Annotate(config)
+    assert isinstance(annotate.looker.flow, RaftFlow)
+    path = videos.write(tmp_path / "clip.mp4", 36)
+    row = annotate({"clip_id": "0" * 16, "uri": str(path), "start_s": None, "end_s": None})
+    assert row["error"] is None
+    assert [qa["answer"] for qa in row["qa"]] == ["The camera pans right."] * 2
+    assert [qa["vqascore"] for qa in row["qa"]] == [0.5] * 2
+    assert {role: name.split()[0] for role, name in row["models"]} == {
+        "mllm": "vllm",
+        "baseline": "vllm",
+        "detector": "grounding_dino",
+        "tracker": "sam2",
+        "vqascore": "t2v_metrics",
+    }
+    plan, *answers = engine.requests
+    assert plan.json_schema
+    assert [len(request.frames) for request in answers] == [2 * 16, 2 * 16, 16, 16]
+    assert all(request.frames[0].shape[0] * request.frames[0].shape[1] <= 360 * 420 for request in answers)
+
+
+@pytest.mark.slow
+def test_the_papers_profile_scores_with_raft_and_its_own_quality_metric(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import pyiqa
+    import torch
+    from torchvision.models.optical_flow import raft_small
+
+    torch.save(raft_small(weights=None).state_dict(), tmp_path / "raft.pth")
+    made, real = [], pyiqa.create_metric
+
+    def create(name: str, **more: Any) -> Any:
+        made.append(name)
+        return real("piqe", **more)  # the one that has no weights to load
+
+    monkeypatch.setattr(pyiqa, "create_metric", create)
+    config = load(
+        "motionvid_qa",
+        [f"flow.weights={tmp_path / 'raft.pth'}", "flow.device=cpu", "quality.device=cpu", "decode.fps=2"],
+    )
+    score = Score(config.decode, config.flow, config.camera, config.quality)
+    path = videos.write(tmp_path / "clip.mp4", 36)
+    row = score({"clip_id": "0" * 16, "uri": str(path), "start_s": None, "end_s": None})
+    assert made == [config.quality.metric] == ["musiq"]
+    assert row["error"] is None
+    assert row["quality_metric"] == "musiq"
