@@ -9,6 +9,7 @@ from jobs.session import Session
 from pipeline.config import settings
 from pipeline.engine import pending
 from stages.annotate import Annotate, placed
+from stages.models import vision
 from stages.models.remote import serving
 
 
@@ -17,6 +18,7 @@ def run(session: Session) -> int:
     config, workspace = session.config, session.workspace
     clips = session.need("clips", "ingest")
     scores = session.need("scores", "score")
+    vision.check(config.detector, config.tracker)
     workspace.claim("annotations", settings(config, "annotations"))
     passed = set(kept(scores, config.gates)["clip_id"].to_pylist())
     wanted = clips.filter(

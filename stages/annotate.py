@@ -244,7 +244,9 @@ class Annotate:
         config, referred = self._config, one.referred
         for name in shown:
             key = (id(referred), name)
-            made[key] = made[key] if key in made else self.looker.enhance(seen, referred.boxes, name)
+            made[key] = (
+                made[key] if key in made else self.looker.enhance(seen, referred.boxes, name, referred.tracks)
+            )
         words = prompt(one.text, seen.view.times, shown)
         return Request(
             f"{words}\n{grounding(referred.evidence)}" if config.prompt.evidence else words,

@@ -22,6 +22,7 @@ from stages.models.vision import DetectorConfig, TrackerConfig
 from stages.motionsight.answer import VisualPrompt
 from stages.motionsight.blur import BlurConfig, blur, kernel
 from stages.motionsight.focus import FocusConfig, regions
+from stages.motionsight.masks import union
 from stages.motionsight.spotlight import SpotlightConfig, spotlight
 from stages.motionsight.variants import background_blur, crop, red_circle
 
@@ -153,8 +154,12 @@ class Looker:
         """The regions (T, 4) of the action of these objects."""
         return regions([track.boxes for track in tracks], seen.view.times, seen.view.size, self.config.focus)
 
-    def enhance(self, seen: Seen, boxes: np.ndarray, prompt: VisualPrompt) -> np.ndarray:
-        """The frames (T, H', W', 3) uint8 with a visual prompt; boxes: the regions (T, 4) of the action.
+    def enhance(
+        self, seen: Seen, boxes: np.ndarray, prompt: VisualPrompt, tracks: Sequence[Track] = ()
+    ) -> np.ndarray:
+        """The frames (T, H', W', 3) uint8 with a visual prompt.
+
+        boxes: the regions (T, 4) of the action. tracks: the objects, whose masks count where they have any.
 
         Raises ValueError for motion_blur of a clip that was not watched for it.
         """
@@ -171,7 +176,8 @@ class Looker:
             case "crop":
                 return crop(frames, boxes)
             case "background_blur":
-                return background_blur(frames, boxes)
+                masks = [track.masks for track in tracks if track.masks]
+                return background_blur(frames, boxes, union(masks, frames.shape[:3]))
             case "red_circle":
                 return red_circle(frames, boxes)
 

@@ -5,7 +5,8 @@ scores for every box.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from itertools import pairwise
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
@@ -13,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from stages.models.base import Detections, View
 from stages.models.checkpoint import CheckpointConfig, load, load_model, version
 
-TOKENS = 256  # of text, all names together, with a mark before and behind
+TOKENS = 256  # of one text, with a mark before and behind
 Forward = Callable[[np.ndarray, str], tuple[np.ndarray, np.ndarray]]
 
 
@@ -31,6 +32,7 @@ class GroundingConfig(BaseModel):
 class GroundingDinoConfig(GroundingConfig, CheckpointConfig):
     """Grounding DINO by transformers."""
 
+    architecture: ClassVar[str] = "grounding-dino"
     backend: Literal["grounding_dino"] = "grounding_dino"
     model: str = Field(
         "IDEA-Research/grounding-dino-base", min_length=1, description="a folder, or a name on the hub"
@@ -38,6 +40,7 @@ class GroundingDinoConfig(GroundingConfig, CheckpointConfig):
 
     def build(self) -> "GroundingDino":
         """The detector. Raises CallError when the checkpoint cannot be had."""
+        self.check()
         return GroundingDino(self)
 
 
@@ -55,10 +58,7 @@ class GroundingDino:
         self.version = version(config, self._model)
 
     def detect(self, view: View, labels: Sequence[str]) -> dict[float, Detections]:
-        """Boxes with these names at the key frames; without any name, nothing.
-
-        Raises CallError when the names are too many, RunError when the model's numbers overflow.
-        """
+        """Boxes with these names at the key frames; without any name, nothing. Raises ClipError."""
         return detect(view, labels, self._config, self._processor.tokenizer, self._forward)
 
     def _forward(self, frames: np.ndarray, text: str) -> tuple[np.ndarray, np.ndarray]:
@@ -77,29 +77,26 @@ def detect(
 ) -> dict[float, Detections]:
     """Look at the key frames of a view for objects of these names.
 
-    tokenizer: of the model's text encoder. forward: frames (B, H, W, 3) uint8 and the text to scores
+    tokenizer: of the model's text encoder. forward: frames (B, H, W, 3) uint8 and a text to scores
     (B, Q, 256), 0 to 1, of each token for each of Q boxes, and boxes (B, Q, 4), centre and size in shares of
-    the frame. Raises CallError when the names are too long for one text, RunError on scores that are NaN.
+    the frame. Names that are too many for one text go into several. Raises ClipError on scores that are NaN.
     """
-    from pipeline.errors import CallError, RunError
+    from pipeline.errors import ClipError
 
     if not labels:
         return {}
-    spans = token_spans([len(tokenizer(label, add_special_tokens=False)["input_ids"]) for label in labels])
-    if spans[-1].stop + 2 > TOKENS:
-        raise CallError(
-            f"{len(labels)} object names make {spans[-1].stop + 2} tokens, Grounding DINO reads {TOKENS}:"
-            " look for fewer"
-        )
-    found = {}
+    lengths = [len(tokenizer(label, add_special_tokens=False)["input_ids"]) for label in labels]
     keys = key_frames(view, config.step_s)
-    for batch in (keys[k : k + config.batch_size] for k in range(0, len(keys), config.batch_size)):
-        scores, boxes = forward(view.frames[batch], " ".join(f"{label}." for label in labels))
-        if np.isnan(scores).any():
-            raise RunError("Grounding DINO's scores are NaN: set detector.dtype=float32")
-        for k, scored, placed in zip(batch, scores, boxes, strict=True):
-            found[float(view.times[k])] = named(scored, placed, spans, labels, view.size, config)
-    return found
+    found: dict[int, list[Detections]] = {k: [] for k in keys}
+    for part in texts(lengths):
+        some, spans = labels[part], token_spans(lengths[part])
+        for batch in (keys[k : k + config.batch_size] for k in range(0, len(keys), config.batch_size)):
+            scores, boxes = forward(view.frames[batch], " ".join(f"{label}." for label in some))
+            if np.isnan(scores).any():
+                raise ClipError("internal", "Grounding DINO's scores are NaN; check its weights")
+            for k, scored, placed in zip(batch, scores, boxes, strict=True):
+                found[k].append(named(scored, placed, spans, some, view.size, config))
+    return {float(view.times[k]): best_first(parts) for k, parts in found.items()}
 
 
 def key_frames(view: View, step_s: float) -> list[int]:
@@ -111,6 +108,17 @@ def key_frames(view: View, step_s: float) -> list[int]:
         if now - since >= step_s - 1e-6 or any(since < cut <= now + 1e-6 for cut in cuts):
             keys.append(k)
     return keys
+
+
+def texts(lengths: Sequence[int]) -> list[slice]:
+    """Which names go into one text, as few texts as there can be in this order; lengths: in tokens."""
+    starts, taken = [0], 0
+    for k, length in enumerate(lengths):
+        if k > starts[-1] and taken + length + 1 > TOKENS - 2:
+            starts.append(k)
+            taken = 0
+        taken += length + 1
+    return [slice(start, end) for start, end in pairwise([*starts, len(lengths)])]
 
 
 def token_spans(lengths: Sequence[int]) -> list[slice]:
@@ -129,16 +137,25 @@ def named(
 ) -> Detections:
     """Detections out of scores (Q, L) of tokens and boxes (Q, 4), centre and size in shares of the frame.
 
-    A box is called by the name of its best token; the best comes first. size: of the frame, (width, height).
+    A box is called by the name of its best token. size: of the frame, (width, height).
     """
     of_names = np.stack([scores[:, span].max(1, initial=0) for span in spans], axis=1)
     best, which = of_names.max(1), of_names.argmax(1)
     kept = np.flatnonzero((scores.max(1) > config.box_threshold) & (best > config.text_threshold))
-    kept = kept[np.argsort(-best[kept], kind="stable")]
     middle, side = boxes[kept, :2], boxes[kept, 2:]
     corners = np.concatenate([middle - side / 2, middle + side / 2], axis=1).clip(0, 1)
     return Detections(
         (corners * [*size, *size]).astype(np.float32),
         best[kept].astype(np.float32),
         tuple(labels[k] for k in which[kept]),
+    )
+
+
+def best_first(parts: Sequence[Detections]) -> Detections:
+    """All detections of a frame together, by falling score."""
+    scores = np.concatenate([part.scores for part in parts])
+    order = np.argsort(-scores, kind="stable")
+    labels = [label for part in parts for label in part.labels]
+    return Detections(
+        np.concatenate([part.boxes for part in parts])[order], scores[order], tuple(labels[k] for k in order)
     )

@@ -5,6 +5,7 @@ what it imports need NumPy, pydantic, Ray, OpenCV and PyArrow of the rest.
 """
 
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
@@ -34,7 +35,21 @@ class GroundingDinoPyConfig(GroundingConfig):
 
     def build(self) -> "GroundingDinoPy":
         """The detector. Raises CallError without the package or one of the files."""
+        self.check()
         return GroundingDinoPy(self)
+
+    def check(self) -> None:
+        """See whether package and files are there. Raises CallError."""
+        from pipeline.errors import CallError
+
+        for name in ("config_file", "checkpoint", "text_encoder"):
+            if not Path(getattr(self, name)).exists():
+                raise CallError(f"detector.{name}: there is no {getattr(self, name)!r}")
+        if not find_spec("groundingdino"):
+            raise CallError(
+                "detector.backend=groundingdino_py needs groundingdino-py and transformers<5; name an"
+                " environment that has them in detector.actor.runtime_env.py_executable"
+            )
 
 
 class GroundingDinoPy:
@@ -43,22 +58,11 @@ class GroundingDinoPy:
     name = "groundingdino_py"
 
     def __init__(self, config: GroundingDinoPyConfig) -> None:
-        from pipeline.errors import CallError
-
-        for name in ("config_file", "checkpoint", "text_encoder"):
-            if not Path(getattr(config, name)).exists():
-                raise CallError(f"detector.{name}: there is no {getattr(config, name)!r}")
-        try:
-            import groundingdino.datasets.transforms as transforms
-            from groundingdino.models import build_model
-            from groundingdino.util.misc import clean_state_dict
-            from groundingdino.util.slconfig import SLConfig
-        except ImportError as error:
-            raise CallError(
-                f"detector.backend=groundingdino_py cannot import its package ({error}); name an environment"
-                " that has groundingdino-py and transformers<5 in detector.actor.runtime_env.py_executable"
-            ) from error
+        import groundingdino.datasets.transforms as transforms
         import torch
+        from groundingdino.models import build_model
+        from groundingdino.util.misc import clean_state_dict
+        from groundingdino.util.slconfig import SLConfig
 
         settings = SLConfig.fromfile(config.config_file)
         settings.text_encoder_type = config.text_encoder

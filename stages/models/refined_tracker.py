@@ -19,6 +19,7 @@ from stages.models.own_motion import carry, measured
 from stages.motionsight.masks import Rle
 
 GONE = 0.1  # of a box inside the frame: less, and the object has left
+TRAIL_S = 2.0  # seconds over which the pace of an object is taken
 
 
 class RefinedConfig(BaseModel):
@@ -82,7 +83,7 @@ class Carrier(Protocol):
 class _Path:
     """An object. box: where it is held to be. support, at: its box when last detected, and the time.
 
-    shift: how far it was carried since, pixels. velocity: of being carried up to then, pixels per second.
+    trail: the times and centres of its latest supports. velocity: theirs, pixels per second.
     """
 
     label: str
@@ -90,9 +91,9 @@ class _Path:
     box: np.ndarray
     at: float
     seen: Carried | None = None
-    shift: np.ndarray = field(default_factory=lambda: np.zeros(2))
-    velocity: np.ndarray = field(default_factory=lambda: np.zeros(2))
     support: np.ndarray = field(default_factory=lambda: np.zeros(4))
+    trail: list[tuple[float, np.ndarray]] = field(default_factory=list)
+    velocity: np.ndarray = field(default_factory=lambda: np.zeros(2))
     boxes: dict[int, np.ndarray] = field(default_factory=dict)
     scores: dict[int, float] = field(default_factory=dict)
     masks: dict[int, Rle | None] = field(default_factory=dict)
@@ -104,17 +105,18 @@ class _Path:
     def move(self, carried: Carried | None, now: float, faded: float) -> None:
         """To the next frame, where the carrier sees it, or does not."""
         self.seen, self.confidence = carried, self.confidence * faded
-        box = carried.box if carried else self.heading(now)
-        self.shift = self.shift + (centre(box) - centre(self.box))
-        self.box = box
+        self.box = carried.box if carried else self.heading(now)
 
     def meet(self, carried: Carried, confidence: float, now: float) -> None:
         """With a detection, by which the carrier has it there."""
-        if now > self.at:
-            self.velocity = self.shift / (now - self.at)
         self.seen, self.confidence, self.at = carried, confidence, now
         self.box = self.support = carried.box
-        self.shift = np.zeros(2)
+        # Not what the carrier made of it: while something comes before an object, its flow comes to a halt.
+        self.trail = [(at, where) for at, where in self.trail if now - at <= TRAIL_S]
+        self.trail.append((now, centre(self.box)))
+        if len(self.trail) > 1:
+            times, centres = zip(*self.trail, strict=True)
+            self.velocity = np.polyfit(times, centres, 1)[0]
 
 
 class RefinedTracker:

@@ -1,7 +1,7 @@
 """SAM 2 (Ravi et al. 2024, arXiv 2408.00714) as a carrier: masks that follow an object, by transformers."""
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
@@ -32,6 +32,7 @@ class MaskConfig(RefinedConfig):
 class Sam2Config(MaskConfig, CheckpointConfig):
     """SAM 2 by transformers."""
 
+    architecture: ClassVar[str] = "sam2_video"
     backend: Literal["sam2"] = "sam2"
     model: str = Field(
         "facebook/sam2.1-hiera-large", min_length=1, description="a folder, or a name on the hub"
@@ -39,6 +40,7 @@ class Sam2Config(MaskConfig, CheckpointConfig):
 
     def build(self) -> RefinedTracker:
         """The tracker. Raises CallError when the checkpoint cannot be had."""
+        self.check()
         return RefinedTracker(self, Sam2Carrier(self))
 
 

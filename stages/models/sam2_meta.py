@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Mapping
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal
@@ -32,7 +33,20 @@ class Sam2MetaConfig(MaskConfig):
 
     def build(self) -> RefinedTracker:
         """The tracker. Raises CallError without the package or the checkpoint."""
+        self.check()
         return RefinedTracker(self, Sam2MetaCarrier(self))
+
+    def check(self) -> None:
+        """See whether package and checkpoint are there. Raises CallError."""
+        from pipeline.errors import CallError
+
+        if not find_spec("sam2"):
+            raise CallError(
+                "tracker.backend=sam2_meta needs the package sam2:"
+                " SAM2_BUILD_CUDA=0 pip install --no-build-isolation sam2"
+            )
+        if not Path(self.checkpoint).is_file():
+            raise CallError(f"tracker.checkpoint: there is no file {self.checkpoint!r}")
 
 
 class Sam2MetaCarrier:
@@ -41,19 +55,10 @@ class Sam2MetaCarrier:
     name = "sam2_meta"
 
     def __init__(self, config: Sam2MetaConfig) -> None:
-        from pipeline.errors import CallError
+        import sam2.sam2_video_predictor
+        import sam2.utils.misc
+        from sam2.build_sam import build_sam2_video_predictor
 
-        try:
-            import sam2.sam2_video_predictor
-            import sam2.utils.misc
-            from sam2.build_sam import build_sam2_video_predictor
-        except ImportError as error:
-            raise CallError(
-                "tracker.backend=sam2_meta needs the package sam2:"
-                " SAM2_BUILD_CUDA=0 pip install --no-build-isolation sam2"
-            ) from error
-        if not Path(config.checkpoint).is_file():
-            raise CallError(f"tracker.checkpoint: there is no file {config.checkpoint!r}")
         # It draws a progress bar for every frame and takes no argument against that.
         for module in (sam2.sam2_video_predictor, sam2.utils.misc):
             module.tqdm = partial(module.tqdm, disable=True)

@@ -5,6 +5,7 @@ from typing import Annotated
 from pydantic import BeforeValidator, Field
 
 from stages.models.base import Detector, Tracker
+from stages.models.checkpoint import CheckpointConfig
 from stages.models.flow_tracker import FlowTrackerConfig
 from stages.models.grounding_dino import GroundingDinoConfig
 from stages.models.groundingdino_py import GroundingDinoPyConfig
@@ -37,3 +38,13 @@ def detector(config: AnyDetector, handle: Handle | None = None) -> Detector:
 def tracker(config: AnyTracker, handle: Handle | None = None) -> Tracker:
     """The tracker that the settings name, as `detector`."""
     return RemoteTracker(handle) if handle else config.build()
+
+
+def check(*configs: AnyDetector | AnyTracker) -> None:
+    """Before a run: see whether the models that its workers will load are there. Raises CallError.
+
+    Those with actors are loaded before any clip is touched, in environments that may not be this one.
+    """
+    for config in configs:
+        if isinstance(config, CheckpointConfig | GroundingDinoPyConfig | Sam2MetaConfig) and not config.actor:
+            config.check()

@@ -1,7 +1,7 @@
 """Decouple by rules: is a question about the motion of objects, of the camera, or of both?"""
 
 import re
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -49,7 +49,7 @@ class DecoupleConfig(BaseModel):
     backend: Literal["rules", "mllm"] = Field(
         "rules", description="'mllm': the annotating model, in one call for all questions of a clip"
     )
-    labels: tuple[str, ...] = Field(
+    labels: tuple[Annotated[str, Field(max_length=40)], ...] = Field(
         ("person", "animal", "vehicle", "ball"),
         description="rules: what a detector that needs names looks for; moving_regions needs none",
     )

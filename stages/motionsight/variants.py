@@ -24,13 +24,17 @@ def crop(frames: np.ndarray, regions: np.ndarray) -> np.ndarray:
     return cut
 
 
-def background_blur(frames: np.ndarray, regions: np.ndarray) -> np.ndarray:
-    """Blur frames (T, H, W, 3) uint8 twice outside regions (T, 4) xyxy pixels; the inside stays bit-exact."""
+def background_blur(frames: np.ndarray, regions: np.ndarray, masks: np.ndarray | None = None) -> np.ndarray:
+    """Blur frames (T, H, W, 3) uint8 twice outside the objects; the inside stays bit-exact.
+
+    masks: (T, H, W) bool, the objects. In frames where there are none, regions (T, 4) xyxy pixels stand for
+    them.
+    """
     blurred = np.empty_like(frames)
     for k, (frame, region) in enumerate(zip(frames, regions, strict=True)):
         soft = cv2.GaussianBlur(frame, (BLUR_RADIUS, BLUR_RADIUS), 0)
         blurred[k] = cv2.GaussianBlur(soft, (BLUR_RADIUS, BLUR_RADIUS), 0)
-        inside = _inside(region, frame.shape)
+        inside = _inside(region, frame.shape) if masks is None or not masks[k].any() else masks[k]
         blurred[k][inside] = frame[inside]
     return blurred
 
