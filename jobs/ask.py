@@ -1,4 +1,4 @@
-"""`motionsight ask`: MotionSight on one video and one question, without a workspace and without Ray."""
+"""`motionsight ask`: MotionSight on one video and one question, without a workspace; Ray only for actors."""
 
 import time
 from pathlib import Path
@@ -9,9 +9,10 @@ from rich.console import Console
 
 from pipeline.config import Config
 from pipeline.errors import CallError, ClipError, RunError, reason
-from stages.annotate import Annotate, seed_of
+from stages.annotate import Annotate, placed, seed_of
 from stages.ingest import clip_id
 from stages.look import timed
+from stages.models.remote import serving
 from stages.motionsight.answer import VisualPrompt
 
 COLUMNS = 4  # pictures in a row of the contact sheet
@@ -32,17 +33,18 @@ def run(
     if override:
         prompts = {"object": override, "camera": override}
         config = config.model_copy(update={"prompt": config.prompt.model_copy(update=prompts)})
-    annotate = Annotate(config)
     seed = seed_of(clip_id(uri, None, None), question, config.annotate.seed)
-    try:
-        seen, (asked,), spent = annotate.look(uri, None, None, [question], [seed])
-    except ClipError as error:
-        raise CallError(f"{video}: {error.detail} ({error.code})") from error
-    names = annotate.prompts(asked.plan.category)
-    with timed(seen.seconds, "enhance"):
-        request = annotate.request(seen, asked, names, {})
-    with timed(seen.seconds, "answer"):
-        reply = asked.failed or annotate.mllm.generate([request])[0]
+    with serving(placed(config), config.engine) as handles:
+        annotate = Annotate(config, handles)
+        try:
+            seen, (asked,), spent = annotate.look(uri, None, None, [question], [seed])
+        except ClipError as error:
+            raise CallError(f"{video}: {error.detail} ({error.code})") from error
+        names = annotate.prompts(asked.plan.category)
+        with timed(seen.seconds, "enhance"):
+            request = annotate.request(seen, asked, names, {})
+        with timed(seen.seconds, "answer"):
+            reply = asked.failed or annotate.mllm.generate([request])[0]
     if reply.error:
         raise RunError(f"{annotate.mllm.name} gave no answer: {reply.detail} ({reply.error})")
     print(reply.text)

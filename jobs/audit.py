@@ -1,32 +1,62 @@
-"""`motionsight audit`: count what happened to every clip, and show how the scores are spread."""
+"""`motionsight audit`: count what happened to every clip, and show it as text, as JSON and as a page."""
 
 import json
+import time
+from collections.abc import Sequence
+from functools import partial
+from pathlib import PurePosixPath
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.dataset as ds
+from pyarrow import fs
 
 from jobs.session import Session
-from jobs.split import plan
-from pipeline.errors import RunError
-from stages.audit import render_text, stats
+from pipeline.errors import ClipError, RunError
+from pipeline.isolation import Isolated, Limits
+from pipeline.schema import TABLES
+from pipeline.workspace import Workspace, store
+from stages.audit import ANNOTATIONS, CLIPS, SCORES, look_alikes, render_text, sources, stats
+from stages.look import LookConfig
+from stages.report.filmstrip import Filmstrip
+from stages.report.page import Shown, page
+from stages.report.samples import Sample, samples
+from stages.report.what_if import what_if
+from stages.split import build
 
 TOO_MANY_FAILED = 3
+STRIP_LIMITS = Limits(clip_timeout_s=15.0)
+STRIPS_S = 45.0  # for all filmstrips: a report is looked at, it does not have to show every sample
 
 
 def run(session: Session) -> int:
-    """Print the audit and write `audit/stats.json`.
+    """Print the audit and write `audit/stats.json` and `audit/report.html`.
 
-    Returns 3 when more than `max_failed_share` of the clips failed, else 0. Raises RunError when the counts
-    do not add up: then rows were lost, and the tables cannot be trusted.
+    Returns 3 when more than `max_failed_share` of the clips failed, else 0. Raises CallError when there are
+    no clips. Raises RunError when the counts do not add up: then rows were lost, and the tables cannot be
+    trusted.
     """
     workspace, config = session.workspace, session.config
-    counted = stats(
-        workspace.read("clips"),
-        workspace.read("duplicates"),
-        workspace.read("scores"),
-        workspace.read("annotations", ["clip_id", "error", "qa"]),
-        plan(session),
-        config.gates,
-    )
+    # By itself, as it takes the most memory.
+    alike = look_alikes(workspace.read("scores", ["clip_id", "error", "phash"]), config.gates)
+    clips = workspace.read("clips", CLIPS)
+    if not clips.num_rows:
+        session.need("clips", "ingest")
+    clips = clips.set_column(CLIPS.index("source"), "source", sources(clips["source"]))
+    scores = workspace.read("scores", SCORES)
+    annotations = workspace.read("annotations", ANNOTATIONS)
+    votes = workspace.read("preferences")
+    plan = build(clips, scores, annotations, votes, config.gates, config.split)
+    counted = stats(clips, workspace.read("duplicates"), scores, annotations, plan, config.gates, alike)
+    del plan
     session.out.print(render_text(counted))
     workspace.write_bytes(json.dumps(counted, indent=1, ensure_ascii=False).encode(), "audit", "stats.json")
+    movable = what_if(clips, scores, annotations, votes, config.gates, config.split)
+    shown = _shown(session, samples(scores, annotations, config.gates), clips)
+    fixed = {"near_duplicates": "drop"} if config.gates.near_duplicates == "drop" else {}
+    html = page(PurePosixPath(workspace.root).name, counted, movable, fixed, shown)
+    workspace.write_bytes(html.encode(), "audit", "report.html")
+    session.say(f"audit: the report is {workspace.root}/audit/report.html")
     if not counted["adds_up"]:
         raise RunError(f"the counts of {workspace.root} do not add up: {'; '.join(counted['broken'])}")
     funnel = counted["funnel"]
@@ -38,3 +68,70 @@ def run(session: Session) -> int:
         )
         return TOO_MANY_FAILED
     return 0
+
+
+def _shown(session: Session, picked: Sequence[Sample], clips: pa.Table) -> list[Shown]:
+    """The samples with their questions and filmstrips; what cannot be decoded, or in time, says so."""
+    if not picked:
+        return []
+    ids = [sample.clip_id for sample in picked]
+    wanted = ("clip_id", "times", "objects", "regions", "qa")
+    annotated = {row["clip_id"]: row for row in _rows(session.workspace, "annotations", ids, wanted)}
+    files = {row["clip_id"]: row for row in clips.filter(ds.field("clip_id").isin(ids)).to_pylist()}
+    look = LookConfig.model_validate({n: getattr(session.config, n) for n in LookConfig.model_fields})
+    shown = []
+    with _Strips(look) as strips:
+        for sample in picked:
+            clip, annotation = files[sample.clip_id], annotated.get(sample.clip_id)
+            rows, missing = strips(clip, annotation)
+            name = PurePosixPath(clip["uri"]).name
+            shown.append(Shown(sample, name, rows, missing, (annotation or {}).get("qa") or []))
+    return shown
+
+
+class _Strips:
+    """Filmstrips, as long as there is time and the clips can be reached."""
+
+    def __init__(self, config: LookConfig) -> None:
+        self._ends, self._stopped = time.monotonic() + STRIPS_S, ""
+        self._strip: Isolated | None = None
+        try:
+            self._strip = Isolated(partial(Filmstrip, config), STRIP_LIMITS, ["stages.report.filmstrip"])
+        except RuntimeError as error:
+            self._stopped = str(error)
+
+    def __enter__(self) -> "_Strips":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._strip:
+            self._strip.close()
+
+    def __call__(
+        self, clip: dict[str, Any], annotation: dict[str, Any] | None
+    ) -> tuple[dict[str, bytes], str]:
+        """The rows of pictures of a clip, or why there are none."""
+        if not self._stopped and time.monotonic() > self._ends:
+            self._stopped = f"all pictures of a report may take {STRIPS_S:.0f} s"
+        if self._stopped or not self._strip:
+            return {}, self._stopped
+        try:
+            return self._strip(clip, annotation), ""
+        except ClipError as error:
+            return {}, error.detail
+        except RunError as error:  # the store of the clips is down, and so for the others
+            self._stopped = str(error)
+            return {}, self._stopped
+
+
+def _rows(
+    workspace: Workspace, table: str, ids: Sequence[str], columns: Sequence[str]
+) -> list[dict[str, Any]]:
+    """A few rows of a table whose columns are too large to read them all."""
+    place, base = (fs.LocalFileSystem(), workspace.root) if workspace.is_local else store(workspace.root)
+    files = place.get_file_info(fs.FileSelector(f"{base}/{table}", allow_not_found=True))
+    paths = [info.path for info in files if info.path.endswith(".parquet")]
+    if not paths:
+        return []
+    data = ds.dataset(paths, schema=TABLES[table], format="parquet", filesystem=place)
+    return data.to_table(columns=list(columns), filter=ds.field("clip_id").isin(ids)).to_pylist()

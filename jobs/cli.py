@@ -75,6 +75,7 @@ def _session(
     """
     session = Session(load(config, overrides or ()), Workspace(output))
     if command:
+        ending.push(_tell_how_to_go_on)
         ending.enter_context(session.writing(command))
     if restart and session.workspace.exists():
         session.workspace.clear(AFTER[restart])
@@ -243,6 +244,65 @@ def doctor(
     raise typer.Exit(job.run(load(config, overrides or ()), folder, console()))
 
 
+@app.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+def submit(
+    words: Annotated[
+        list[str] | None, typer.Argument(metavar="COMMAND...", help="The command, with its own options.")
+    ] = None,
+    address: Annotated[
+        str | None,
+        typer.Option(help="The cluster's job server, http://HEAD:8265; default: RAY_API_SERVER_ADDRESS."),
+    ] = None,
+    working_dir: Annotated[
+        str | None, typer.Option(metavar="DIR", help="Send this folder along: a checkout of this package.")
+    ] = None,
+    runtime_env: Annotated[
+        str | None, typer.Option(metavar="YAML", help="Ray's runtime environment: a file, or '{pip: [...]}'.")
+    ] = None,
+    env: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME[=VALUE]", help="Set a variable there, to its value here; repeatable."),
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="What the job is called.")] = None,
+    num_cpus: Annotated[float | None, typer.Option(help="CPUs that the driver takes.")] = None,
+    num_gpus: Annotated[float | None, typer.Option(help="GPUs that the driver takes.")] = None,
+    memory_gb: Annotated[float | None, typer.Option(help="Memory that the driver takes, GiB.")] = None,
+    resource: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=N", help="Custom resource that the driver takes.")
+    ] = None,
+    follow: Annotated[bool, typer.Option(help="Print its log until it ends.")] = True,
+    status: Annotated[str | None, typer.Option(metavar="JOB", help="Only say what became of a job.")] = None,
+    logs: Annotated[str | None, typer.Option(metavar="JOB", help="Only print a job's log.")] = None,
+    stop: Annotated[str | None, typer.Option(metavar="JOB", help="Only stop a job.")] = None,
+    listing: Annotated[bool, typer.Option("--list", help="Only list the jobs.")] = False,
+) -> None:
+    """Run any of these commands as a job on a Ray cluster.
+
+    Example: motionsight submit --env AWS_PROFILE score --output s3://bucket/work
+    """
+    from jobs import submit as job
+
+    out = console()
+    if status:
+        raise typer.Exit(job.status(status, address, out))
+    if logs:
+        raise typer.Exit(job.watch(logs, address, out))
+    if stop:
+        raise typer.Exit(job.stop(stop, address, out))
+    if listing:
+        raise typer.Exit(job.listing(address, out))
+    made = job.submission(
+        name=name,
+        working_dir=working_dir,
+        runtime_env=job.read_environment(runtime_env, env or (), os.environ),
+        num_cpus=num_cpus,
+        num_gpus=num_gpus,
+        memory_gb=memory_gb,
+        resources=job.read_resources(resource or ()),
+    )
+    raise typer.Exit(job.run(words or (), made, address, follow, out))
+
+
 @app.callback(invoke_without_command=True)
 def _root(
     show_version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
@@ -261,6 +321,13 @@ def _stop(number: int, _: object) -> None:
     sys.exit(128 + number)
 
 
+def _tell_how_to_go_on(_kind: object, error: BaseException | None, _trace: object) -> None:
+    if isinstance(error, SystemExit) and error.code in STOPPED:
+        again = shlex.join(["motionsight", *(word for word in sys.argv[1:] if word != "--restart")])
+        told = f"stopped; what is done is kept, and this goes on from there: {again}"
+        console().print(told, markup=False, soft_wrap=True)
+
+
 def main() -> None:
     """Entry point. Exit codes: 0 done, 1 the work failed, 2 the call is wrong, 3 too many clips failed."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
@@ -276,11 +343,6 @@ def main() -> None:
     except RunError as error:
         out.print(f"error: {error}", markup=False, soft_wrap=True)
         sys.exit(1)
-    except SystemExit as stopped:
-        if stopped.code in STOPPED:
-            again = shlex.join(["motionsight", *(word for word in sys.argv[1:] if word != "--restart")])
-            out.print(f"stopped; what is done is kept, and this goes on from there: {again}", soft_wrap=True)
-        raise
     except OSError as error:
         where = f" ({error.filename})" if error.filename else ""
         out.print(f"error: {reason(error)}{where}; what is done is kept", markup=False, soft_wrap=True)

@@ -7,8 +7,11 @@ neither frames nor results travel.
 
 import logging
 import os
+import signal
 import sys
+import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,9 +22,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 
 from pipeline.errors import RunError, reason
 from pipeline.isolation import as_clip_error
+from pipeline.metrics import Meter, Queue
 from pipeline.workspace import Workspace
 
 log = logging.getLogger("motionsight")
+
+# The driver keeps some 50 KB of each task of Ray Data: larger tasks, not more of them, as rows grow.
+TASKS = 2048
+TASKS_PER_WORKER = 16  # so that the last ones end at about the same time
 
 
 class EngineConfig(BaseModel):
@@ -87,6 +95,7 @@ def start(config: EngineConfig) -> None:
     # The backend's own notices say nothing that a user could act on; what fails is raised.
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     address = config.address or os.environ.get("RAY_ADDRESS")
+    on_sigterm = signal.getsignal(signal.SIGTERM)
     try:
         with _native_stderr_closed():  # where the backend announces the level it was given
             ray.init(
@@ -98,6 +107,8 @@ def start(config: EngineConfig) -> None:
     except (ConnectionError, ValueError, RuntimeError) as error:
         where = f"the Ray cluster at {address}" if address else "Ray on this machine"
         raise RunError(f"cannot reach {where}: {reason(error)}") from error
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, on_sigterm)  # Ray puts a handler of its own in its place
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
     context.print_on_execution_start = False
@@ -125,34 +136,58 @@ class _Worker:
         import cv2
 
         cv2.setNumThreads(1)  # Ray spreads the work; threads inside a worker only fight each other
-        self._stage = make()
-        self._workspace = Workspace(root) if root else None
+        self._fatal: str | None = None  # why the run must end
+        try:
+            self._stage = make()
+            self._workspace = Workspace(root) if root else None
+            self._meter = Meter(self._stage.table)
+        except Exception as error:  # Ray would put the whole traceback on the driver's screen, and try again
+            log.exception("the stage cannot be started")
+            self._fatal = f"the work cannot be started: {reason(error)}"
 
     def __call__(self, batch: pa.Table) -> pa.Table:
-        rows = [self._one(row) for row in batch.to_pylist()]
-        fatal = None
-        if self._workspace:
-            try:
-                self._workspace.append(self._stage.table, rows)
-            except OSError as error:
-                fatal = f"cannot write to {self._workspace.root}: {reason(error)}"
-        errors: dict[str, int] = {}
-        for row in rows:
-            if row.get("error"):
-                errors[row["error"]] = errors.get(row["error"], 0) + 1
-        report = {"rows": len(rows), "errors": list(errors.items()), "fatal": fatal}
+        rows = self._done(batch.to_pylist())
+        errors = Counter(row["error"] for row in rows if row.get("error"))
+        report = {"rows": len(rows), "errors": list(errors.items()), "fatal": self._fatal}
         kind = pa.struct(
             [("rows", pa.int64()), ("errors", pa.map_(pa.string(), pa.int64())), ("fatal", pa.string())]
         )
         columns: dict[str, Any] = {"report": pa.array([report], kind)}
-        if not self._workspace:
+        if not (self._fatal or self._workspace):
             columns["out"] = pa.array([rows], pa.list_(pa.struct(list(self._stage.schema))))
         return pa.table(columns)
+
+    def _done(self, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """The rows of the stage for these, in its table if it has one; none after a failure to write."""
+        if self._fatal:
+            return []
+        table = self._stage.table
+        try:
+            # A task whose worker was lost is tried again as a whole, but its finished blocks are there.
+            before = self._workspace.appended(table, rows) if self._workspace else None
+            if before is not None:
+                return before
+            began = time.perf_counter()
+            out = [self._one(row) for row in rows]
+            seconds = time.perf_counter() - began
+            if self._workspace:
+                self._workspace.append(table, out)
+        except OSError as error:
+            where = self._workspace.root if self._workspace else "the workspace"
+            self._fatal = f"cannot write to {where}: {reason(error)}"
+            return []
+        except RunError as error:
+            self._fatal = str(error)
+            return []
+        self._meter.add(len(out), Counter(row["error"] for row in out if row.get("error")), seconds)
+        return out
 
     def _one(self, row: dict[str, Any]) -> dict[str, Any]:
         began = time.perf_counter()
         try:
             done = self._stage(row)
+        except RunError:
+            raise
         except Exception as error:
             failed = as_clip_error(error)
             done = _failed(self._stage, row, failed.code, failed.detail)
@@ -184,16 +219,19 @@ def run(
     from ray.exceptions import RayError
 
     start(config)
-    blocks = [rows.slice(at, config.block_clips) for at in range(0, rows.num_rows, config.block_clips)]
     cpus = max(1, int(ray.cluster_resources().get("CPU", 1) / config.cpus_per_worker))
     if isinstance(config.workers, dict) or isinstance(config.gpus_per_worker, dict):
         raise TypeError("settings of one command are needed: EngineConfig.of")
-    workers = min(config.workers or cpus, len(blocks))
-    data = ray.data.from_arrow(blocks).map_batches(
+    blocks = -(-rows.num_rows // config.block_clips)
+    workers = min(config.workers or cpus, blocks)
+    rows_per_task = config.block_clips * -(-blocks // max(TASKS, TASKS_PER_WORKER * workers))
+    tasks = [rows.slice(at, rows_per_task) for at in range(0, rows.num_rows, rows_per_task)]
+    queue = Queue(rows.num_rows)
+    data = ray.data.from_arrow(tasks).map_batches(
         _Worker,
         fn_constructor_args=(make, workspace.root if workspace else None),
         batch_format="pyarrow",
-        batch_size=None,
+        batch_size=config.block_clips,
         zero_copy_batch=True,
         compute=ray.data.ActorPoolStrategy(size=workers),
         num_cpus=config.cpus_per_worker,
@@ -204,6 +242,7 @@ def run(
             report = item["report"]
             if report["fatal"]:
                 raise RunError(report["fatal"])
+            queue.take(report["rows"])
             yield Block(report["rows"], dict(report["errors"])), item.get("out") or []
     except RayError as error:
         raise RunError(f"the work on the cluster failed: {reason(error)[-300:]}") from error

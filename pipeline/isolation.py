@@ -10,6 +10,7 @@ import re
 import resource
 import select
 import signal
+import sys
 import traceback
 from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection
@@ -18,7 +19,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from pipeline.errors import ClipError, reason
+from pipeline.errors import ClipError, RunError, reason
 from pipeline.schema import ERRORS
 
 GIB = 1024**3
@@ -67,7 +68,7 @@ class Isolated:
         """What the function gives for these arguments; both are pickled.
 
         Raises ClipError: the function's own; timeout, out_of_memory, worker_crash; internal for any other
-        exception, with the child's traceback as a note.
+        exception, with the child's traceback as a note. Raises the function's RunError.
         """
         try:
             self._ask(arguments)
@@ -85,6 +86,8 @@ class Isolated:
         if not error:
             return given
         code, detail, where = error
+        if not code:
+            raise RunError(detail)
         if code == "out_of_memory":
             self.close()  # a heap that was full once stays in pieces
         failed = ClipError(code, detail)
@@ -98,7 +101,9 @@ class Isolated:
 
     def _start(self) -> None:
         self.close()
-        CONTEXT.set_forkserver_preload(self._preload)
+        # A child begins by importing its parent's main module; that of Ray's workers takes a second.
+        main = [name for name in ("ray", "ray._private.worker") if name in sys.modules]
+        CONTEXT.set_forkserver_preload([*main, *self._preload])
         self._pipe, theirs = CONTEXT.Pipe()
         self._child = CONTEXT.Process(
             target=_serve, args=(theirs, self._make, self._limits.clip_memory_gb), daemon=True
@@ -169,6 +174,8 @@ def _serve(pipe: Connection, make: Callable[[], Callable[..., Any]], memory_gb: 
             if memory_gb:
                 _allow(int(memory_gb * GIB))
             pipe.send((None, function(*arguments)))
+        except RunError as error:
+            pipe.send((("", str(error), ""), None))
         except Exception as error:  # noqa: BLE001 - as above
             failed = as_clip_error(error)
             pipe.send(((failed.code, failed.detail, traceback.format_exc()), None))

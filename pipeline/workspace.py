@@ -2,6 +2,10 @@
 
 A table is a folder of Parquet files. A file appears whole or not at all, under a name made from the rows'
 ids, so writing it twice is writing it once; the table itself tells what is done.
+
+This is the checkpoint of a run. Ray Data's own was tried: it commits what one write task wrote, which for
+small files merged into a block is nothing before the end, and keeps a second record that has to agree with
+the table. Here a block of rows is committed by the appearance of its file, and there is no other record.
 """
 
 import contextlib
@@ -12,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 from pyarrow import fs
@@ -19,20 +24,51 @@ from pyarrow import fs
 from pipeline.errors import CallError, RunError, reason
 from pipeline.schema import TABLES
 
+DRAFT = ".tmp"  # ends the name of a file that is being written
+
+
+def store(uri: str) -> tuple[fs.FileSystem, str]:
+    """The object store that a URI (s3://, gs://) names, and the path in it. Raises OSError, ArrowInvalid.
+
+    Where it is and who asks: `AWS_ENDPOINT_URL`, `AWS_PROFILE`, ... as for all of Amazon's tools, or options
+    in the URI, as pyarrow reads them: s3://bucket/folder?region=eu-west-1&endpoint_override=host:9000.
+    """
+    if "?" in uri:
+        return fs.FileSystem.from_uri(uri)
+    scheme, _, path = uri.partition("://")
+    bucket, _, _ = path.partition("/")
+    # The bucket alone: in a whole URI pyarrow wants spaces and the like escaped.
+    return fs.FileSystem.from_uri(f"{scheme}://{bucket}")[0], path
+
 
 class Workspace:
     """The tables under one root: a local path, or a URI that pyarrow knows (s3://, gs://)."""
 
     def __init__(self, root: str) -> None:
+        """Raises CallError for an object store that cannot be reached."""
+        root = root.rstrip("/") if "://" in root else root
         self.root = root if "://" in root else str(Path(root).expanduser().resolve())
         if "://" in root:
-            self._fs, self._base = fs.FileSystem.from_uri(root)
+            try:
+                self._fs, self._base = store(root)
+            except (OSError, pa.ArrowException) as error:
+                raise CallError(f"cannot reach the workspace {root}: {reason(error)}") from error
         else:
             self._fs, self._base = fs.LocalFileSystem(), self.root
 
     @property
     def is_local(self) -> bool:
         return "://" not in self.root
+
+    def delete(self, *parts: str) -> None:
+        """Delete a file. Raises OSError."""
+        self._fs.delete_file(self.path(*parts))
+
+    def sweep(self) -> None:
+        """Delete what writers that died left half-written. Only for who holds the lock."""
+        for folder in ("", "audit", *TABLES) if self.is_local else ():
+            for draft in Path(self.path(folder)).glob(f"*{DRAFT}"):
+                draft.unlink(missing_ok=True)
 
     def path(self, *parts: str) -> str:
         """A path inside the workspace, as its file system names it."""
@@ -53,13 +89,13 @@ class Workspace:
     def write_bytes(self, data: bytes, *parts: str) -> None:
         """Write a file so that a reader sees all of it or nothing. Raises OSError."""
         target = self.path(*parts)
-        self._fs.create_dir(target.rsplit("/", 1)[0], recursive=True)
         if not self.is_local:  # an object appears when its upload is complete
             with self._fs.open_output_stream(target) as stream:
                 stream.write(data)
             return
-        draft = f"{target}.{hashlib.sha256(data).hexdigest()[:8]}.tmp"
+        draft = f"{target}.{hashlib.sha256(data).hexdigest()[:8]}{DRAFT}"
         try:
+            Path(target).parent.mkdir(parents=True, exist_ok=True)
             with open(draft, "wb") as stream:
                 stream.write(data)
             Path(draft).replace(target)
@@ -81,28 +117,38 @@ class Workspace:
         if not rows:
             return
         data = pa.Table.from_pylist(list(rows), schema=TABLES[table])
-        key = "uri" if table == "duplicates" else "clip_id"
-        name = hashlib.sha256(
-            "\n".join(sorted(str(row[key]) for row in rows)).encode("utf-8", "surrogateescape")
-        )
         sink = pa.BufferOutputStream()
         pq.write_table(data, sink, compression="zstd")
-        self.write_bytes(sink.getvalue().to_pybytes(), table, f"{name.hexdigest()[:16]}.parquet")
+        self.write_bytes(sink.getvalue().to_pybytes(), table, _file_of(table, rows))
+
+    def appended(self, table: str, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]] | None:
+        """The rows of the table that were added in one go for rows of these ids, if they were."""
+        data = self.read_bytes(table, _file_of(table, rows))
+        return None if data is None else pq.read_table(pa.BufferReader(data)).to_pylist()
 
     def read(self, table: str, columns: Sequence[str] | None = None) -> pa.Table:
-        """All rows of a table, in order of clip_id; empty when there are none."""
+        """All rows of a table, in order of clip_id; empty when there are none.
+
+        A clip has one row in `scores` and `annotations`, even if a worker that seemed dead wrote it again.
+        """
         schema = TABLES[table]
         wanted = list(columns) if columns else schema.names
+        single = table in ("scores", "annotations")
         files = self._files(table)
         if not files:
             return schema.empty_table().select(wanted)
         try:
             data = ds.dataset(files, schema=schema, format="parquet", filesystem=self._fs).to_table(
-                columns=wanted
+                columns=list(dict.fromkeys([*wanted, "clip_id"])) if single else wanted
             )
         except pa.ArrowInvalid as error:
             raise RunError(f"table {table!r} in {self.root} is damaged: {reason(error)}") from error
-        return data.sort_by("clip_id") if "clip_id" in wanted else data
+        if "clip_id" in data.column_names:
+            data = data.sort_by("clip_id")
+        if single and data.num_rows:
+            ids = data["clip_id"].combine_chunks()
+            data = data.filter(pc.fill_null(pc.not_equal(ids, _shifted(ids)), True))
+        return data.select(wanted)
 
     def _files(self, table: str) -> list[str]:
         selector = fs.FileSelector(self.path(table), allow_not_found=True)
@@ -144,6 +190,18 @@ class Workspace:
                 f"{self.root} has {table} made with other settings: {told}. "
                 "Give another workspace, or --restart to make them anew"
             )
+
+
+def _file_of(table: str, rows: Sequence[dict[str, Any]]) -> str:
+    """The name of the file of these rows: the same whatever their order."""
+    key = "uri" if table == "duplicates" else "clip_id"
+    ids = "\n".join(sorted(str(row[key]) for row in rows))
+    return f"{hashlib.sha256(ids.encode('utf-8', 'surrogateescape')).hexdigest()[:16]}.parquet"
+
+
+def _shifted(ids: pa.StringArray) -> pa.StringArray:
+    """Each id's predecessor; null for the first."""
+    return pa.concat_arrays([pa.nulls(1, ids.type), ids.slice(0, len(ids) - 1)])
 
 
 def _dump(value: Any) -> bytes:

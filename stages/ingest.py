@@ -8,20 +8,21 @@ import os
 import re
 import tarfile
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 import av.error
-import fsspec
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.json
 import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, Field
 
-from pipeline.errors import CallError
+from pipeline.errors import CallError, ClipError
+from pipeline.isolation import Isolated, Limits
 from pipeline.schema import CLIPS
-from stages.media import is_local, read_bytes
+from stages.media import filesystem, is_local, read_bytes
 
 VIDEO_SUFFIXES = frozenset(
     f".{name}"
@@ -118,18 +119,18 @@ def _find(where: str, config: IngestConfig) -> Iterator[dict[str, Any]]:
 
 def _remote(where: str, config: IngestConfig) -> Iterator[dict[str, Any]]:
     try:
-        filesystem, base = fsspec.core.url_to_fs(where)
+        fs, base = filesystem(where)
         scheme = where.partition("://")[0]
         if any(sign in base for sign in "*?["):
-            names = filesystem.glob(base)
+            names = fs.glob(base)
         else:
-            names = [base] if filesystem.isfile(base) else filesystem.find(base)
+            names = [base] if fs.isfile(base) else fs.find(base)
     except (OSError, ImportError, ValueError) as error:
         raise CallError(f"cannot list {where!r}: {error}") from error
     for name in sorted(names):
         suffix = Path(name).suffix.lower()
         if suffix in VIDEO_SUFFIXES or suffix in MANIFESTS or suffix == ".tar":
-            yield from _one(f"{scheme}://{name}", config)
+            yield from _one(name if "://" in name else f"{scheme}://{name}", config)
 
 
 def _one(uri: str, config: IngestConfig) -> Iterator[dict[str, Any]]:
@@ -196,16 +197,18 @@ def _manifest(uri: str, suffix: str, config: IngestConfig) -> Iterator[dict[str,
         if record.get("end_s") is not None and record["end_s"] <= (record.get("start_s") or 0.0):
             raise CallError(f"manifest {uri!r}, row {number}: end_s is not after start_s")
         place = str(record.pop("uri"))
-        if is_local(place) and not place.startswith("/") and is_local(uri):
-            place = str((Path(uri).parent / place).absolute())  # as written beside the manifest
+        if is_local(place) and not place.startswith("/"):  # as written beside the manifest
+            beside = f"{uri.rpartition('/')[0]}/{place}"
+            place = str(Path(beside).absolute()) if is_local(uri) else beside
         yield _row(place, config, **record)
 
 
 def _tar(uri: str, config: IngestConfig) -> Iterator[dict[str, Any]]:
     """Members of a WebDataset tar; a caption beside the video (same key, .txt or .json) comes along."""
     try:
+        fs, path = filesystem(uri)
         with (
-            fsspec.open(uri, "rb") as raw,
+            fs.open(path, "rb") as raw,
             tarfile.open(fileobj=raw, mode="r|") as tar,
         ):
             videos: list[str] = []
@@ -240,18 +243,25 @@ class Look:
     schema = LOOKED
 
     def __init__(self, config: IngestConfig) -> None:
-        self._config = config
+        self._shots: Isolated | None = None
+        if config.shots != "none":
+            self._shots = Isolated(partial(partial, shots, config=config), Limits(), ("scenedetect",))
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
         digest, size = _digest(row["uri"])
         whole = row["start_s"] is None and row["end_s"] is None
-        cut = self._config.shots != "none" and whole and digest and is_local(row["uri"])
         return {
             **row,
             "bytes": size,
             "sha256": digest,
-            "shots": shots(row["uri"], self._config) if cut else None,
+            "shots": self._cut(row["uri"]) if whole and digest and is_local(row["uri"]) else None,
         }
+
+    def _cut(self, uri: str) -> list[tuple[float, float]] | None:
+        try:
+            return self._shots(uri) if self._shots else None
+        except ClipError:  # it stays one clip, and scoring says what is wrong with it
+            return None
 
 
 def _digest(uri: str) -> tuple[str | None, int | None]:

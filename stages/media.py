@@ -10,10 +10,20 @@ from typing import Any
 
 import av
 from fsspec.core import url_to_fs
+from fsspec.implementations.arrow import ArrowFSWrapper
 from fsspec.implementations.local import LocalFileSystem
+
+from pipeline.errors import RunError
+from pipeline.workspace import store
 
 MEMBER = re.compile(r"(?P<tar>.+\.tar)::(?P<member>.+)", re.DOTALL)
 URL = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
+STORE = re.compile(r"(s3|gs)://", re.IGNORECASE)
+# How pyarrow words it that the store, and not the object, is the trouble; its errors have no numbers.
+STORE_DOWN = re.compile(
+    r"AWS Error (NETWORK_CONNECTION|SERVICE_UNAVAILABLE|SLOW_DOWN|INTERNAL_FAILURE|REQUEST_TIMEOUT)"
+    r"|Status\(UNAVAILABLE|token has expired"
+)
 SUFFIX = re.compile(r"\.([A-Za-z0-9]{1,5})$")
 
 
@@ -33,11 +43,14 @@ def read_bytes(uri: str) -> bytes:
     """The whole file or tar member.
 
     Raises FileNotFoundError that names what is not there, or another OSError: a folder, no permission, a
-    damaged tar, a server that refuses, no package for the URL's protocol.
+    damaged tar, a server that refuses, no package for the URL's protocol. Raises RunError when an object
+    store cannot be reached: that is no fault of the clip's.
     """
     try:
         return _read(uri)
-    except OSError:
+    except OSError as error:
+        if STORE.match(uri) and STORE_DOWN.search(str(error)):
+            raise RunError(f"cannot reach the store of {uri}: {' '.join(str(error).split())}") from error
         raise
     except Exception as error:  # every remote file system brings errors of its own
         raise OSError(f"cannot read {uri}: {error}") from error
@@ -46,7 +59,7 @@ def read_bytes(uri: str) -> bytes:
 def _read(uri: str) -> bytes:
     member = MEMBER.fullmatch(uri)
     whole = member["tar"] if member else uri
-    fs, path = _filesystem(whole)
+    fs, path = filesystem(whole)
     try:
         if not member:
             return fs.cat_file(path)
@@ -58,15 +71,28 @@ def _read(uri: str) -> bytes:
     return fs.cat_file(path, start=span[0], end=span[1]) if span[1] > span[0] else b""
 
 
-def _filesystem(location: str) -> tuple[Any, str]:
+def filesystem(location: str) -> tuple[Any, str]:
+    """The fsspec file system of a path or URL, and the path in it.
+
+    Raises OSError, ValueError, or ImportError when a package for it is missing.
+    """
+    if STORE.match(location):
+        bucket, slash, key = location.partition("://")[2].partition("/")
+        return _bucket(f"{location.partition('://')[0]}://{bucket}"), bucket + slash + key
     # A local path may hold "::" or "*", which fsspec's own parsing would act on.
     return (LocalFileSystem(), location) if is_local(location) else url_to_fs(location)
+
+
+@functools.cache
+def _bucket(uri: str) -> ArrowFSWrapper:
+    """The same way into object stores, with the same credentials, as that of the workspace."""
+    return ArrowFSWrapper(store(uri)[0])
 
 
 @functools.lru_cache(maxsize=64)
 def _members(tar: str, version: str) -> dict[str, tuple[int, int]]:
     """Byte range (start, end) of every file in a tar; `version` makes a rewritten tar be read again."""
-    fs, path = _filesystem(tar)
+    fs, path = filesystem(tar)
     with fs.open(path, "rb") as file, tarfile.open(fileobj=file, mode="r:") as archive:
         return {m.name: (m.offset_data, m.offset_data + m.size) for m in archive if m.isfile()}
 

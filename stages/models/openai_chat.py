@@ -15,13 +15,14 @@ import cv2
 import numpy as np
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, HttpUrl
 
-from pipeline.errors import CallError
+from pipeline.errors import CallError, RunError
 from stages.models.base import Reply, Request
 from stages.models.replies import after, bad, checked, first_token, sentence, whole_characters
 
 RETRY_DELAY_S = 0.5  # before asking again after an unusable reply; doubles, as the client's own delays do
 LONGEST_PAUSE_S = 120.0  # the longest Retry-After that the client obeys
 TOP_LOGPROBS = 20  # the most that the API gives
+REFUSED = (401, 403, 404)  # the key, what it may do, the address or the model: wrong for every call alike
 
 
 def _url(text: str) -> str:
@@ -64,7 +65,10 @@ class OpenAiMllm:
         self._key()
 
     def generate(self, requests: Sequence[Request]) -> list[Reply]:
-        """One reply for each request, in order: an answer, or error `mllm_error` or `mllm_bad_output`."""
+        """One reply for each request, in order: an answer, or error `mllm_error` or `mllm_bad_output`.
+
+        Raises RunError when the endpoint refuses the key or knows no such model: it would do so every time.
+        """
         try:
             asyncio.get_running_loop()
         except RuntimeError:
@@ -81,8 +85,7 @@ class OpenAiMllm:
         async def reply(request: Request) -> Reply:
             async with slots:  # held while encoding too: images of waiting requests take no memory
                 answer = await self._ask(client, request)
-            detail = answer.detail.replace(key, "***") if key else answer.detail
-            return replace(answer, detail=sentence(detail))  # after the key has gone, or half of it may stay
+            return replace(answer, detail=self._told(answer.detail))
 
         # A client belongs to the loop that it was first used in, so each call has its own.
         settings: dict[str, Any] = {"base_url": config.base_url, "timeout": config.timeout_s}
@@ -109,8 +112,13 @@ class OpenAiMllm:
                     await asyncio.sleep(pause * random.uniform(0.75, 1.0))
                     pause *= 2
         except (OpenAIError, TimeoutError) as error:
-            why = [str(error) or "no answer in time", str(error.__cause__ or "")]
-            return replace(spent, error="mllm_error", detail=" ".join(why))
+            why = " ".join([str(error) or "no answer in time", str(error.__cause__ or "")])
+            if getattr(error, "status_code", None) in REFUSED:
+                raise RunError(
+                    f"{config.base_url or 'OpenAI'} refuses to answer as {config.model}; check mllm.base_url,"
+                    f" mllm.model and the key in {config.api_key_env}: {self._told(why)}"
+                ) from None  # the cause may quote the key
+            return replace(spent, error="mllm_error", detail=why)
 
     def _arguments(self, request: Request) -> dict[str, Any]:
         """The request in the API's words: the frames as JPEG in order of time, then the prompt."""
@@ -131,6 +139,11 @@ class OpenAiMllm:
         if request.logprob_tokens:
             arguments |= {"logprobs": True, "top_logprobs": TOP_LOGPROBS}
         return arguments
+
+    def _told(self, text: str) -> str:
+        """A text from the endpoint as a sentence, in which the key does not stand."""
+        key = self._key()
+        return sentence(text.replace(key, "***") if key else text)  # shortened first, half a key may stay
 
     def _key(self) -> str:
         """The key out of the environment; "" where none is set and a server on this machine needs none."""

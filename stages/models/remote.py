@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 CALL_RETRIES = 1  # repeats of a call whose actor dies under it: what kills one actor must not kill many
+BESIDE = "beside"  # where an actor answers while all its other threads are taken
 CLOSE_S = 30.0  # for models to end what they started
 STRIDE = 16  # pixels between those that tell frames apart
 GIB = 1024**3
@@ -88,18 +89,16 @@ def serving(configs: Mapping[str, Any], engine: "EngineConfig | None" = None) ->
     if not placed:
         yield {}
         return
-    import ray
-
     from pipeline.engine import EngineConfig, start
 
     engine = engine or EngineConfig()
-    start(engine)
+    start(engine)  # which sets what Ray reads when it is imported
+    import ray
+
     keys = {role: pickle.dumps(config) for role, config in placed.items()}
     distinct = {key: placed[role].actor or Placement() for role, key in keys.items()}
     if not (engine.address or os.environ.get("RAY_ADDRESS")):
-        _refuse(
-            list(distinct.values()), ray.cluster_resources()
-        )  # this machine will not grow, as a cluster may
+        _refuse([*distinct.values()], ray.cluster_resources())  # a cluster may grow, this machine will not
     actors = {key: [_actor(key, at) for _ in range(at.replicas)] for key, at in distinct.items()}
     every = [actor for replicas in actors.values() for actor in replicas]
     try:
@@ -139,7 +138,7 @@ def _actor(config: bytes, placement: Placement) -> Any:
         paths = [str(ROOT), variables.get("PYTHONPATH", "")]
         variables["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
     return (
-        ray.remote(Host)
+        ray.remote(concurrency_groups={BESIDE: 1})(Host)  # type: ignore[call-overload]  # untold, but documented
         .options(
             num_cpus=placement.num_cpus,
             num_gpus=placement.num_gpus,
@@ -247,22 +246,40 @@ class _Remote:
         return zlib.crc32(few.data) % len(self._handle.actors)
 
     def _call(self, replica: int, method: str, *arguments: Any) -> Any:
-        """The result of a method, on the next replica if this one is dead for good. Raises LostError."""
+        """The result of a method, by the next replica if this one is dead for good.
+
+        Raises LostError, and RunError when every replica is dead.
+        """
+        import ray
+        from ray.exceptions import RayError
+
+        actor = self._living(replica)
+        try:
+            call = actor.call.remote(method, pack(arguments))
+            return unpack(ray.get(call, timeout=self._handle.call_timeout_s))
+        except RayError as error:
+            raise LostError(f"{self.name} gave no answer in its actor: {last_line(error)}") from error
+
+    def _living(self, replica: int) -> Any:
+        """The actor to call. Asked for first, because a call that is told of a death may be its cause."""
         import ray
         from ray.exceptions import ActorDiedError, RayError
 
-        packed = pack(arguments)
-        actors = self._handle.actors
+        from pipeline.errors import RunError
+
         why = ""
-        for step in range(len(actors)):
-            actor = actors[(replica + step) % len(actors)]
+        actors = self._handle.actors
+        for actor in (*actors[replica:], *actors[:replica]):
             try:
-                return unpack(ray.get(actor.call.remote(method, packed), timeout=self._handle.call_timeout_s))
+                ask = actor.about.options(concurrency_group=BESIDE).remote()
+                ray.get(ask, timeout=self._handle.call_timeout_s)
             except ActorDiedError as error:
                 why = last_line(error)
-            except RayError as error:
-                raise LostError(f"{self.name} gave no answer in its actor: {last_line(error)}") from error
-        raise LostError(f"{self.name} has no replica left: {why}")
+                continue
+            except RayError:
+                pass  # it is being started anew, and the call will wait for that
+            return actor
+        raise RunError(f"{self.name} has no replica left, see the logs of Ray: {why}")
 
     def _of_clip(self, method: str, *arguments: Any) -> Any:
         from pipeline.errors import ClipError
@@ -277,7 +294,10 @@ class RemoteMllm(_Remote):
     """An `Mllm` in actors. Requests about the same frames meet at one replica, in whose cache they are."""
 
     def generate(self, requests: Sequence[Request]) -> list[Reply]:
-        """One reply for each request, in order; error `mllm_error` for those that no replica answered."""
+        """One reply for each request, in order; error `mllm_error` for those that were not answered.
+
+        Raises RunError when every replica is dead.
+        """
         groups: dict[int, list[int]] = {}
         for k, request in enumerate(requests):
             groups.setdefault(self._replica(request.frames), []).append(k)
@@ -300,7 +320,7 @@ class RemoteDetector(_Remote):
     """A `Detector` in actors."""
 
     def detect(self, view: View, labels: Sequence[str]) -> dict[float, Detections]:
-        """As the detector there does. Raises ClipError `worker_crash` when there is no answer."""
+        """As the detector there does. Raises ClipError `worker_crash`, and RunError as `RemoteMllm`."""
         return self._of_clip("detect", view, labels)
 
 
@@ -308,7 +328,7 @@ class RemoteTracker(_Remote):
     """A `Tracker` in actors."""
 
     def track(self, view: View, found: Mapping[float, Detections]) -> "list[Track]":
-        """As the tracker there does. Raises ClipError `worker_crash` when there is no answer."""
+        """As the tracker there does. Raises ClipError `worker_crash`, and RunError as `RemoteMllm`."""
         return self._of_clip("track", view, found)
 
 
@@ -316,7 +336,7 @@ class RemoteAlignment(_Remote):
     """An `AlignmentScorer` in actors."""
 
     def __call__(self, frames: np.ndarray, times: np.ndarray, texts: Sequence[str]) -> list[float | None]:
-        """As the scorer there does. Raises ClipError `worker_crash` when there is no answer."""
+        """As the scorer there does. Raises ClipError `worker_crash`, and RunError as `RemoteMllm`."""
         return self._of_clip("__call__", frames, times, texts)
 
 

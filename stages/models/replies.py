@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from stages.models.base import Reply, Request
 
 LONGEST_DETAIL = 300  # characters
+CONTROL = re.compile(r"[\x00-\x1f]")
 
 
 def checked(reply: Reply, request: Request) -> Reply:
@@ -18,6 +20,7 @@ def checked(reply: Reply, request: Request) -> Reply:
         return bad(reply, "an empty answer")
     if request.json_schema is None:
         return replace(reply, text=text)
+    text = CONTROL.sub(" ", text)  # white space in JSON, or what engines let into strings with a maxLength
     inner = text[text.find("{") : text.rfind("}") + 1]  # models like to wrap their JSON in prose
     for candidate in (text, inner):
         if not mismatch(candidate, request.json_schema):

@@ -23,7 +23,10 @@ from tests.benchmarks.timing import Line, compare, decode_all
 from tests.videos import SHARED
 
 PEERS = Path("out/peers")
-PACKAGES = (("py-data-juicer==1.6.1", "aiohttp", "opencv-python-headless", "av"), ("--no-deps", "nemo-curator==1.4.0"))
+PACKAGES = (
+    ("py-data-juicer==1.6.1", "aiohttp", "opencv-python-headless", "av"),
+    ("--no-deps", "nemo-curator==1.4.0"),
+)
 FARNEBACK = (0.5, 3, 15, 3, 5, 1.2, 0)  # the parameters that Data-Juicer calls OpenCV with
 
 

@@ -7,12 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from jobs import ingest
 from jobs.session import Session
 from pipeline.config import load
+from pipeline.errors import RunError
 from pipeline.isolation import Limits
+from pipeline.schema import CLIPS, empty_row
 from pipeline.workspace import Workspace
 from stages.score import IsolatedScore, Score
 from tests import videos
@@ -51,6 +54,18 @@ def ray_ends() -> Iterator[None]:
 
     yield
     ray.shutdown()
+
+
+def nothing() -> Score:
+    raise ValueError("no such model")
+
+
+def test_a_stage_that_cannot_be_started_ends_the_run_in_one_line(tmp_path: Path) -> None:
+    session = Session(load(), Workspace(str(tmp_path / "W")))
+    clips = pa.Table.from_pylist([empty_row("clips") | {"clip_id": "a", "uri": "a.mp4"}], CLIPS)
+    with pytest.raises(RunError, match="cannot be started: ValueError: no such model") as caught:
+        session.run("score", clips, partial(IsolatedScore, nothing, Limits()), session.workspace)
+    assert "\n" not in str(caught.value)
 
 
 def test_poison_costs_the_poisoned_clips_alone(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from filters.gates import GatesConfig
 from pipeline.schema import CAMERA_LABELS
-from stages.audit import BINS, bar, histogram, render_text, sparkline, stats
+from stages.audit import BINS, bar, histogram, look_alikes, render_text, sparkline, stats
 from tests.tables import annotation, clip, plan_of, question, score, table, tables, vote
 
 Rows = dict[str, list[dict[str, Any]]]
@@ -29,6 +29,7 @@ def audit(
         table("annotations", rows["annotations"]),
         plan_of(rows["clips"], rows["scores"], rows["annotations"], rows.get("votes"), plan_gates or gates),
         gates,
+        look_alikes(table("scores", rows["scores"]), gates),
     )
 
 

@@ -67,6 +67,40 @@ def test_a_table_is_bound_to_its_settings(tmp_path: Path) -> None:
     workspace.claim("scores", {"decode.fps": 4, "flow.backend": "dis"})
 
 
+def test_a_clip_that_was_written_twice_has_one_row(tmp_path: Path) -> None:
+    """As when a worker that was thought dead writes its block after another cut it anew."""
+    workspace = Workspace(str(tmp_path))
+    for ids in ("abc", "cd", "b", "e"):
+        workspace.append("scores", [empty_row("scores") | {"clip_id": one, "pan": 1.0} for one in ids])
+    assert workspace.read("scores")["clip_id"].to_pylist() == list("abcde")
+    assert workspace.read("scores", ["pan"]).to_pydict() == {"pan": [1.0] * 5}
+    assert workspace.ids("scores") == set("abcde")
+
+
+def test_a_block_knows_whether_it_was_appended_in_any_order_of_its_rows(tmp_path: Path) -> None:
+    workspace = Workspace(str(tmp_path))
+    block = [empty_row("scores") | {"clip_id": one} for one in "ab"]
+    assert workspace.appended("scores", block) is None
+    workspace.append("scores", block)
+    assert workspace.appended("scores", block[::-1]) == block
+    assert workspace.appended("scores", block[:1]) is None
+
+
+def test_half_written_files_are_swept_away_and_nothing_else(tmp_path: Path) -> None:
+    workspace = Workspace(str(tmp_path))
+    workspace.append("clips", [row("a")])
+    for name in ("clips/0123.parquet.abcd.tmp", "config.json.abcd.tmp"):
+        (tmp_path / name).write_bytes(b"half")
+    workspace.sweep()
+    assert [path.name for path in tmp_path.rglob("*") if path.suffix == ".tmp"] == []
+    assert workspace.ids("clips") == {"a"}
+
+
+def test_an_address_that_no_store_has_is_a_wrong_call() -> None:
+    with pytest.raises(CallError, match="nonsense://bucket"):
+        Workspace("nonsense://bucket/W")
+
+
 def test_clearing_takes_only_the_named_tables(tmp_path: Path) -> None:
     workspace = Workspace(str(tmp_path))
     workspace.append("clips", [row("a")])

@@ -1,0 +1,130 @@
+"""A cluster of three nodes on this machine, a job through its job server, and a node that dies on the way."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+import requests
+
+from tests import videos
+from tests.integration.test_resume import table
+
+pytestmark = [pytest.mark.ray, pytest.mark.slow]
+
+CLIPS = int(os.environ.get("CLUSTER_CLIPS", "60"))
+BLOCK = 4
+ROOT = Path(__file__).parents[2]
+
+
+def ports() -> dict[str, int]:
+    """A free port for what every node has one of by default, as nodes are machines."""
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return {"dashboard_agent_listen_port": one.getsockname()[1]}
+
+
+class Nodes:
+    """A head without CPUs, and workers with two each."""
+
+    def __init__(self) -> None:
+        from ray.cluster_utils import Cluster
+
+        os.environ["PYTHONPATH"] = str(ROOT)
+        # A job's command is looked up on the node, where this environment is not a shell's own.
+        os.environ["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+        self._cluster = Cluster(
+            initialize_head=True,
+            head_node_args=ports() | {"num_cpus": 0, "include_dashboard": True, "dashboard_port": 0},
+        )
+        self.workers = [self._cluster.add_node(num_cpus=2, **ports()) for _ in range(2)]
+        self._cluster.wait_for_nodes()
+        self.address = f"http://{self._cluster.head_node.webui_url}"
+
+    def kill(self, node: Any) -> None:
+        """As if its plug were pulled: SIGKILL to all of its processes at once."""
+        raylets = [info.process for infos in node.all_processes.values() for info in infos]
+        family = [psutil.Process(one.pid) for one in raylets]
+        family += [child for one in family for child in one.children(recursive=True)]
+        for one in family:
+            one.suspend()
+        for one in family:
+            one.kill()
+
+    def metrics(self) -> set[str]:
+        """The lines of ours that Prometheus would read at the head and at the last worker."""
+        ports = [node.metrics_export_port for node in (self._cluster.head_node, self.workers[-1])]
+        texts = [requests.get(f"http://127.0.0.1:{port}/metrics", timeout=5).text for port in ports]
+        lines = "\n".join(texts).splitlines()
+        return {line for line in lines if line.startswith("ray_motionsight")}
+
+    def stop(self) -> None:
+        self._cluster.shutdown()
+
+
+@pytest.fixture
+def nodes() -> Iterator[Nodes]:
+    started = Nodes()
+    yield started
+    started.stop()
+
+
+def motionsight(*arguments: str | Path) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [sys.executable, "-m", "jobs.cli", *map(str, arguments)],
+        stderr=subprocess.PIPE,
+        text=True,
+        env={name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"},
+    )
+
+
+def done(*arguments: str | Path, code: int = 0) -> str:
+    run = motionsight(*arguments)
+    _, told = run.communicate(timeout=300)
+    assert run.returncode == code, told
+    return told
+
+
+def test_a_job_outlives_a_node_that_dies(nodes: Nodes, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    clip = videos.write(tmp_path / "clip.mp4", 36).read_bytes()
+    for k in range(CLIPS):
+        (tmp_path / "in" / f"{k:03d}.mp4").write_bytes(clip + b"%03d" % k)
+    (tmp_path / "in" / "bad.mp4").write_bytes(b"no video")
+    quick = ("--set", f"engine.block_clips={BLOCK}", "--set", "quality.metric=null")
+    quiet, killed = tmp_path / "quiet", tmp_path / "killed"
+    for workspace in (quiet, killed):
+        done("ingest", "--input", tmp_path / "in", "--output", workspace)
+    done("score", "--output", quiet, *quick)
+
+    submitting = ("submit", "--address", nodes.address)
+    command = ("score", "--output", killed, *quick, "--set", "engine.workers=4")
+    told = done(*submitting, "--name", "chaos", "--no-follow", *command)
+    assert "job chaos submitted" in told
+    following = motionsight(*submitting, "--logs", "chaos")
+    while not table(killed, "scores"):
+        assert following.poll() is None, following.communicate()
+        time.sleep(0.05)
+    nodes.kill(nodes.workers[0])
+    assert 0 < len(table(killed, "scores")) < CLIPS
+    # It takes Ray half a minute to believe that a node is dead: time to look at what is told of the others.
+    seen: set[str] = set()
+    while len({line.partition("{")[0] for line in seen}) != 3 and following.poll() is None:
+        seen = nodes.metrics()
+        time.sleep(1)
+    _, told = following.communicate(timeout=300)
+    assert following.returncode == 0, told
+    assert f"score: {CLIPS + 1} clips done, 1 failed (not_a_video 1)" in told
+    assert table(killed, "scores") == table(quiet, "scores")
+    assert any("ray_motionsight_clips_total{" in line and 'stage="scores"' in line for line in seen), seen
+    assert {line.partition("{")[0] for line in seen} >= {"ray_motionsight_queue"}
+    assert "SUCCEEDED" in done(*submitting, "--status", "chaos")
+    listed = done(*submitting, "--list")
+    assert "chaos" in listed
+    assert "motionsight score --output" in listed

@@ -1,0 +1,208 @@
+"""Drivers killed at random moments, stopped by hand, started twice: the tables end as if nothing had been.
+
+CHAOS_ROUNDS=20 pytest tests/integration/test_resume.py runs the long version.
+"""
+
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import psutil
+import pyarrow.parquet as pq
+import pytest
+
+from stages.annotate import Annotate
+from stages.score import Score
+from tests import videos
+
+pytestmark = [pytest.mark.ray, pytest.mark.slow]
+
+ROUNDS = int(os.environ.get("CHAOS_ROUNDS", "1"))
+CLIPS, BLOCK, WORKERS = 24, 2, 2
+SECONDS = "0.1"  # added to each clip, so that there is a middle to be killed in
+SETTINGS = (
+    *(f"engine.block_clips={BLOCK}", f"engine.workers={WORKERS}", "engine.cpus_per_worker=0.5"),
+    *("quality.metric=null", "gates.quality_max=null"),
+)
+STEPS = ("score", "annotate", "split")
+ROOT = Path(__file__).parents[2]
+
+
+def counted(row: dict[str, Any]) -> None:
+    with open(os.environ["CHAOS_COUNT"], "a") as count:
+        count.write(f"{row['clip_id']}\n")
+    time.sleep(float(os.environ.get("CHAOS_SECONDS", SECONDS)))
+
+
+class CountedScore(Score):
+    def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
+        counted(row)
+        return super().__call__(row)
+
+
+class CountedAnnotate(Annotate):
+    def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
+        counted(row)
+        return super().__call__(row)
+
+
+def drive() -> None:
+    """The command line, with stages that write down which clips they are given."""
+    import jobs.annotate
+    import jobs.score
+    from jobs.cli import main
+
+    jobs.score.Score = CountedScore  # type: ignore[misc]
+    jobs.annotate.Annotate = CountedAnnotate  # type: ignore[misc]
+    main()
+
+
+def begin(count: Path, command: str, *arguments: str | Path) -> subprocess.Popen[str]:
+    code = "from tests.integration.test_resume import drive; drive()"
+    options = [option for setting in SETTINGS for option in ("--set", setting)]  # what is set later wins
+    return subprocess.Popen(
+        [sys.executable, "-c", code, command, *options, *map(str, arguments)],
+        env=os.environ | {"CHAOS_COUNT": str(count), "PYTHONPATH": str(ROOT)},
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def finish(count: Path, command: str, *arguments: str | Path) -> str:
+    run = begin(count, command, *arguments)
+    _, told = run.communicate(timeout=300)
+    assert run.returncode == 0, told
+    return told
+
+
+def begun(count: Path) -> list[str]:
+    return count.read_text().split() if count.exists() else []
+
+
+def table(workspace: Path, name: str) -> list[dict[str, Any]]:
+    """What any Parquet reader sees, but for how long it took."""
+    if not (workspace / name).is_dir():
+        return []
+    rows = pq.read_table(workspace / name).to_pylist()
+    return sorted(({**row, "seconds": None} for row in rows), key=lambda row: str(row["clip_id"]))
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.fixture(scope="module")
+def ingested(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("resume")
+    (folder / "in").mkdir()
+    for k in range(CLIPS):
+        videos.write(folder / "in" / f"{k:03d}.mp4", 24, pan=0.1 + 0.01 * k)
+    finish(folder / "count", "ingest", "--input", folder / "in", "--output", folder / "W")
+    return folder / "W"
+
+
+@pytest.fixture(scope="module")
+def quiet(ingested: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    workspace = tmp_path_factory.mktemp("quiet") / "W"
+    shutil.copytree(ingested, workspace)
+    for step in STEPS:
+        finish(workspace.parent / step, step, "--output", workspace)
+    assert len(table(workspace, "scores")) == len(table(workspace, "annotations")) == CLIPS
+    return workspace
+
+
+def kill_at_random(chance: random.Random, step: str, workspace: Path, count: Path) -> None:
+    """Kill the driver after some clips were begun; for split, which counts none, after some time.
+
+    Workers outlive their driver by a moment: with long clips in the middle of a block, with short ones at
+    the end of it.
+    """
+    with patch.dict(os.environ, {"CHAOS_SECONDS": chance.choice(("0.05", "0.1", "1"))}):
+        run = begin(count, step, "--output", workspace)
+    clips = chance.randrange(CLIPS + 1) if step != "split" else CLIPS + 1
+    until = time.monotonic() + (chance.uniform(0, 5) if step == "split" else 120)
+    while run.poll() is None and len(begun(count)) < clips and time.monotonic() < until:
+        time.sleep(0.01)
+    time.sleep(chance.uniform(0, 0.2))
+    run.kill()
+    run.communicate()
+
+
+@pytest.mark.timeout(180 * ROUNDS)
+@pytest.mark.parametrize("seed", range(ROUNDS))
+def test_after_a_killed_driver_the_same_command_ends_as_if_nothing_had_been(
+    ingested: Path, quiet: Path, tmp_path: Path, seed: int
+) -> None:
+    chance = random.Random(seed)
+    workspace = tmp_path / "W"
+    shutil.copytree(ingested, workspace)
+    for step in STEPS:
+        count = tmp_path / step
+        kill_at_random(chance, step, workspace, count)
+        # Cut into other blocks than before, whose files have other names.
+        finish(count, step, "--output", workspace, "--set", f"engine.block_clips={chance.randint(1, 5)}")
+        times = Counter(begun(count))
+        if step != "split":
+            assert len(times) == CLIPS
+            again = sum(times.values()) - CLIPS
+            print(f"seed {seed}, {step}: {again} clips twice")
+            assert again <= BLOCK * WORKERS
+    for name in ("clips", "scores", "annotations"):
+        assert table(workspace, name) == table(quiet, name)
+    assert files(workspace / "dataset") == files(quiet / "dataset")
+    expected = {path.name for path in quiet.iterdir()}
+    assert {path.name for path in workspace.iterdir()} == expected
+    assert not [path for path in workspace.rglob("*") if path.suffix == ".tmp"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM][: 1 + (ROUNDS > 1)])
+def test_a_stopped_run_says_how_to_go_on_and_another_writer_is_refused_meanwhile(
+    ingested: Path, quiet: Path, tmp_path: Path, number: signal.Signals
+) -> None:
+    workspace, count = tmp_path / "W", tmp_path / "count"
+    shutil.copytree(ingested, workspace)
+    run = begin(count, "score", "--output", workspace)
+    while not (workspace / ".lock.json").exists():
+        time.sleep(0.01)
+    other = begin(tmp_path / "other", "score", "--output", workspace)
+    _, refused = other.communicate(timeout=60)
+    assert other.returncode == 2
+    (line,) = refused.strip().splitlines()
+    assert f"`motionsight score`, process {run.pid} on" in line
+    assert not begun(tmp_path / "other")
+    while not table(workspace, "scores"):
+        time.sleep(0.01)
+
+    family = psutil.Process(run.pid).children(recursive=True)
+    began = time.monotonic()
+    # A terminal sends Ctrl-C to every process of the command, a supervisor its SIGTERM to the first alone.
+    os.killpg(run.pid, number) if number == signal.SIGINT else run.send_signal(number)
+    _, told = run.communicate(timeout=60)
+    assert time.monotonic() - began < 10  # what the user was promised
+    assert run.returncode == 128 + number
+    assert told.count("goes on from there: motionsight score --set") == 1
+    assert "Traceback" not in told
+    _, alive = psutil.wait_procs(family, 10)
+    assert not alive
+    assert json.loads((workspace / "run.json").read_text())[-1]["outcome"] == "stopped"
+
+    done = len(table(workspace, "scores"))
+    assert 0 < done < CLIPS
+    told = finish(count, "score", "--output", workspace)
+    assert f"{CLIPS - done} clips done" in told
+    assert table(workspace, "scores") == table(quiet, "scores")
+    entry = json.loads((workspace / "run.json").read_text())[-1]
+    assert entry["outcome"] == "done"
+    assert entry["stages"]["score"]["rows"] == CLIPS - done
+    assert entry["stages"]["score"]["errors"] == {}
+    assert {"ray", "pyarrow", "av"} <= set(entry["versions"])

@@ -1,0 +1,121 @@
+"""A tiny random Qwen2.5-VL on vLLM engines: one in a Ray actor, one behind its OpenAI server.
+
+VLLM_PYTHON names the Python of an environment with vLLM; without it these tests are skipped.
+"""
+
+import os
+import signal
+import socket
+import subprocess
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stages.models.remote import Handle, serving
+from stages.models.vllm_engine import VllmConfig
+from tests.tiny import qwen2_5_vl
+
+ENV = {
+    "HF_HUB_OFFLINE": "1",
+    "TORCH_COMPILE_DISABLE": "1",  # which would want a C++ compiler
+    "VLLM_CPU_DECLARE_TORCHVISION": "1",  # see scripts/vllm_cpu_sitecustomize.py
+    "VLLM_CPU_KVCACHE_SPACE": "1",  # GiB
+}
+START_S = 400.0  # alone it takes 60
+LENGTH = 8192  # tokens
+ENGINE = {
+    "enforce_eager": True,
+    "block_size": 32,  # the smallest that the CPU has kernels for
+    # Noise that may write white space between the parts of its JSON writes nothing else.
+    "structured_outputs_config": {"backend": "xgrammar", "disable_any_whitespace": True},
+}
+SERVER = (
+    *("--enforce-eager", "--block-size", "32", "--enable-prompt-tokens-details"),
+    *("--structured-outputs-config", '{"backend": "xgrammar", "disable_any_whitespace": true}'),
+    *("--limit-mm-per-prompt", '{"image": 32, "video": 0}'),
+)
+
+
+def settings(checkpoint: Path, python: str, **actor: Any) -> dict[str, Any]:
+    """Of the `vllm` backend on this checkpoint, in an actor of that Python."""
+    runtime_env = {"py_executable": python, "env_vars": ENV}
+    return {
+        "backend": "vllm",
+        "model": str(checkpoint),
+        "dtype": "float32",
+        "max_model_len": LENGTH,
+        "engine": ENGINE,
+        "actor": {"num_gpus": 0, "num_cpus": 0.1, "runtime_env": runtime_env, **actor},
+    }
+
+
+@pytest.fixture(scope="session")
+def python() -> str:
+    found = os.environ.get("VLLM_PYTHON")
+    if not found:
+        pytest.skip("VLLM_PYTHON names no environment with vLLM; `make test-vllm` makes one")
+    return found
+
+
+@pytest.fixture(scope="session")
+def checkpoint(python: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return qwen2_5_vl(tmp_path_factory.mktemp("qwen2_5_vl"))
+
+
+@pytest.fixture(scope="session")
+def engine(checkpoint: Path, python: str) -> Iterator[Handle]:
+    """An engine in a Ray actor."""
+    with serving({"mllm": VllmConfig.model_validate(settings(checkpoint, python))}) as handles:
+        yield handles["mllm"]
+
+
+@pytest.fixture(scope="session")
+def server(checkpoint: Path, python: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The base URL of vLLM's OpenAI server."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    log = tmp_path_factory.mktemp("server") / "log"
+    command = [python, "-m", "vllm.entrypoints.openai.api_server", "--host", "127.0.0.1", "--port", port]
+    command += ["--model", checkpoint, "--dtype", "float32", "--max-model-len", LENGTH, *SERVER]
+    with log.open("w") as out:
+        process = subprocess.Popen(
+            [*map(str, command)],
+            env=os.environ | ENV | {"VLLM_HOST_IP": "127.0.0.1", "VLLM_NO_USAGE_STATS": "1"},
+            stdout=out,
+            stderr=out,
+            start_new_session=True,
+        )
+    try:
+        wait(f"http://127.0.0.1:{port}/health", process, log)
+        yield f"http://127.0.0.1:{port}/v1"
+    finally:
+        process.terminate()
+        try:
+            process.wait(20)
+        finally:
+            if alive(process.pid):
+                os.killpg(process.pid, signal.SIGKILL)
+
+
+def wait(url: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
+    until = time.monotonic() + START_S
+    while time.monotonic() < until and process.poll() is None:
+        try:
+            urllib.request.urlopen(url, timeout=5).close()
+            return
+        except OSError:
+            time.sleep(1)
+    pytest.fail(f"the server has not started:\n{log.read_text()[-3000:]}")
+
+
+def alive(group: int) -> bool:
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True
