@@ -29,6 +29,8 @@ $(CORE): pyproject.toml constraints.txt
 
 $(DEV): $(CORE)
 	$(PIP) --editable '.[dev]'
+	@# Comes as source that asks for the PyTorch which is there; its kernel for GPUs is not needed.
+	SAM2_BUILD_CUDA=0 $(PIP) --no-build-isolation sam2
 	@touch $@
 
 # Ray's actors need the Python and the Ray of the rest.

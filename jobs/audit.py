@@ -45,6 +45,9 @@ def run(session: Session) -> int:
     clips = clips.set_column(CLIPS.index("source"), "source", sources(clips["source"]))
     scores = workspace.read("scores", SCORES)
     annotations = workspace.read("annotations", ANNOTATIONS)
+    # A plan names the models, which are dear to read and not asked for here.
+    models = TABLES["annotations"].field("models")
+    annotations = annotations.append_column(models, pa.nulls(annotations.num_rows, models.type))
     votes = workspace.read("preferences")
     plan = build(clips, scores, annotations, votes, config.gates, config.split)
     counted = stats(clips, workspace.read("duplicates"), scores, annotations, plan, config.gates, alike)

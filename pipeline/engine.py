@@ -87,6 +87,11 @@ class Block:
 
 def start(config: EngineConfig) -> None:
     """Start Ray on this machine, or join the cluster that the settings or RAY_ADDRESS name."""
+    address = config.address or os.environ.get("RAY_ADDRESS")
+    if not address:
+        # Ray's way to be told that no other machine will join, so that it listens on the loopback alone;
+        # read when it is imported.
+        os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
     import ray
 
     if ray.is_initialized():
@@ -94,7 +99,6 @@ def start(config: EngineConfig) -> None:
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     # The backend's own notices say nothing that a user could act on; what fails is raised.
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
-    address = config.address or os.environ.get("RAY_ADDRESS")
     on_sigterm = signal.getsignal(signal.SIGTERM)
     try:
         with _native_stderr_closed():  # where the backend announces the level it was given

@@ -31,7 +31,7 @@ SCORES = (
     *("quality", "quality_metric", "flow_mean", "object_motion", "object_area"),
     *("pan", "tilt", "zoom", "roll", "shake"),
 )
-ANNOTATIONS = ("clip_id", "qa", "models", "error", "error_detail")
+ANNOTATIONS = ("clip_id", "qa", "error", "error_detail")
 
 # Numbers whose distribution is shown, with their unit: of clips without an error, and of their questions.
 CLIP_NUMBERS = {
