@@ -82,12 +82,12 @@ def clip_verdicts(scores: pa.Table, config: GatesConfig) -> pa.Array:
 
     Only for rows without an error: a clip that failed is neither kept nor dropped.
     """
-    measured = _measured(scores)
+    numbers = measured(scores)
     gates = np.full(scores.num_rows, None, object)
     for name, what, _ in LIMITS:
         limit = getattr(config, name)
         if limit is not None:
-            values = measured[what]
+            values = numbers[what]
             # NaN compares as false: what was not measured does not pass.
             passes = values >= limit if "_min" in name else values <= limit
             gates[~passes & (gates == None)] = name  # noqa: E711
@@ -113,14 +113,14 @@ def verdict(score: Mapping[str, Any], config: GatesConfig) -> Verdict | None:
     if gate is None:
         return None
     what, unit = next((what, unit) for name, what, unit in LIMITS if name == gate)
-    value = _measured(table)[what][0]
+    value = measured(table)[what][0]
     limit = f"{'at least' if '_min' in gate else 'at most'} {getattr(config, gate):g} {unit}".strip()
     return Verdict(
         gate, f"{what} was not measured" if np.isnan(value) else f"{what} {value:.4g}, not {limit}"
     )
 
 
-def _measured(scores: pa.Table) -> dict[str, np.ndarray]:
+def measured(scores: pa.Table) -> dict[str, np.ndarray]:
     """By name, what the limits are on: (N,) float64, NaN where it was not measured."""
 
     def floats(values: pa.ChunkedArray) -> np.ndarray:

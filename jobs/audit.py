@@ -85,7 +85,9 @@ def _shown(session: Session, picked: Sequence[Sample], clips: pa.Table) -> list[
     shown = []
     with _Strips(look) as strips:
         for sample in picked:
-            clip, annotation = files[sample.clip_id], annotated.get(sample.clip_id)
+            clip, annotation = files.get(sample.clip_id), annotated.get(sample.clip_id)
+            if not clip:
+                continue  # of a clip that was never ingested: the sums tell of it
             rows, missing = strips(clip, annotation)
             name = PurePosixPath(clip["uri"]).name
             shown.append(Shown(sample, name, rows, missing, (annotation or {}).get("qa") or []))

@@ -108,7 +108,7 @@ def start(config: EngineConfig) -> None:
                 log_to_driver=False,
                 include_dashboard=None if address else False,
             )
-    except (ConnectionError, ValueError, RuntimeError) as error:
+    except Exception as error:  # Ray raises plain ones too, as when a node takes too long to start
         where = f"the Ray cluster at {address}" if address else "Ray on this machine"
         raise RunError(f"cannot reach {where}: {reason(error)}") from error
     if threading.current_thread() is threading.main_thread():
@@ -136,14 +136,14 @@ def _native_stderr_closed() -> Iterator[None]:
 class _Worker:
     """A stage inside a Ray actor."""
 
-    def __init__(self, make: Callable[[], Stage], root: str | None) -> None:
+    def __init__(self, make: Callable[[], Stage], root: str | None, token: str | None) -> None:
         import cv2
 
         cv2.setNumThreads(1)  # Ray spreads the work; threads inside a worker only fight each other
         self._fatal: str | None = None  # why the run must end
         try:
             self._stage = make()
-            self._workspace = Workspace(root) if root else None
+            self._workspace = Workspace(root, token) if root else None
             self._meter = Meter(self._stage.table)
         except Exception as error:  # Ray would put the whole traceback on the driver's screen, and try again
             log.exception("the stage cannot be started")
@@ -233,7 +233,7 @@ def run(
     queue = Queue(rows.num_rows)
     data = ray.data.from_arrow(tasks).map_batches(
         _Worker,
-        fn_constructor_args=(make, workspace.root if workspace else None),
+        fn_constructor_args=(make, *((workspace.root, workspace.token) if workspace else (None, None))),
         batch_format="pyarrow",
         batch_size=config.block_clips,
         zero_copy_batch=True,

@@ -14,16 +14,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from filelock import FileLock, Timeout
 
 from pipeline.errors import CallError, RunError, reason
+from pipeline.workspace import LOCK, Workspace
 
-if TYPE_CHECKING:
-    from pipeline.workspace import Workspace
-
-NAME = ".lock.json"  # tells who holds the workspace; in an object store it is the lease
 BEAT_S = 15.0  # a lease is written anew so often
 EXPIRY_S = 90.0  # a lease this old is nobody's; clocks must agree much better than this
 READS = 10  # of a lease that changes under the reader
@@ -46,7 +43,7 @@ class Lock:
 
 
 @contextmanager
-def held(workspace: "Workspace", command: str) -> Iterator[Lock]:
+def held(workspace: Workspace, command: str) -> Iterator[Lock]:
     """Hold the workspace for writing; its folder is made when missing, and removed again if nothing came in.
 
     command: told to those who are refused. Raises CallError when another process holds it, or when it cannot
@@ -60,11 +57,15 @@ def held(workspace: "Workspace", command: str) -> Iterator[Lock]:
         "token": uuid.uuid4().hex,
     }
     with _flock(workspace, me) if workspace.is_local else _lease(workspace, me) as lock:
-        yield lock
+        workspace.token = str(me["token"])
+        try:
+            yield lock
+        finally:
+            workspace.token = None
 
 
 @contextmanager
-def _flock(workspace: "Workspace", me: dict[str, Any]) -> Iterator[Lock]:
+def _flock(workspace: Workspace, me: dict[str, Any]) -> Iterator[Lock]:
     folder = Path(workspace.root)
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -75,11 +76,11 @@ def _flock(workspace: "Workspace", me: dict[str, Any]) -> Iterator[Lock]:
     except OSError as error:
         raise CallError(f"cannot write to {workspace.root}: {reason(error)}") from error
     try:
-        workspace.write_bytes(json.dumps(me).encode(), NAME)
+        workspace.write_bytes(json.dumps(me).encode(), LOCK)
         yield Lock(threading.Event(), workspace.root)
     finally:
         with suppress(OSError):
-            (folder / NAME).unlink(missing_ok=True)
+            (folder / LOCK).unlink(missing_ok=True)
             if {path.name for path in folder.iterdir()} == {".lock"}:
                 (folder / ".lock").unlink()
                 folder.rmdir()
@@ -87,9 +88,9 @@ def _flock(workspace: "Workspace", me: dict[str, Any]) -> Iterator[Lock]:
 
 
 @contextmanager
-def _lease(workspace: "Workspace", me: dict[str, Any]) -> Iterator[Lock]:
+def _lease(workspace: Workspace, me: dict[str, Any]) -> Iterator[Lock]:
     def beat() -> None:
-        workspace.write_bytes(json.dumps(me | {"beat": time.time()}).encode(), NAME)
+        workspace.write_bytes(json.dumps(me | {"beat": time.time()}).encode(), LOCK)
 
     try:
         there = _read(workspace)
@@ -128,7 +129,7 @@ def _lease(workspace: "Workspace", me: dict[str, Any]) -> Iterator[Lock]:
         thread.join()
         with suppress(OSError):  # then it ends by its age
             if not lost.is_set():
-                workspace.delete(NAME)
+                workspace.delete(LOCK)
 
 
 def _dead_here(there: dict[str, Any]) -> bool:
@@ -136,17 +137,17 @@ def _dead_here(there: dict[str, Any]) -> bool:
     return there["host"] == socket.gethostname() and not Path(f"/proc/{there['pid']}").exists()
 
 
-def _read(workspace: "Workspace") -> dict[str, Any]:
+def _read(workspace: Workspace) -> dict[str, Any]:
     """Who holds the workspace, as far as is told. Raises OSError."""
     for _ in range(READS):
         try:
-            return json.loads(workspace.read_bytes(NAME) or b"{}")
+            return json.loads(workspace.read_bytes(LOCK) or b"{}")
         except ValueError:  # an object store asks for the size first; it was written anew in between
             time.sleep(0.1)
-    raise OSError(f"{NAME} in {workspace.root} is damaged; delete it if nothing writes there")
+    raise OSError(f"{LOCK} in {workspace.root} is damaged; delete it if nothing writes there")
 
 
-def _refusal(workspace: "Workspace", there: dict[str, Any]) -> CallError:
+def _refusal(workspace: Workspace, there: dict[str, Any]) -> CallError:
     if not there:  # between its start and its telling
         return CallError(f"{workspace.root} is being written to by another process; wait until it has ended")
     until = "" if workspace.is_local else f" (if it is dead, its lock ends after {EXPIRY_S:g} s)"

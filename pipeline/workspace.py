@@ -24,6 +24,7 @@ from pyarrow import fs
 from pipeline.errors import CallError, RunError, reason
 from pipeline.schema import TABLES
 
+LOCK = ".lock.json"  # tells who holds the workspace; in an object store it is the lock
 DRAFT = ".tmp"  # ends the name of a file that is being written
 
 
@@ -44,8 +45,12 @@ def store(uri: str) -> tuple[fs.FileSystem, str]:
 class Workspace:
     """The tables under one root: a local path, or a URI that pyarrow knows (s3://, gs://)."""
 
-    def __init__(self, root: str) -> None:
-        """Raises CallError for an object store that cannot be reached."""
+    def __init__(self, root: str, token: str | None = None) -> None:
+        """token: of the lock that this writes under, for those who do not hold it themselves.
+
+        Raises CallError for an object store that cannot be reached.
+        """
+        self.token = token
         root = root.rstrip("/") if "://" in root else root
         self.root = root if "://" in root else str(Path(root).expanduser().resolve())
         if "://" in root:
@@ -86,10 +91,15 @@ class Workspace:
     def exists(self) -> bool:
         return self._fs.get_file_info(self._base).type == fs.FileType.Directory
 
-    def write_bytes(self, data: bytes, *parts: str) -> None:
-        """Write a file so that a reader sees all of it or nothing. Raises OSError."""
+    def write_bytes(self, data: bytes, *parts: str, fenced: bool = False) -> None:
+        """Write a file so that a reader sees all of it or nothing.
+
+        fenced: only while the lock of this workspace's token is held. Raises OSError; RunError if it is not.
+        """
         target = self.path(*parts)
         if not self.is_local:  # an object appears when its upload is complete
+            if fenced:
+                self._check()
             with self._fs.open_output_stream(target) as stream:
                 stream.write(data)
             return
@@ -98,11 +108,17 @@ class Workspace:
             Path(target).parent.mkdir(parents=True, exist_ok=True)
             with open(draft, "wb") as stream:
                 stream.write(data)
+            if fenced:
+                self._check()  # as late as can be: a worker may outlive its run while the next one reads
             Path(draft).replace(target)
-        except OSError:
+        except (OSError, RunError):
             with contextlib.suppress(OSError):
                 Path(draft).unlink(missing_ok=True)
             raise
+
+    def _check(self) -> None:
+        if self.token and self.token.encode() not in (self.read_bytes(LOCK) or b""):
+            raise RunError(f"the run that this worker belongs to no longer holds {self.root}")
 
     def read_bytes(self, *parts: str) -> bytes | None:
         """A file's content, or None when it is not there."""
@@ -113,13 +129,13 @@ class Workspace:
             return None
 
     def append(self, table: str, rows: Sequence[dict[str, Any]]) -> None:
-        """Add rows to a table as one new file. Raises OSError."""
+        """Add rows to a table as one new file. Raises OSError; RunError when its run has ended meanwhile."""
         if not rows:
             return
         data = pa.Table.from_pylist(list(rows), schema=TABLES[table])
         sink = pa.BufferOutputStream()
         pq.write_table(data, sink, compression="zstd")
-        self.write_bytes(sink.getvalue().to_pybytes(), table, _file_of(table, rows))
+        self.write_bytes(sink.getvalue().to_pybytes(), table, _file_of(table, rows), fenced=True)
 
     def appended(self, table: str, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]] | None:
         """The rows of the table that were added in one go for rows of these ids, if they were."""

@@ -143,9 +143,7 @@ def stats(
     named = pa.table({"clip_id": clips["clip_id"], "uri": clips["uri"], "source": sources(clips["source"])})
     for name, table in {
         "clips": named,
-        "scores": scores.select(
-            ["clip_id", "error", "error_detail", "camera_motion", "object_motion", "cuts"]
-        ),
+        "scores": scores.select(["clip_id", "error", "error_detail", "camera_motion", "object_motion"]),
         "verdicts": pa.table({"clip_id": good["clip_id"], "gate": gate, "kept": gate.is_null()}),
         "annotations": annotations.select(["clip_id", "error", "error_detail", "qa"]),
         "plan_clips": plan.clips.select(["clip_id", "state"]),
@@ -291,7 +289,7 @@ def spread(values: np.ndarray, settings: Sequence[float] = ()) -> dict[str, Any]
     """The distribution of values (N,) for a chart: `bins` of lo, hi and count, of all that are finite.
 
     Bins reach over the settings and all values, of many the middle 99%; the outermost hold those `beyond`.
-    They are of equal ratio (`log`) for numbers from 0 up over two decades, and 1 wide for `whole` numbers.
+    They are of equal ratio (`log`) for numbers from 0 up with a long tail, and 1 wide for `whole` numbers.
     """
     known = values[np.isfinite(values)]
     told: dict[str, Any] = {"missing": len(values) - len(known), "beyond": 0, "log": False, "whole": False}
@@ -302,7 +300,7 @@ def spread(values: np.ndarray, settings: Sequence[float] = ()) -> dict[str, Any]
     low, high = min(low, *settings, high), max(high, *settings, low)
     above = known[known > 0]
     least = min([np.quantile(above, rare), *(value for value in settings if value > 0)]) if len(above) else 0
-    told["log"] = bool(known.min() >= 0 < least and high > 100 * least)
+    told["log"] = bool(known.min() >= 0 < least and high > max(100 * least, 5 * np.median(known)))
     told["whole"] = bool((np.append(known, settings) % 1 == 0).all() and high - low < CHART_BINS)
     if told["whole"]:
         edges = np.arange(low - 0.5, high + 1)

@@ -87,7 +87,7 @@ def shares(
 
 def distribution(told: Row, title: str, description: str, height: int = 120) -> Spec:
     """A histogram. told: `bins` of lo, hi, count, and whether they are `log`."""
-    axis = {"tickCount": 5, "format": ".3~g", "grid": False} | ({"tickMinStep": 1} if told["whole"] else {})
+    axis = {"tickCount": 5, "format": ".3~r", "grid": False} | ({"tickMinStep": 1} if told["whole"] else {})
     domain = [told["bins"][0]["lo"], told["bins"][-1]["hi"]]
     scale = {"type": "log" if told["log"] else "linear", "domain": domain, "nice": False}
     return _chart(
@@ -141,8 +141,13 @@ def words(found: Mapping[str, Sequence[Row]], description: str) -> Spec:
         mark={"type": "area", "interpolate": "step", "line": True, "fillOpacity": 0.15, "tooltip": True},
         encoding={
             "x": {
-                **{"field": "words", "type": "quantitative", "bin": {"maxbins": 40}, "title": "words"},
-                "axis": {"grid": False, "tickCount": 6},
+                **{
+                    "field": "words",
+                    "type": "quantitative",
+                    "bin": {"maxbins": 40, "minstep": 1},
+                    "title": "words",
+                },
+                "axis": {"grid": False, "tickCount": 6, "format": "d"},
             },
             "y": {
                 **{

@@ -16,22 +16,27 @@
     return { ...gate, bit: 1 << bit, input, steps, begin, box: input?.closest(".gate") };
   });
 
+  // Where a gate stands: an index into its measure's positions or null; of a required one, whether it is on.
+  // A gate that the page does not show stays as it is set.
+  const standing = (gate) => {
+    if (gate.kind === "required") return gate.input ? gate.input.checked : gate.current;
+    return gate.steps[gate.input ? Number(gate.input.value) : gate.begin];
+  };
   const valueOf = (gate) => {
-    if (gate.kind === "required") return gate.input.checked ? true : null;
-    const at = gate.input ? gate.steps[Number(gate.input.value)] : null;
-    return at === null || at === undefined ? null : whatIf.measures[gate.measure].positions[at];
+    const at = standing(gate);
+    return gate.kind === "required" ? at || null : at === null ? null : whatIf.measures[gate.measure].positions[at];
   };
 
   // For every code of a measure, the gates that it fails.
   const failing = (measure) => {
     const table = new Uint16Array(256);
     for (const gate of gates.filter((one) => one.measure === measure)) {
+      const at = standing(gate);
       if (gate.kind === "required") {
-        if (gate.input.checked) table[ABSENT] |= gate.bit;
+        if (at) table[ABSENT] |= gate.bit;
         continue;
       }
-      const at = gate.input ? gate.steps[Number(gate.input.value)] : null;
-      if (at === null || at === undefined) continue;
+      if (at === null) continue;
       const edge = 2 * at + 1;
       for (let code = 0; code < PASSES; code++) {
         if (gate.kind === "min" ? code < edge : code > edge) table[code] |= gate.bit;

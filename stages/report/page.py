@@ -17,7 +17,6 @@ from stages.report import charts
 from stages.report.samples import Sample
 
 HERE = Path(__file__).parent
-MIB = 1024**2
 
 
 @dataclass(frozen=True)
@@ -39,13 +38,13 @@ def page(
     title: str,
     stats: Mapping[str, Any],
     what_if: Mapping[str, Any],
-    settings: Mapping[str, Any],
+    fixed: Mapping[str, Any],
     shown: Sequence[Shown],
 ) -> str:
     """The report as HTML that asks nothing of the network; text out of the data is escaped.
 
-    stats: of `stages.audit.stats`. what_if: of `stages.report.what_if`. settings: gates that are neither on a
-    position nor off, such as near_duplicates, by name.
+    stats: of `stages.audit.stats`. what_if: of `stages.report.what_if`. fixed: settings of gates that cannot
+    be moved in the page and drop clips after those that can.
     """
     scripts = [_bundle(), (HERE / "page.js").read_text()]
     environment = jinja2.Environment(
@@ -61,7 +60,7 @@ def page(
         title=title,
         stats=stats,
         what_if=what_if,
-        settings=settings,
+        fixed=fixed,
         shown=shown,
         charts=specifications(stats, what_if),
         errors=ERRORS,

@@ -16,8 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import ValidationError
 
-from filters.gates import LIMITS, GatesConfig
-from filters.gates import _measured as measured
+from filters.gates import LIMITS, GatesConfig, measured
 from stages.audit import spread
 from stages.split import SplitConfig, build
 from stages.votes import choices

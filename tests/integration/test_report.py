@@ -3,6 +3,8 @@
 import io
 import json
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,9 +18,10 @@ from jobs import audit
 from jobs.session import Session
 from jobs.split import plan
 from pipeline.config import load
+from pipeline.errors import RunError
 from pipeline.schema import empty_row
 from pipeline.workspace import Workspace
-from tests import videos
+from tests import objectstore, videos
 from tests.tables import annotation, clip, question, score, vote
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -287,8 +290,58 @@ def test_a_half_done_workspace_has_a_report(browser: Browser, tmp_path: Path, ha
     page = browser.new_page()
     report = Report(page, workspace)
     assert report.left() == split(workspace, {})[0]
-    assert "no file" in page.locator("#clips").inner_text().lower() or "scores" not in have
+    assert ("No pictures" in page.locator("#clips").inner_text()) == ("scores" in have)
     assert not report.trouble
+    page.close()
+
+
+def test_a_gate_on_what_nobody_measured_can_be_taken_away(browser: Browser, tmp_path: Path) -> None:
+    workspace = Workspace(str(tmp_path / "W"))
+    scores = [score(name, quality=None) for name in "ab"]
+    fill(workspace, {"clips": [clip("a"), clip("b")], "scores": scores})
+    audited(workspace)
+    page = browser.new_page()
+    report = Report(page, workspace)
+    assert report.left()["clips"] == 0
+    report.gate("quality_max").press("End")
+    assert report.told("quality_max") == "off"
+    assert report.left()["clips"] == 2
+    page.close()
+
+
+def test_tables_that_do_not_add_up_fail_the_audit_and_the_report_says_so(
+    browser: Browser, tmp_path: Path
+) -> None:
+    workspace = Workspace(str(tmp_path / "W"))
+    fill(workspace, {"clips": [clip("a")], "scores": [score("a"), score("stranger")]})
+    with pytest.raises(RunError, match="do not add up"):
+        audited(workspace)
+    page = browser.new_page()
+    Report(page, workspace)
+    assert "score_rows = scored + failed_score: 2 = 1 + 0" in page.get_by_role("alert").inner_text()
+    page.close()
+
+
+def test_a_workspace_in_an_object_store_gets_its_report_there(browser: Browser, tmp_path: Path) -> None:
+    with objectstore.serving() as store:
+        video = videos.write(tmp_path / "a.mp4", 30).read_bytes()
+        store.client().put_object(Bucket=objectstore.BUCKET, Key="clips/a.mp4", Body=video)
+        uris = {name: f"s3://{objectstore.BUCKET}/clips/{name}.mp4" for name in ("a", "gone")}
+        remote = Workspace(f"s3://{objectstore.BUCKET}/W")
+        clips = [clip(name, uri=uri) for name, uri in uris.items()]
+        fill(remote, {"clips": clips, "scores": [score(name) for name in uris]})
+        # As a command of its own: the process that starts children has the environment of its first use.
+        command = [sys.executable, "-m", "jobs.cli", "audit", "--output", remote.root]
+        subprocess.run(command, check=True, capture_output=True)
+        html = remote.read_bytes("audit", "report.html")
+    local = Workspace(str(tmp_path / "W"))
+    assert html
+    local.write_bytes(html, "audit", "report.html")
+    page = browser.new_page()
+    report = Report(page, local)
+    assert report.left()["clips"] == 2
+    assert page.locator("#clips img").count() == 4
+    assert "no such file" in page.locator("#clips").inner_text()
     page.close()
 
 

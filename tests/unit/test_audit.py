@@ -12,6 +12,7 @@ from rich.console import Console
 from filters.gates import GatesConfig
 from pipeline.schema import CAMERA_LABELS
 from stages.audit import BINS, bar, histogram, look_alikes, render_text, sparkline, stats
+from stages.split import SplitConfig, build
 from tests.tables import annotation, clip, plan_of, question, score, table, tables, vote
 
 Rows = dict[str, list[dict[str, Any]]]
@@ -105,6 +106,59 @@ def test_every_count_of_a_small_workspace(rows: Rows) -> None:
     assert told["histograms"]["vqascore"] == {
         "count": 0, "missing": 4, "min": None, "median": None, "mean": None, "max": None, "bins": [],
     }  # fmt: skip
+
+
+def test_what_is_told_of_sources_errors_and_answers(rows: Rows) -> None:
+    rows["clips"][0]["source"] = None
+    rows["scores"][0]["error_detail"] = "it took too long"
+    rows["annotations"][3]["qa"] += [
+        question("Why?", baseline="The camera pans left.", baseline_check=1.0),
+        question("And?", motion_check=math.nan, claims=["object:still", "pan_left"]),
+    ]
+    told = audit(rows)
+    assert told["sources"] == [
+        {"source": "set", "clips": 7, "failed": 1, "pending": 0, "dropped": 1, "kept": 5, "in_dataset": 2}
+        | {"rows": 4},
+        {"source": "unknown", "clips": 1, "failed": 0, "pending": 1, "dropped": 0, "kept": 0}
+        | {"in_dataset": 0, "rows": 0},
+    ]
+    assert told["dropped_by_source"] == [{"source": "set", "gate": "duration_min_s", "clips": 1}]
+    assert told["error_examples"][0] == {
+        "table": "scores", "error": "timeout", "clip_id": "b", "uri": "/videos/b.mp4",
+        "detail": "it took too long",
+    }  # fmt: skip
+    assert [row["error"] for row in told["error_examples"]] == ["timeout", "mllm_error"]
+    camera = {"category": "camera", "questions": 5, "same_text": 1, "answer_better": 2, "equal": 2}
+    assert told["agreement"][0] == camera | {"baseline_better": 0, "cannot_judge": 1}
+    assert told["words"]["question"][0] == {"words": 1, "count": 2}
+    assert told["repeated_answers"] == [{"answer": "The camera pans left.", "count": 6}]
+    assert told["answers"] == {"all": 6, "distinct": 1}
+    assert told["claims"] == {"pan_left": 6, "object:still": 1}
+    assert told["motion_profile"] == [{"camera": "moves", "objects": "move", "clips": 6}]
+
+
+def test_pairs_are_counted_by_what_the_verifier_makes_of_them() -> None:
+    """People chose against the measurements, with them, and between texts without a claim."""
+    pairs = {
+        "a": question(motion_check=0.0, baseline_check=1.0),
+        "b": question(),
+        "c": question(answer="Yes.", baseline="No.", motion_check=None, baseline_check=None),
+    }
+    rows: Rows = {
+        "clips": [clip(i) for i in pairs],
+        "scores": [score(i) for i in pairs],
+        "annotations": [annotation(i, pairs[i]) for i in pairs],
+        "votes": [vote(i, "left", left=pairs[i]["answer"], right=pairs[i]["baseline"]) for i in pairs],
+    }
+    names = ("clips", "scores", "annotations", "preferences")
+    tables_ = [table(name, rows["votes" if name == "preferences" else name]) for name in names]
+    gates = GatesConfig()
+    plan = build(*tables_, gates, SplitConfig(preference_share=1.0))
+    told = stats(tables_[0], table("duplicates", []), *tables_[1:3], plan, gates, 0)
+    assert told["pairs"] == {
+        "verifier": {"cannot_judge": 1, "contradicts": 1, "supports": 1},
+        "kind": {"motion": 2, "other": 1},
+    }
 
 
 def test_empty_tables_add_up_to_nothing() -> None:

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ import pytest
 from pipeline import lock
 from pipeline.errors import CallError, RunError
 from pipeline.lock import Lock, held
+from pipeline.schema import empty_row
 from pipeline.workspace import Workspace
 from tests import objectstore
 from tests.objectstore import BUCKET, S3
@@ -108,6 +110,20 @@ def test_of_many_at_once_one_gets_it(workspace: Workspace) -> None:
 
     with ThreadPoolExecutor(8) as threads:
         assert sum(threads.map(attempt, range(8))) == 1
+
+
+def test_what_outlives_its_run_can_write_no_more_once_the_next_one_has_begun(workspace: Workspace) -> None:
+    row = empty_row("scores") | {"clip_id": "a"}
+    with held(workspace, "score"):
+        worker = Workspace(workspace.root, workspace.token)
+        worker.append("scores", [row])
+    Workspace(workspace.root).append("scores", [row | {"clip_id": "b"}])  # under no lock, as it likes
+    for step in ("annotate", None):
+        under = held(workspace, step) if step else nullcontext()
+        with under, pytest.raises(RunError, match="no longer holds"):
+            worker.append("scores", [row | {"clip_id": "c"}])
+    assert workspace.ids("scores") == {"a", "b"}
+    assert not workspace.is_local or not list(Path(workspace.root).rglob("*.tmp"))
 
 
 def lease(workspace: Workspace, age_s: float) -> None:
