@@ -29,5 +29,5 @@ def run(session: Session) -> int:
         session.say(f"annotate: nothing to do, all {wanted.num_rows} clips that pass the gates are annotated")
         return 0
     with serving(placed(config), config.engine) as handles:
-        session.run("annotate", missing, partial(Annotate, config, handles), workspace)
+        session.run("annotate", missing, partial(Annotate, config, handles, config.score), workspace)
     return missing.num_rows

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from filters.motion_check import check
 from filters.vqascore import AlignmentScorer
+from pipeline.isolation import Limits
 from pipeline.schema import ANNOTATIONS, empty_row
 from stages.look import LookConfig, Looker, Referred, Seen
 from stages.models import backends
@@ -86,11 +87,19 @@ class Annotate:
     table = "annotations"
     schema = ANNOTATIONS
 
-    def __init__(self, config: AnnotationConfig, handles: Mapping[str, Handle] | None = None) -> None:
-        """handles: of the models that run in actors, by role. Raises CallError when one cannot be had."""
+    def __init__(
+        self,
+        config: AnnotationConfig,
+        handles: Mapping[str, Handle] | None = None,
+        limits: Limits | None = None,
+    ) -> None:
+        """handles: of the models that run in actors, by role. limits: decode in a child process, within them.
+
+        Raises CallError when a model cannot be had.
+        """
         handles = handles or {}
         self._config = config
-        self.looker = Looker(config, handles)
+        self.looker = Looker(config, handles, limits)
         self.mllm: Mllm = backends.mllm(config.mllm, handles.get("mllm"))
         self._baseline: Mllm = self.mllm
         if config.baseline:

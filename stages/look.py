@@ -1,10 +1,10 @@
 """Look at a clip as MotionSight does: decode once, measure, refer, focus, and prepare the frames."""
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from filters.camera import CameraConfig, measure, statistics, summarise
 from filters.evidence import CameraMotion, Evidence, Track
 from filters.flow import FlowConfig, FlowEstimator, estimator
+from pipeline.isolation import Isolated, Limits
 from stages.frames import Clip, DecodeConfig, Wanted, fitted, middles, sample_times
 from stages.models import vision
 from stages.models.base import Detector, Tracker, View
@@ -116,20 +117,24 @@ class Looker:
     """Watches clips and refers to their objects; makes its detector and tracker once.
 
     handles: those of the models that run in actors, by role. named: whether the detector goes by names.
+    watch: the function of this name, with the settings at hand.
     """
 
-    def __init__(self, config: LookConfig, handles: Mapping[str, Handle] | None = None) -> None:
-        """Raises CallError when a model cannot be had."""
+    def __init__(
+        self,
+        config: LookConfig,
+        handles: Mapping[str, Handle] | None = None,
+        limits: Limits | None = None,
+    ) -> None:
+        """limits: watch in a child process, within them. Raises CallError when a model cannot be had."""
         self.config = config
+        make = partial(partial, watch, config=config)
+        self.watch: Callable[..., Seen] = Isolated(make, limits, ["stages.look"]) if limits else make()
         handles = handles or {}
         self.flow = _estimator(config.flow)
         self.detector: Detector = vision.detector(config.detector, handles.get("detector"))
         self.tracker: Tracker = vision.tracker(config.tracker, handles.get("tracker"))
         self.named = config.detector.backend != "moving_regions"
-
-    def watch(self, uri: str, start_s: float | None, end_s: float | None, blurred: bool) -> Seen:
-        """As the function of this name, with the settings at hand."""
-        return watch(uri, start_s, end_s, blurred, self.config)
 
     def refer(self, seen: Seen, labels: Sequence[str] = ()) -> Referred:
         """Find the objects of these names, or all that move with a detector that cannot name."""

@@ -17,26 +17,43 @@ from pipeline.errors import RunError
 from pipeline.isolation import Limits
 from pipeline.schema import CLIPS, empty_row
 from pipeline.workspace import Workspace
+from stages import look
+from stages.annotate import Annotate
 from stages.score import IsolatedScore, Score
 from tests import videos
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
+WATCH = look.watch
 CODES = {b"segfault": "worker_crash", b"endless": "timeout", b"30 GB": "out_of_memory"}
 
 
-class Poisonable(Score):
+def misbehave(uri: str) -> None:
     """Stands for a decoder that misbehaves on some files: those that end with a mark."""
+    content = Path(uri).read_bytes()
+    if content.endswith(b"segfault"):
+        ctypes.string_at(0)
+    while content.endswith(b"endless"):
+        pass
+    if content.endswith(b"30 GB"):
+        np.ones(30 << 27)
 
+
+class Poisonable(Score):
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
-        content = Path(row["uri"]).read_bytes()
-        if content.endswith(b"segfault"):
-            ctypes.string_at(0)
-        while content.endswith(b"endless"):
-            pass
-        if content.endswith(b"30 GB"):
-            np.ones(30 << 27)
+        misbehave(row["uri"])
         return super().__call__(row)
+
+
+def poisonable_watch(uri: str, *arguments: Any, config: look.LookConfig) -> look.Seen:
+    misbehave(uri)
+    return WATCH(uri, *arguments, config=config)
+
+
+class PoisonableAnnotate(Annotate):
+    def __init__(self, *arguments: Any) -> None:
+        look.watch = poisonable_watch
+        super().__init__(*arguments)
 
 
 def folder_of(folder: Path, clips: int, poison: dict[int, bytes]) -> Path:
@@ -74,15 +91,32 @@ def test_poison_costs_the_poisoned_clips_alone(tmp_path: Path) -> None:
     session = Session(config, Workspace(str(tmp_path / "W")))
     ingest.run(session, str(folder_of(tmp_path / "in", 120, poison)))
     clips = session.workspace.read("clips")
-    score = partial(Poisonable, config.decode, config.flow, config.camera, config.quality)
     limits = Limits(clip_timeout_s=3, clip_memory_gb=1)
-    session.run("score", clips, partial(IsolatedScore, score, limits), session.workspace)
+    score = partial(Poisonable, config.decode, config.flow, config.camera, config.quality)
+    session.run("score", clips, partial(IsolatedScore, score, limits, [__name__]), session.workspace)
 
-    names = {row["clip_id"]: int(Path(row["uri"]).stem) for row in clips.to_pylist()}
     scores = session.workspace.read("scores").to_pylist()
-    assert len(scores) == len(names) == 120
-    found = {names[row["clip_id"]]: row["error"] for row in scores if row["error"]}
-    assert found == {k: CODES[mark] for k, mark in poison.items()}
-    assert all(row["error_detail"] for row in scores if row["error"])
+    assert failures(clips, scores) == {k: CODES[mark] for k, mark in poison.items()}
     good = {(row["pan"], row["flow_mean"], row["phash"]) for row in scores if not row["error"]}
     assert len(good) == 1  # all the others were measured, and alike
+
+
+def test_poison_that_only_shows_when_a_clip_is_annotated_costs_that_clip(tmp_path: Path) -> None:
+    poison = dict(zip((1, 2, 9), CODES, strict=True))
+    session = Session(load(overrides=["engine.block_clips=4"]), Workspace(str(tmp_path / "W")))
+    ingest.run(session, str(folder_of(tmp_path / "in", 16, poison)))
+    clips = session.workspace.read("clips")
+    annotate = partial(PoisonableAnnotate, session.config, None, Limits(clip_timeout_s=3, clip_memory_gb=1))
+    session.run("annotate", clips, annotate, session.workspace)
+
+    annotations = session.workspace.read("annotations").to_pylist()
+    assert failures(clips, annotations) == {k: CODES[mark] for k, mark in poison.items()}
+    assert all(len(row["qa"]) == 2 for row in annotations if not row["error"])
+
+
+def failures(clips: pa.Table, rows: list[dict[str, Any]]) -> dict[int, str]:
+    """The codes by the number of the file; every clip has exactly one row."""
+    names = {row["clip_id"]: int(Path(row["uri"]).stem) for row in clips.to_pylist()}
+    assert sorted(row["clip_id"] for row in rows) == sorted(names)
+    assert all(row["error_detail"] for row in rows if row["error"])
+    return {names[row["clip_id"]]: row["error"] for row in rows if row["error"]}
