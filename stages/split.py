@@ -16,8 +16,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from filters.claims import claims
 from filters.gates import GatesConfig, clip_verdicts, qa_verdict
-from filters.motion_check import claims
 from pipeline.schema import CLIPS
 from stages.votes import Choice, choices
 

@@ -10,8 +10,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from filters.claims import claims
 from filters.evidence import CameraMotion, Evidence, Track
-from filters.motion_check import claims, judge
+from filters.motion_check import judge
 from stages.models.base import Reply, Request
 
 # Rates from which a move is called steady, and from which quick, in the units of CameraMotion.

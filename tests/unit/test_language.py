@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from filters.claims import claims
 from filters.evidence import CameraMotion, Evidence, Track
-from filters.motion_check import check, claims
+from filters.motion_check import check
 from pipeline.schema import CAMERA_LABELS
 from stages.models.base import Category, Request
 from stages.models.kinematic import KinematicMllm, article, percent

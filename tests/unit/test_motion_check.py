@@ -1,12 +1,15 @@
-"""The claim reader on sentences that were written apart from its rules."""
+"""The claim reader on sentences that were written apart from its rules, and the verdicts on claims."""
 
 import json
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from filters.motion_check import claims
+from filters.claims import claims
+from filters.evidence import CameraMotion, Evidence, Track
+from filters.motion_check import check
 from tests.videos import SHARED
 
 SENTENCES = [
@@ -53,3 +56,47 @@ def test_the_released_answers_are_read_as_people_read_them() -> None:
         chosen, rejected = RELEASED[item["video"]]
         assert read(item["chosen"]) == chosen
         assert read(item["rejected"]) == rejected
+
+
+def track(*ways: tuple[float, float], speed: float = 0.1) -> Track:
+    """An object that goes these ways, a second each, in frame widths and heights a second."""
+    phases = tuple((float(k), k + 1.0, *way) for k, way in enumerate(ways))
+    mean = np.mean(ways, axis=0) if ways else (0.0, 0.0)
+    one = np.array([[0.0, 0, 10, 10]])
+    return Track("", np.zeros(1), one, np.ones(1), (mean[0], mean[1]), speed=speed, phases=phases)
+
+
+@pytest.mark.parametrize(
+    ("text", "tracks", "verdict"),
+    [
+        ("The dog runs left, then right.", [track((-0.2, 0), (0.2, 0))], True),
+        ("The dog runs left, then right.", [track((0.2, 0), (-0.2, 0))], False),
+        ("The dog runs left, then right.", [track((-0.2, 0))], False),
+        ("The dog runs left, then right.", [track()], None),
+        ("A swing goes back and forth.", [track((-0.2, 0), (0.2, 0))], True),
+        ("A swing goes back and forth.", [track((0.2, 0))], False),
+        ("A swing goes back and forth.", [track()], None),
+        ("The car speeds up.", [track((0.1, 0), (0.2, 0))], True),
+        ("The car speeds up.", [track((0.2, 0), (0, 0.1))], False),
+        ("The car speeds up.", [track((0.2, 0))], None),
+        ("The car slows down.", [track((0.2, 0), (0.1, 0))], True),
+        ("The car does not slow down.", [track((0.2, 0), (0.1, 0))], False),
+        ("The car slows down.", [], None),
+        ("The van is faster than the truck.", [track(speed=0.2), track(speed=0.1)], True),
+        ("The van is faster than the truck.", [track(speed=0.1), track(speed=0.105)], False),
+        ("The van is faster than the truck.", [track(speed=0.1), track(speed=0.118)], None),
+        ("The van is faster than the truck.", [track(speed=0.2)], None),
+        ("They move at the same speed.", [track(speed=0.1), track(speed=0.105)], True),
+        ("They move at the same speed.", [track(speed=0.2), track(speed=0.1)], False),
+        ("They move at the same speed.", [track(speed=0.0), track(speed=0.0)], True),
+    ],
+)
+def test_order_and_pace_are_judged_by_what_was_measured_or_not_at_all(
+    text: str, tracks: list[Track], verdict: bool | None
+) -> None:
+    evidence = Evidence(100, 100, 2.0, CameraMotion(("static",)), tuple(tracks), object_area=0.1)
+    verdicts = {str(claim).rsplit(":")[-1]: held for claim, held in check(text, evidence)[1]}
+    of_interest = [
+        held for name, held in verdicts.items() if "_then_" in name or not name.startswith("moves")
+    ]
+    assert of_interest == [verdict]
