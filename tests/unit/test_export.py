@@ -18,6 +18,7 @@ import yaml
 
 from stages.export import ExportError, publish
 from stages.split import Plan, SplitConfig
+from tests import tiny
 from tests.tables import annotation, clip, plan_of, question, score
 
 UNICODE = 'Où va “la caméra” ? 🎥\n| "quoted" \\'
@@ -129,6 +130,27 @@ def test_hugging_face_datasets_reads_both_configs(
     assert [part["type"] for part in trl["prompt"][0]["content"]] == ["video", "text"]
     assert trl["chosen"][0]["content"][0]["text"] == "The camera pans left."
     assert trl["rejected"][0]["content"][0]["text"] == "The camera pans right."
+
+
+def test_trl_prepares_its_rows_with_a_processor_s_chat_template(dataset: Path, tmp_path: Path) -> None:
+    import datasets
+    from transformers import AutoProcessor
+    from trl.data_utils import apply_chat_template, is_conversational
+
+    processor = AutoProcessor.from_pretrained(tiny.qwen2_5_vl(tmp_path / "tiny"))
+    for path in dataset.glob("trl/*.parquet"):
+        rows = datasets.Dataset.from_parquet(str(path), cache_dir=str(tmp_path / "cache"))
+        for row in rows:
+            assert is_conversational(row)
+            made = apply_chat_template(row, processor)
+            asked = made.get("prompt") or made["text"]
+            assert asked.count("<|video_pad|>") == len(row["videos"]) == 1
+            if "messages" in row:
+                assert row["messages"][-1]["content"][0]["text"] in made["text"]
+            else:
+                for side in ("chosen", "rejected"):
+                    assert made[side].startswith(row[side][0]["content"][0]["text"])
+                    assert "<|video_pad|>" not in made[side]
 
 
 def test_webdataset_gives_the_source_bytes_and_all_rows_of_a_clip(dataset: Path, videos: Path) -> None:
