@@ -20,6 +20,7 @@ SECTIONS = {
     "motion": "the motion statistic against Data-Juicer and NeMo Curator",
     "prompts": "visual prompts against decoding",
     "decoders": "PyAV, decord, decord2, torchcodec",
+    "mllm": "calls and tokens for an answer, on vLLM",
     "workers": "Ray against a plain loop; memory",
     "tables": "split and audit of a million rows",
 }

@@ -13,13 +13,14 @@ Work = Callable[[Path], object]
 
 @dataclass(frozen=True)
 class Line:
-    """One line of a table: seconds of work, as a ratio to some other, and what was aimed at."""
+    """One line of a table: what some work took, as a ratio to some other, and what was aimed at."""
 
     work: str
-    seconds: float
+    value: float
     ratio: float
     of: str
     aim: str = ""
+    unit: str = "s"
 
 
 def compare(works: Mapping[str, Work], clips: Sequence[Path], repeats: int = 3) -> dict[str, float]:
@@ -53,7 +54,8 @@ def row(path: Path) -> dict[str, object]:
 
 def table(title: str, lines: Sequence[Line]) -> Table:
     """The lines as people read them."""
-    out = Table("work", "seconds", "ratio", "aim", title=title, title_justify="left")
+    out = Table("work", "value", "ratio", "aim", title=title, title_justify="left")
     for line in lines:
-        out.add_row(line.work, f"{line.seconds:.2f}", f"{line.ratio:.2f} x {line.of}", line.aim)
+        value = f"{line.value:,.2f}".rstrip("0").rstrip(".")
+        out.add_row(line.work, f"{value} {line.unit}", f"{line.ratio:.2f} x {line.of}", line.aim)
     return out

@@ -131,22 +131,24 @@ def run() -> dict[str, list[Line]]:
     return {
         f"Ray, {cores} cores": [
             Line(
-                f"2 workers, {FEW} clips: clips/s",
+                f"2 workers, {FEW} clips",
                 two["rate"],
                 two["rate"] / one["rate"],
                 "1 worker",
                 ">= 1.8",
+                "clips/s",
             ),
-            Line(f"plain loop, {SOME} clips: clips/s", loop, loop / single["rate"], "1 worker", "<= 1.1"),
-            Line("start to first block, s", two["first"], two["first"] / 15, "15 s", "<= 1"),
+            Line(f"plain loop, {SOME} clips", loop, loop / single["rate"], "1 worker", "<= 1.1", "clips/s"),
+            Line("start to first block", two["first"], two["first"] / 15, "15 s", "<= 1"),
         ],
-        "peak memory, GB": [
+        "peak memory": [
             Line(
                 f"driver, {MANY} clips",
                 large["driver"],
                 large["driver"] / two["driver"],
                 f"{FEW} clips",
                 "<= 1.1",
+                "GB",
             ),
             Line(
                 f"worker, {MANY} clips",
@@ -154,6 +156,7 @@ def run() -> dict[str, list[Line]]:
                 large["worker"] / two["worker"],
                 f"{FEW} clips",
                 "<= 1.1",
+                "GB",
             ),
         ],
     }
