@@ -228,6 +228,55 @@ def ask(
 
 
 @app.command()
+def review(
+    output: Annotated[str, typer.Option("--output", "-o", help="The workspace.")],
+    host: Annotated[
+        str, typer.Option(help="Address to listen on; any but this machine's own asks for a token.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0: a free one.")] = 8008,
+    token: Annotated[
+        str | None,
+        typer.Option(envvar="MOTIONSIGHT_TOKEN", help="What visitors must know; default: made when needed."),
+    ] = None,
+    annotator: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Who votes; default: the page asks.")
+    ] = None,
+    overlap: Annotated[int, typer.Option(min=1, help="People who are asked each question.")] = 1,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Only so many questions, the most uncertain ones.")
+    ] = None,
+    votes: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Where votes are kept; default: in the workspace.")
+    ] = None,
+    to_label_studio: Annotated[
+        str | None,
+        typer.Option("--export-label-studio", metavar="FILE", help="Only write Label Studio's JSON."),
+    ] = None,
+    from_label_studio: Annotated[
+        str | None, typer.Option("--import-label-studio", metavar="FILE", help="Only take votes from it.")
+    ] = None,
+    agreement: Annotated[bool, typer.Option("--agreement", help="Only say how far people agree.")] = False,
+) -> None:
+    """Let people choose between answers on a web page. What they choose, `split` takes first.
+
+    Example: motionsight review --output work --overlap 2
+
+    Example: motionsight review --output work --agreement
+    """
+    from jobs import review as job
+
+    what = job.Review(Workspace(output), console(), votes, limit)
+    if to_label_studio:
+        job.export(what, to_label_studio)
+    elif from_label_studio:
+        job.take_in(what, from_label_studio)
+    elif agreement:
+        job.report(what)
+    else:
+        job.serve(what, host, port, token, annotator, overlap)
+
+
+@app.command()
 def doctor(
     config: ConfigPath = "embedded",
     overrides: Overrides = None,

@@ -25,6 +25,7 @@ from pipeline.errors import CallError, RunError, reason
 from pipeline.schema import TABLES
 
 LOCK = ".lock.json"  # tells who holds the workspace; in an object store it is the lock
+RETRY_S = 60
 DRAFT = ".tmp"  # ends the name of a file that is being written
 
 
@@ -38,8 +39,10 @@ def store(uri: str) -> tuple[fs.FileSystem, str]:
         return fs.FileSystem.from_uri(uri)
     scheme, _, path = uri.partition("://")
     bucket, _, _ = path.partition("/")
+    # Google's client would else try for 15 minutes to reach a store that is gone.
+    options = f"?retry_limit_seconds={RETRY_S}" if scheme in ("gs", "gcs") else ""
     # The bucket alone: in a whole URI pyarrow wants spaces and the like escaped.
-    return fs.FileSystem.from_uri(f"{scheme}://{bucket}")[0], path
+    return fs.FileSystem.from_uri(f"{scheme}://{bucket}{options}")[0], path.removeprefix(f"{bucket.rpartition('@')[0]}@")
 
 
 class Workspace:
