@@ -42,7 +42,8 @@ def store(uri: str) -> tuple[fs.FileSystem, str]:
     # Google's client would else try for 15 minutes to reach a store that is gone.
     options = f"?retry_limit_seconds={RETRY_S}" if scheme in ("gs", "gcs") else ""
     # The bucket alone: in a whole URI pyarrow wants spaces and the like escaped.
-    return fs.FileSystem.from_uri(f"{scheme}://{bucket}{options}")[0], path.removeprefix(f"{bucket.rpartition('@')[0]}@")
+    found, _ = fs.FileSystem.from_uri(f"{scheme}://{bucket}{options}")
+    return found, path.removeprefix(f"{bucket.rpartition('@')[0]}@")
 
 
 class Workspace:
