@@ -139,13 +139,12 @@ def fit(
     total = float(weight.sum())
     if total <= 0 or len(flow) < 8:
         return 0j, 0j, 0.0
-    rng = np.random.default_rng(0)
-    chosen = rng.choice(len(flow), size=min(400, len(flow)), replace=False)
+    chosen = _some(len(flow))
     f, w, p = flow[chosen], weight[chosen], z[chosen]
-    a, b = np.array([0, guess[0], 0]), np.array([0, guess[1], np.median(f.real) + 1j * np.median(f.imag)])
+    a, b = np.array([0, guess[0], 0]), np.array([0, guess[1], middle(f.real) + 1j * middle(f.imag)])
     support = supports(a, b, f, w, p, tolerance)
     if support.max() < SETTLED * w.sum():
-        pairs = rng.choice(len(p), size=(96, 2), p=w / w.sum())
+        pairs = np.random.default_rng(0).choice(len(p), size=(96, 2), p=w / w.sum())
         span = p[pairs[:, 0]] - p[pairs[:, 1]]
         far = np.abs(span) > 0.15 * np.abs(p).max()
         pairs, span = pairs[far], span[far]
@@ -161,14 +160,26 @@ def fit(
         mass = keep.sum()
         if mass <= 1e-9:
             break
-        centre_z, centre_f = (keep * z).sum() / mass, (keep * flow).sum() / mass
-        spread = (keep * np.abs(z - centre_z) ** 2).sum()
+        centre_z, centre_f = keep @ z / mass, keep @ flow / mass
+        from_centre = z - centre_z
+        spread = keep @ (from_centre.real**2 + from_centre.imag**2)
         if spread <= 1e-6:
             break
-        model_a = complex((keep * np.conj(z - centre_z) * (flow - centre_f)).sum() / spread)
+        model_a = complex(np.vdot(keep * from_centre, flow - centre_f) / spread)
         model_b = complex(centre_f - model_a * centre_z)
     off = np.abs(flow - model_a * z - model_b)
     return model_a, model_b, float((weight * (off < 2 * tolerance)).sum() / total)
+
+
+@cache
+def _some(count: int) -> np.ndarray:
+    """Indices of at most 400 out of `count` cells, always the same."""
+    return np.random.default_rng(0).choice(count, size=min(400, count), replace=False)
+
+
+def middle(values: np.ndarray) -> float:
+    """The upper median of (K,) numbers, K >= 1, in a fraction of the time of numpy's own."""
+    return float(np.partition(values, len(values) // 2)[len(values) // 2])
 
 
 def supports(
@@ -222,7 +233,7 @@ def _step(
     guess: tuple[complex, complex],
 ) -> Step:
     # Flow is good to about a tenth of a pixel, and to a few percent of its length.
-    tolerance = 0.15 + 0.03 * float(np.median(np.abs(flow)))
+    tolerance = 0.15 + 0.03 * middle(np.abs(flow).ravel())
     a, b, share = fit(flow.ravel(), (weight * prior).ravel(), z.ravel(), tolerance, guess)
     return Step(i, j, flow, weight, a, b, share)
 

@@ -48,13 +48,9 @@ class PyiqaScorer:
 
     def __call__(self, frames: np.ndarray) -> float:
         torch = self._torch
-        batch = (
-            torch.from_numpy(np.ascontiguousarray(frames))
-            .permute(0, 3, 1, 2)
-            .float()
-            .div(255)
-            .to(self._device)
-        )
+        # In the order of memory that torch works in: as they come, every operation takes twice as long.
+        channels_first = np.ascontiguousarray(frames.transpose(0, 3, 1, 2))
+        batch = torch.from_numpy(channels_first).float().div(255).to(self._device)
         with torch.inference_mode():
             # One frame at a time: some metrics give one number for a batch, or need all of its memory.
             return float(np.mean([float(self._metric(frame[None])) for frame in batch]))

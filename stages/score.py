@@ -30,7 +30,7 @@ class Score:
         self._judge = PyiqaScorer(quality.metric, quality.device) if quality.metric else None
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
-        clip = Clip(row["uri"], row["start_s"], row["end_s"])
+        clip = Clip(row["uri"], row["start_s"], row["end_s"], rough=self._decode.frames == "reference")
         probe = clip.probe
         sampled = sample_times(probe, self._decode.fps, self._decode.max_samples)
         small = fitted(probe.width, probe.height, self._decode.size)

@@ -1,6 +1,7 @@
 """`score` against plain decoding of every frame, and whether its speed costs accuracy."""
 
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -60,14 +61,17 @@ def run() -> dict[str, list[Line]]:
         found["rank correlation with 384 px, 16 fps, DIS medium, demo and real clips"] = agreement(
             motion, slow, demo
         )
+        found["rank correlation of reference frames with all frames, demo and real clips"] = agreement(
+            reference, plain, demo, ("quality",)
+        )
     return found
 
 
-def agreement(fast: Score, slow: Score, clips: list[Path]) -> list[Line]:
+def agreement(fast: Score, slow: Score, clips: list[Path], more: Sequence[str] = ()) -> list[Line]:
     """Spearman's correlation of each score with that of the slow settings over the clips."""
     a, b = ([stage(row(clip)) for clip in clips] for stage in (fast, slow))
     lines = []
-    for column in COLUMNS:
+    for column in (*COLUMNS, *more):
         x, y = (np.array([scores[column] for scores in rows]) for rows in (a, b))
         lines.append(Line(column, 0.0, float(spearmanr(x, y).statistic), "1", ">= 0.98"))
     return lines
