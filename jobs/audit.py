@@ -22,6 +22,7 @@ from stages.report.filmstrip import Filmstrip
 from stages.report.page import Shown, page
 from stages.report.samples import Sample, samples
 from stages.report.what_if import what_if
+from stages.review_page.store import preferences
 from stages.split import build
 
 TOO_MANY_FAILED = 3
@@ -48,7 +49,7 @@ def run(session: Session) -> int:
     # A plan names the models, which are dear to read and not asked for here.
     models = TABLES["annotations"].field("models")
     annotations = annotations.append_column(models, pa.nulls(annotations.num_rows, models.type))
-    votes = workspace.read("preferences")
+    votes = preferences(workspace)
     plan = build(clips, scores, annotations, votes, config.gates, config.split)
     counted = stats(clips, workspace.read("duplicates"), scores, annotations, plan, config.gates, alike)
     del plan

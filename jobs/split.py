@@ -16,6 +16,7 @@ from pipeline.config import fingerprint
 from pipeline.errors import CallError, RunError, reason
 from stages.compare import difference, held, planned, render, settings_between
 from stages.export import FOLDERS, ExportError, Shard, Written, publish, write_shard
+from stages.review_page.store import preferences
 from stages.split import Plan, build
 
 # What the gates and the composite read; the rest of a score is not needed to split.
@@ -34,7 +35,7 @@ def plan(session: Session) -> Plan:
         session.need("clips", "ingest"),
         workspace.read("scores", SCORES),
         workspace.read("annotations", ["clip_id", "qa", "models", "error"]),
-        workspace.read("preferences"),
+        preferences(workspace),
         config.gates,
         config.split,
     )
