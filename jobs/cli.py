@@ -7,7 +7,7 @@ import shlex
 import signal
 import sys
 from importlib.metadata import version
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -15,7 +15,10 @@ from jobs.session import Session, console
 from pipeline.config import load
 from pipeline.errors import CallError, RunError, reason
 from pipeline.workspace import Workspace
+from stages.evaluation.formats import Benchmark
 from stages.motionsight.answer import VisualPrompt
+from stages.training.config import Stage
+from stages.training.rows import Format, Source
 
 app = typer.Typer(
     name="motionsight",
@@ -350,6 +353,117 @@ def submit(
         resources=job.read_resources(resource or ()),
     )
     raise typer.Exit(job.run(words or (), made, address, follow, out))
+
+
+@app.command()
+def evaluate(
+    output: Annotated[str, typer.Option("--output", "-o", help="The folder of the results.")],
+    benchmark: Annotated[Benchmark | None, typer.Option("--benchmark", "-b", help="Which benchmark.")] = None,
+    questions: Annotated[
+        str | None,
+        typer.Option("--questions", "-q", help="Its questions: the file that its authors publish."),
+    ] = None,
+    videos: Annotated[str | None, typer.Option(metavar="DIR", help="The folder of its videos.")] = None,
+    prompt: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="none, spotlight, crop, background_blur, motion_blur, red_circle or motionsight (its own"
+            " decision, the default); may be repeated."
+        ),
+    ] = None,
+    config: ConfigPath = "embedded",
+    overrides: Overrides = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Only so many clips.")] = None,
+    compare: Annotated[
+        str | None, typer.Option(metavar="FOLDER", help="Only say how this run differs from --output.")
+    ] = None,
+    dry_run: Dry = False,
+) -> None:
+    """Ask a model the questions of MotionBench, FAVOR-Bench or CameraBench.
+
+    The same command again asks only what has not been answered.
+
+    Example: motionsight evaluate --benchmark motionbench --questions video_info.meta.jsonl --videos videos
+    --prompt none --prompt motionsight --config openai --output bench; then
+    motionsight evaluate --output bench/none --compare bench/motionsight
+    """
+    from jobs import evaluate as job
+
+    if compare:
+        raise typer.Exit(job.compared(output, compare))
+    if not (benchmark and questions and videos):
+        raise CallError("--benchmark, --questions and --videos are needed")
+    ending.push(_tell_how_to_go_on)
+    settings = load(config, overrides or ())
+    raise typer.Exit(job.run(settings, benchmark, questions, videos, output, prompt or (), limit, dry_run))
+
+
+train = typer.Typer(
+    help="Train MotionChat from a video MLLM: first sft, then dpo on what came of it.", no_args_is_help=True
+)
+app.add_typer(train, name="train")
+Dataset = Annotated[
+    str, typer.Option("--dataset", "-d", help="A dataset folder, or the file of another --format.")
+]
+Model = Annotated[str, typer.Option("--output", "-o", help="The folder that the model is written to.")]
+Base = Annotated[
+    str | None, typer.Option("--model", "-m", help="The model to start from, in place of the config's.")
+]
+Form = Annotated[Format, typer.Option("--format", help="The form of the dataset.")]
+Videos = Annotated[
+    str | None, typer.Option(metavar="DIR", help="The folder of the videos; default: the dataset's tars.")
+]
+Anew = Annotated[bool, typer.Option("--restart", help="Throw away the checkpoints that are there.")]
+
+
+def _train(
+    stage: Stage, config: str | None, overrides: list[str] | None, base: str | None, *run: Any
+) -> None:
+    from jobs import train as job
+    from stages.training.config import load
+
+    ending.push(_tell_how_to_go_on)
+    changes = [*([f"model={base}"] if base else []), *(overrides or ())]
+    source, output, *flags = run
+    job.run(stage, load(config, changes), source, output, console(), *flags)
+
+
+@train.command()
+def sft(
+    dataset: Dataset,
+    output: Model,
+    config: ConfigPath = "train_sft",
+    overrides: Overrides = None,
+    model: Base = None,
+    format: Form = "motionvid_qa",
+    videos: Videos = None,
+    restart: Anew = False,
+    dry_run: Dry = False,
+) -> None:
+    """Supervised fine-tuning on questions and answers. The same command again goes on where it stopped.
+
+    Example: motionsight train sft --dataset work/dataset --output motionchat-sft --dry-run
+    """
+    _train("sft", config, overrides, model, Source(dataset, format, videos), output, restart, dry_run)
+
+
+@train.command()
+def dpo(
+    dataset: Dataset,
+    output: Model,
+    config: ConfigPath = "train_dpo",
+    overrides: Overrides = None,
+    model: Base = None,
+    format: Form = "motionvid_qa",
+    videos: Videos = None,
+    restart: Anew = False,
+    dry_run: Dry = False,
+) -> None:
+    """Direct preference optimisation on pairs of answers. The same command again goes on where it stopped.
+
+    Example: motionsight train dpo --dataset work/dataset --model motionchat-sft --output motionchat
+    """
+    _train("dpo", config, overrides, model, Source(dataset, format, videos), output, restart, dry_run)
 
 
 @app.callback(invoke_without_command=True)

@@ -52,8 +52,10 @@ class EngineConfig(BaseModel):
     def _sensible(cls, value: Any, info: ValidationInfo) -> Any:
         least = 1 if info.field_name == "workers" else 0
         parts = value if isinstance(value, dict) else {"": value}
-        if unknown := parts.keys() - {"", "score", "annotate", "split"}:
-            raise ValueError(f"no command {', '.join(sorted(unknown))}; there are score, annotate and split")
+        if unknown := parts.keys() - {"", "score", "annotate", "split", "evaluate"}:
+            raise ValueError(
+                f"no command {', '.join(sorted(unknown))}; there are score, annotate, split, evaluate"
+            )
         if any(part is not None and part < least for part in parts.values()):
             raise ValueError(f"should be at least {least}")
         return value

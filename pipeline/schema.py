@@ -132,12 +132,39 @@ PREFERENCES = pa.schema(
     ]
 )
 
+# Answers to the questions of a benchmark. letter: what the answer was read as, null when it cannot be; score:
+# the probability of "Yes" where that is asked for.
+PREDICTIONS = pa.schema(
+    [
+        ("clip_id", pa.string()),
+        (
+            "answers",
+            pa.list_(
+                pa.struct(
+                    [
+                        ("id", pa.string()),
+                        ("answer", pa.string()),
+                        ("letter", pa.string()),
+                        ("score", pa.float64()),
+                        ("error", pa.string()),
+                    ]
+                )
+            ),
+        ),
+        ("error", pa.string()),
+        ("error_detail", pa.string()),
+        ("seconds", pa.float64()),
+        ("tokens", pa.int64()),
+    ]
+)
+
 TABLES = {
     "clips": CLIPS,
     "duplicates": DUPLICATES,
     "scores": SCORES,
     "annotations": ANNOTATIONS,
     "preferences": PREFERENCES,
+    "predictions": PREDICTIONS,
 }
 
 

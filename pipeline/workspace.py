@@ -153,7 +153,7 @@ class Workspace:
         """
         schema = TABLES[table]
         wanted = list(columns) if columns else schema.names
-        single = table in ("scores", "annotations")
+        single = table in ("scores", "annotations", "predictions")
         files = self._files(table)
         if not files:
             return schema.empty_table().select(wanted)

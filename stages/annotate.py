@@ -8,6 +8,7 @@ from typing import Any, get_args
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
+from filters.evidence import Evidence
 from filters.motion_check import check
 from filters.vqascore import AlignmentScorer
 from pipeline.isolation import Limits
@@ -19,7 +20,7 @@ from stages.models.backends import KinematicConfig, MllmConfig
 from stages.models.base import Category, Detector, Mllm, Reply, Request, Tracker
 from stages.models.remote import Handle
 from stages.motionsight import baseline
-from stages.motionsight.answer import VisualPrompt, moments, prompt, visual_prompts
+from stages.motionsight.answer import DESCRIBE, VisualPrompt, moments, prompt, visual_prompts
 from stages.motionsight.decouple import DecoupleConfig, decouple
 from stages.motionsight.grounding import grounding
 from stages.motionsight.questions import choose
@@ -248,15 +249,19 @@ class Annotate:
         one: Asked,
         shown: Sequence[VisualPrompt],
         made: dict[tuple[int, VisualPrompt], np.ndarray],
+        form: str = DESCRIBE,
     ) -> Request:
-        """A question with its enhanced frames; `made` keeps those that other questions of the clip share."""
+        """A question with its enhanced frames; `made` keeps those that other questions of the clip share.
+
+        form: the sentence that says how to answer.
+        """
         config, referred = self._config, one.referred
         for name in shown:
             key = (id(referred), name)
             made[key] = (
                 made[key] if key in made else self.looker.enhance(seen, referred.boxes, name, referred.tracks)
             )
-        words = prompt(one.text, seen.view.times, shown)
+        words = prompt(one.text, seen.view.times, shown, form)
         return Request(
             f"{words}\n{grounding(referred.evidence)}" if config.prompt.evidence else words,
             one.text,
@@ -269,17 +274,15 @@ class Annotate:
             config.mllm.temperature,
         )
 
-    def _without(self, seen: Seen, asked: Sequence[Asked]) -> list[Reply]:
-        """Replies of the baseline, which gets a few plain frames, and what they alone would tell."""
-        if not asked:
-            return []
-        view, limits = seen.view, self._config.baseline or self._config.mllm
+    def plain(self, seen: Seen) -> tuple[np.ndarray, Evidence]:
+        """Which of the shown frames the baseline gets, as indices, and what they alone would tell."""
+        view = seen.view
         few = np.linspace(0, len(view.times) - 1, self._config.annotate.baseline_frames)
         few = np.unique(few.round().astype(int))
         near = np.unique([int(np.abs(seen.sample_times - t).argmin()) for t in view.times[few]])
         if len(near) < 2:
             near = np.array([0, len(seen.sample_times) - 1])
-        plain = baseline.evidence(
+        return few, baseline.evidence(
             seen.samples[near],
             seen.sample_times[near],
             self.looker.flow,
@@ -287,7 +290,14 @@ class Annotate:
             view.size,
             seen.duration_s,
         )
-        pictures, times = view.frames[few], view.times[few]
+
+    def _without(self, seen: Seen, asked: Sequence[Asked]) -> list[Reply]:
+        """Replies of the baseline, which gets a few plain frames, and what they alone would tell."""
+        if not asked:
+            return []
+        limits = self._config.baseline or self._config.mllm
+        few, plain = self.plain(seen)
+        pictures, times = seen.view.frames[few], seen.view.times[few]
         return self._baseline.generate(
             [
                 Request(

@@ -24,10 +24,17 @@ READING: dict[VisualPrompt, str] = {
 }
 
 
-def prompt(question: str, times: np.ndarray, shown: Sequence[VisualPrompt] = ("none",)) -> str:
+# In which form to answer.
+DESCRIBE = "Answer in one to three sentences, and say only what the frames show."
+
+
+def prompt(
+    question: str, times: np.ndarray, shown: Sequence[VisualPrompt] = ("none",), form: str = DESCRIBE
+) -> str:
     """The text for a question.
 
     times: (T,) seconds of the frames. shown: the visual prompts, each on all T frames, one after the other.
+    form: the sentence that says how to answer.
     """
     if len(shown) == 1:
         reading = f" In them, {READING[shown[0]]}." if READING[shown[0]] else ""
@@ -36,10 +43,7 @@ def prompt(question: str, times: np.ndarray, shown: Sequence[VisualPrompt] = ("n
             f"the {nth} time, {READING[name]}" for nth, name in zip(("first", "second"), shown, strict=True)
         )
         reading = f" They are shown twice: {parts}."
-    return (
-        f"{moments(times)}{reading} "
-        f"Answer in one to three sentences, and say only what the frames show.\nQuestion: {question}"
-    )
+    return f"{moments(times)}{reading} {form}\nQuestion: {question}"
 
 
 def moments(times: np.ndarray) -> str:

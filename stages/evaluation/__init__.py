@@ -1,0 +1,1 @@
+"""Benchmarks of motion understanding: their files, a model's answers to them, and what these are worth."""

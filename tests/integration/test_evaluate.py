@@ -1,0 +1,179 @@
+"""`motionsight evaluate` on rendered clips whose camera motion is known, and against a model over HTTP."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stages.synthetic import recipes, render
+from tests.integration.test_openai_chat import Endpoint, completion, running
+from tests.videos import SHARED
+
+pytestmark = [pytest.mark.ray, pytest.mark.slow]
+
+SAID = {
+    "static": "The camera stays still",
+    "pan_left": "Pan left",
+    "pan_right": "It pans to the right",
+    "tilt_up": "Tilting upward",
+    "tilt_down": "Tilt down",
+    "zoom_in": "The camera zooms in",
+    "zoom_out": "Zooming out",
+    "roll_clockwise": "A clockwise roll",
+    "roll_counterclockwise": "A counterclockwise roll",
+}
+
+
+def motionsight(*arguments: object) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-m", "jobs.cli", "evaluate", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file as MotionBench has it: demo clips, a missing video, a hidden answer."""
+    folder = tmp_path_factory.mktemp("bench")
+    (folder / "public-dataset").mkdir()
+    labels, found = list(SAID), []
+    for recipe in recipes()[::2]:
+        if len(recipe.camera_labels) != 1 or recipe.camera_labels[0] not in SAID:
+            continue
+        render(recipe, folder / f"public-dataset/{recipe.name}.mp4")
+        right = recipe.camera_labels[0]
+        at = labels.index(right)
+        others = [labels[(at + k) % len(labels)] for k in (1, 3, 6)]
+        place = len(found) % 4
+        options = [SAID[label] for label in (*others[:place], right, *others[place:])]
+        text = "\n".join(["How does the camera move?", *map("{}. {}".format, "ABCD", options)])
+        qa = [{"uid": str(len(found)), "question": text, "answer": "ABCD"[place]}]
+        found.append({"video_path": f"{recipe.name}.mp4", "question_type": "Camera Motion", "qa": qa})
+    text = "Which way does the person move?\nA. To the left\nB. To the right"
+    gone = [{"uid": "gone", "question": text, "answer": "A"}]
+    found.append({"video_path": "gone.mp4", "question_type": "Action Order", "qa": gone})
+    if SHARED.is_dir():
+        hidden = [{"uid": "hidden", "question": text, "answer": "NA"}]
+        clip = sorted(SHARED.glob("*.mp4"))[0]
+        found.append({"video_path": str(clip), "question_type": "Motion Recognition", "qa": hidden})
+    path = folder / "video_info.meta.jsonl"
+    path.write_text("".join(f"{json.dumps(row)}\n" for row in found))
+    return folder
+
+
+def arguments(bench: Path, out: Path, *prompts: str) -> list[object]:
+    named = [word for prompt in prompts for word in ("--prompt", prompt)]
+    file = bench / "video_info.meta.jsonl"
+    return [
+        "-b",
+        "motionbench",
+        "-q",
+        file,
+        "--videos",
+        bench,
+        "-o",
+        out,
+        "-s",
+        "max_failed_share=0.5",
+        *named,
+    ]
+
+
+def test_measured_motion_answers_camera_questions_and_the_prompts_differ(bench: Path, tmp_path: Path) -> None:
+    told = motionsight(*arguments(bench, tmp_path, "none", "spotlight", "motion_blur", "motionsight"))
+    assert told.returncode == 0, told.stderr
+    results = json.loads((tmp_path / "results.json").read_text())["prompts"]
+    camera = {name: one["accuracy"]["categories"]["Camera Motion"] for name, one in results.items()}
+    print(camera)
+    assert camera["motionsight"] >= 0.9
+    assert camera["motion_blur"] == camera["motionsight"]
+    assert camera["none"] < 0.75
+    assert {one["failed"] for one in results.values()} == {1}, "the missing video"
+    assert results["none"]["accuracy"]["categories"]["Action Order"] == 0.0
+    assert "| kinematic, motionsight |" in (tmp_path / "results.md").read_text()
+    answers = json.loads((tmp_path / "motionsight/answers.json").read_text())
+    assert answers["gone"]["error"] == "missing_file"
+    submission = json.loads((tmp_path / "motionsight/submission.json").read_text())
+    assert submission.keys() == answers.keys()
+    if SHARED.is_dir():
+        assert answers["hidden"]["right"] is None
+
+    again = motionsight(*arguments(bench, tmp_path, "motionsight"))
+    assert "clips done" not in again.stderr, "nothing is asked twice"
+    dry = motionsight(*arguments(bench, tmp_path, "motionsight", "crop"), "--dry-run")
+    assert "motionsight: 0 clips to ask about" in dry.stderr
+    assert "crop: 0 clips" not in dry.stderr
+    compared = motionsight("-o", tmp_path / "none", "--compare", tmp_path / "motionsight")
+    assert compared.returncode == 0
+    assert "| overall |" in compared.stdout
+    refused = motionsight(*arguments(bench, tmp_path, "motionsight"), "-s", "decode.fps=4")
+    assert refused.returncode == 2
+    assert "made with other settings: decode.fps was 8.0, is now 4.0" in refused.stderr
+
+
+class AlwaysA(Endpoint):
+    def answer(self, prompt: str, attempt: int) -> Any:
+        return completion("A")
+
+
+@pytest.fixture
+def always_a() -> Iterator[Endpoint]:
+    with running(AlwaysA()) as server:
+        yield server
+
+
+def test_a_model_that_always_answers_a_scores_the_share_of_a(
+    always_a: Endpoint, bench: Path, tmp_path: Path
+) -> None:
+    model = ["-s", f"mllm={{backend: openai, base_url: '{always_a.url}', model: a}}"]
+    told = motionsight(*arguments(bench, tmp_path, "none"), *model)
+    assert told.returncode == 0, told.stderr
+    asked = [json.loads(line) for line in (bench / "video_info.meta.jsonl").read_text().splitlines()]
+    right = [row["qa"][0]["answer"] for row in asked if row["qa"][0]["answer"] != "NA"]
+    result = json.loads((tmp_path / "results.json").read_text())["prompts"]["none"]
+    assert result["accuracy"]["overall"] == pytest.approx((right.count("A") - 1) / len(right)), "one is gone"
+    assert result["unclear"] == 0
+    prompts = [body["messages"][0]["content"][-1]["text"] for body in always_a.bodies]
+    assert len(prompts) == len(asked) - 1, "one call for a question"
+    assert all("letter of the right option" in prompt and "\nA. " in prompt for prompt in prompts)
+
+
+def test_camerabench_is_scored_by_average_precision(tmp_path: Path) -> None:
+    questions = {
+        "Pan_Left": ("Does the camera pan to the left?", "pan_left"),
+        "Static": ("Is the camera completely still?", "static"),
+    }
+    (tmp_path / "videos").mkdir()
+    picked = [it for it in recipes() if it.camera_labels in (("pan_left",), ("static",), ("zoom_in",))][:9]
+    for recipe in picked:
+        render(recipe, tmp_path / f"videos/{recipe.name}.mp4")
+    (tmp_path / "q").mkdir()
+    for name, (question, label) in questions.items():
+        rows = [
+            {
+                "image": f"/elsewhere/{recipe.name}.mp4",
+                "question": question,
+                "label": "Yes" if label in recipe.camera_labels else "No",
+                "task": name,
+            }
+            for recipe in picked
+        ]
+        (tmp_path / f"q/{name}.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    out = tmp_path / "out"
+    told = motionsight("-b", "camerabench", "-q", tmp_path / "q", "--videos", tmp_path / "videos", "-o", out)
+    assert told.returncode == 0, told.stderr
+    result = json.loads((out / "results.json").read_text())["prompts"]["motionsight"]
+    assert result["average_precision"]["average"] > 0.9 > result["chance"]["average"]
+    assert "Average precision" in (out / "results.md").read_text()
+
+
+def test_a_call_that_makes_no_sense_is_refused_in_one_line(tmp_path: Path) -> None:
+    told = motionsight("-o", tmp_path)
+    assert (told.returncode, told.stderr.count("\n")) == (2, 1)
+    wrong = motionsight(
+        "-b", "favor", "-q", tmp_path / "x", "--videos", tmp_path, "-o", tmp_path, "--prompt", "blur"
+    )
+    assert wrong.returncode == 2
+    assert "there are none, spotlight" in wrong.stderr
