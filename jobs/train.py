@@ -7,6 +7,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -38,9 +39,10 @@ def run(
     dry: bool = False,
 ) -> None:
     """Say what will be done, and do it unless `dry`. Raises CallError, RunError."""
-    packages = [*PACKAGES, *(["deepspeed"] if config.launch.deepspeed else [])]
-    if lacking := [name for name in packages if find_spec(name) is None]:
+    if lacking := [name for name in PACKAGES if find_spec(name) is None]:
         raise CallError(f"training needs {', '.join(lacking)}: pip install 'motionsight-distill[train]'")
+    if config.launch.deepspeed and not dry and find_spec("deepspeed") is None:
+        raise CallError("training needs deepspeed: pip install deepspeed, or --set launch.deepspeed=null")
     if "://" in output:
         raise CallError(f"--output {output}: checkpoints need a folder, on a disk that all workers see")
     rank, world = (int(os.environ.get(name, default)) for name, default in (("RANK", 0), ("WORLD_SIZE", 1)))
@@ -50,7 +52,13 @@ def run(
         if rank == 0:
             out.print(text, markup=False, soft_wrap=True)
 
-    made = Run(stage, config, _absolute(source), str(Path(output).expanduser().absolute()))
+    # Workers have working folders of their own.
+    if Path(config.model).is_dir():
+        config = config.model_copy(update={"model": _absolute(config.model)})
+    source = replace(
+        source, dataset=_absolute(source.dataset), videos=source.videos and _absolute(source.videos)
+    )
+    made = Run(stage, config, source, _absolute(output))
     if restart and not dry and rank == 0:
         loop.restart(Path(made.output))
     if rank == 0:
@@ -74,13 +82,8 @@ def run(
         say(f"train: loss {done['train_loss']:.4g} on average, {done['train_runtime']:.0f} s; {made.output}")
 
 
-def _absolute(source: Source) -> Source:
-    """Workers have working folders of their own."""
-    dataset, videos = (
-        str(Path(place).expanduser().absolute()) if place and "://" not in place else place
-        for place in (source.dataset, source.videos)
-    )
-    return Source(str(dataset), source.format, videos)
+def _absolute(place: str) -> str:
+    return place if "://" in place else str(Path(place).expanduser().absolute())
 
 
 def _by_accelerate(run: Run) -> None:

@@ -72,7 +72,7 @@ def _motionbench(path: Path, find: Callable[[str], str]) -> Iterator[Item]:
     for where, row in _lines(path):
         category = _text(row, "question_type", where)
         for qa in _list(row, "qa", where):
-            question, options = _options(_text(qa, "question", where))
+            question, options = options_of(_text(qa, "question", where))
             options = tuple(map(str, qa.get("options") or options))
             yield Item(
                 str(qa["uid"]) if "uid" in qa else where,
@@ -134,7 +134,7 @@ def _finder(videos: Path) -> Callable[[str], str]:
     return find
 
 
-def _options(text: str) -> tuple[str, tuple[str, ...]]:
+def options_of(text: str) -> tuple[str, tuple[str, ...]]:
     """A question whose options follow it as lines that begin with A., B., ...: the question, the options."""
     lines, options = text.strip().splitlines(), list[str]()
     for k, line in enumerate(lines):

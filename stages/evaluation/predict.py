@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args
 from filters.evidence import Evidence
 from filters.vqascore import probability
 from pipeline.isolation import Limits
-from pipeline.schema import PREDICTIONS
+from pipeline.schema import PREDICTIONS, empty_row
 from stages.annotate import Annotate, AnnotationConfig, seed_of
 from stages.evaluation import choose
 from stages.evaluation.formats import Item
@@ -66,47 +66,51 @@ class Predict:
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
         items = [Item(**item | {"options": tuple(item["options"])}) for item in row["items"]]
         seeds = [seed_of(row["clip_id"], item.question, self._seed) for item in items]
+        answers, tokens = self.answers(row["uri"], row["start_s"], row["end_s"], items, seeds)
+        return empty_row("predictions") | {"clip_id": row["clip_id"], "answers": answers, "tokens": tokens}
+
+    def answers(
+        self,
+        uri: str,
+        start_s: float | None,
+        end_s: float | None,
+        items: Sequence[Item],
+        seeds: Sequence[int],
+        form: str | None = None,
+    ) -> tuple[list[dict[str, Any]], int]:
+        """An answer to each question about a clip, as in `predictions`, and the tokens they took.
+
+        form: how to answer, in place of a letter or a word. Raises ClipError.
+        """
         seen, asked, spent = self._annotate.look(
-            row["uri"], row["start_s"], row["end_s"], [item.question for item in items], seeds
+            uri, start_s, end_s, [item.question for item in items], seeds
         )
         shown = [self._annotate.prompts(one.plan.category) for one in asked]
-        if self._measures:
+        if self._measures and all(item.options or item.right for item in items):
             _, plain = self._annotate.plain(seen)
-            answers = [
+            return [
                 _measured(item, visible(one.referred.evidence, plain, names))
                 for item, one, names in zip(items, asked, shown, strict=True)
-            ]
-            replies: list[Reply] = []
-        else:
-            made: dict[Any, Any] = {}
-            requests = [
-                replace(
-                    self._annotate.request(
-                        seen,
-                        replace(one, text=item.text),
-                        names,
-                        made,
-                        ONE_LETTER if item.options else ONE_WORD,
-                    ),
-                    logprob_tokens=() if item.options else ("Yes", "No"),
-                )
-                for item, one, names in zip(items, asked, shown, strict=True)
-            ]
-            given = iter(
-                self._annotate.mllm.generate(
-                    [r for r, a in zip(requests, asked, strict=True) if not a.failed]
-                )
+            ], 0
+        made: dict[Any, Any] = {}
+        requests = [
+            replace(
+                self._annotate.request(
+                    seen,
+                    replace(one, text=item.text),
+                    names,
+                    made,
+                    form or (ONE_LETTER if item.options else ONE_WORD),
+                ),
+                logprob_tokens=() if item.options else ("Yes", "No"),
             )
-            replies = [one.failed or next(given) for one in asked]
-            answers = [_said(item, reply) for item, reply in zip(items, replies, strict=True)]
-        return {
-            "clip_id": row["clip_id"],
-            "answers": answers,
-            "error": None,
-            "error_detail": None,
-            "seconds": None,
-            "tokens": sum(reply.tokens for reply in (*spent, *replies)),
-        }
+            for item, one, names in zip(items, asked, shown, strict=True)
+            if not one.failed
+        ]
+        given = iter(self._annotate.mllm.generate(requests) if requests else [])
+        replies = [one.failed or next(given) for one in asked]
+        tokens = sum(reply.tokens for reply in (*spent, *replies))
+        return [_said(item, reply) for item, reply in zip(items, replies, strict=True)], tokens
 
 
 def visible(full: Evidence, plain: Evidence, shown: Sequence[VisualPrompt]) -> Evidence:

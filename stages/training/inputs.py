@@ -34,7 +34,7 @@ def frames(uri: str, config: VideoConfig) -> tuple[np.ndarray, float]:
     except ClipError as error:
         raise RunError(
             f"cannot train on {uri}: {error.detail} ({error.code}); replace the file and give the same "
-            "command again: what is learnt is kept"
+            "command again"
         ) from error
     return taken.pictures, len(shown) / probe.duration_s
 
