@@ -11,7 +11,7 @@ VLLM := .venv-vllm
 VLLM_READY := $(VLLM)/.ready
 VLLM_PIP := $(VLLM)/bin/python -m pip --quiet --disable-pip-version-check
 
-.PHONY: help demo distill test test-fast test-vllm vllm-env lint format bench clean
+.PHONY: help demo distill test test-fast test-long test-vllm vllm-env lint format bench clean
 
 help: ## Say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -52,6 +52,9 @@ distill: $(CORE) ## Distil your own clips: make distill INPUT=folder OUTPUT=fold
 
 test: $(DEV) ## All tests that CI runs
 	$(BIN)/python -m pytest
+
+test-long: $(DEV) ## The tests that CI leaves out: minutes each, more rounds of chaos
+	CHAOS_ROUNDS=20 CLUSTER_CLIPS=200 $(BIN)/python -m pytest -m "long or slow"
 
 test-fast: $(DEV) ## The tests that take seconds
 	$(BIN)/python -m pytest -m "not slow and not ray"

@@ -73,6 +73,7 @@ class Isolated:
         try:
             self._ask(arguments)
         except OSError:  # it died since the last call, so not of these arguments
+            self.close()  # as it may count as alive for a moment yet
             self._ask(arguments)
         try:
             if not self._pipe.poll(self._limits.clip_timeout_s):

@@ -229,6 +229,7 @@ def ray_here() -> Iterator[None]:
     ray.shutdown()
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("ray_here")
 def test_each_bad_file_alone_ends_in_its_code(tmp_path: Path) -> None:
     for kind, (path, code) in videos.bad(tmp_path / "bad").items():
@@ -241,6 +242,7 @@ def test_each_bad_file_alone_ends_in_its_code(tmp_path: Path) -> None:
         assert table(workspace, "scores")["error"].tolist() == [code]
 
 
+@pytest.mark.long
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small file system takes root")
 def test_a_full_disk_ends_in_one_line_and_loses_nothing(tmp_path: Path) -> None:
     folder, disk = tmp_path / "in", tmp_path / "disk"

@@ -280,6 +280,7 @@ def gone(pids: Any) -> None:
         time.sleep(0.1)
 
 
+@pytest.mark.long
 @pytest.mark.ray
 @pytest.mark.slow
 def test_what_cannot_be_started_is_told_in_one_sentence(tmp_path: Path) -> None:

@@ -71,6 +71,7 @@ def test_everything_may_live_in_the_store(s3: S3, tmp_path: Path) -> None:
     assert again.count("nothing to do") >= 3
 
 
+@pytest.mark.long
 def test_a_store_that_vanishes_ends_the_run_in_one_line_and_costs_no_clip(s3: S3, tmp_path: Path) -> None:
     clip = videos.write(tmp_path / "clip.mp4", 24).read_bytes()
     for k in range(24):

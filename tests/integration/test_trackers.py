@@ -155,7 +155,13 @@ def test_an_empty_mask_has_no_box_and_a_full_one_the_frame() -> None:
 
 @pytest.mark.ray
 @pytest.mark.slow
-@pytest.mark.parametrize("actor", [None, {"num_cpus": 0.25}], ids=["in the workers", "in actors"])
+@pytest.mark.parametrize(
+    "actor",
+    [
+        pytest.param(None, id="in the workers", marks=pytest.mark.long),
+        pytest.param({"num_cpus": 0.25}, id="in actors"),
+    ],
+)
 def test_clips_are_annotated_with_tiny_random_grounding_dino_and_sam2(
     actor: dict[str, float] | None, tmp_path: Path
 ) -> None:

@@ -361,6 +361,7 @@ def test_a_video_that_is_in_no_tar_is_named(dataset: Path, tmp_path: Path) -> No
         read(Source(str(copy)), "sft", "train")
 
 
+@pytest.mark.long
 @pytest.mark.ray
 def test_two_workers_of_ray_learn_what_one_process_learns(
     dataset: Path, settings: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
