@@ -31,8 +31,8 @@ class DecodeConfig(BaseModel):
     size: int = Field(256, ge=64, le=1024, description="longer side of the samples, pixels")
     frames: Literal["all", "reference"] = Field(
         "all",
-        description="'reference' skips frames that no other frame needs, and the smoothing of block edges:"
-        " faster, coarser in time",
+        description="'reference' skips frames that no other frame needs: faster, coarser in time; and with"
+        " quality.metric=null also the smoothing of block edges",
     )
     max_samples: int = Field(1200, ge=16, description="longer clips are sampled at a lower rate than fps")
     threads: int = Field(1, ge=0, description="decoder threads for each worker; 0: as many as cores")

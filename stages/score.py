@@ -30,7 +30,9 @@ class Score:
         self._judge = PyiqaScorer(quality.metric, quality.device) if quality.metric else None
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
-        clip = Clip(row["uri"], row["start_s"], row["end_s"], rough=self._decode.frames == "reference")
+        # Motion is measured as well on rough frames; PIQE takes their block edges for a fault of the clip.
+        rough = self._decode.frames == "reference" and not self._judge
+        clip = Clip(row["uri"], row["start_s"], row["end_s"], rough)
         probe = clip.probe
         sampled = sample_times(probe, self._decode.fps, self._decode.max_samples)
         small = fitted(probe.width, probe.height, self._decode.size)
