@@ -466,6 +466,28 @@ def dpo(
     _train("dpo", config, overrides, model, Source(dataset, format, videos), output, restart, dry_run)
 
 
+@app.command()
+def serve(
+    config: ConfigPath = "embedded",
+    overrides: Overrides = None,
+    host: Annotated[
+        str, typer.Option(help="Address to listen on; any but this machine's own asks for a token.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0: a free one.")] = 8000,
+    token: Annotated[
+        str | None,
+        typer.Option(envvar="MOTIONSIGHT_TOKEN", help="The clients' API key; default: made when needed."),
+    ] = None,
+) -> None:
+    """Answer questions about videos as OpenAI's API does, with MotionSight in front of the model.
+
+    Example: motionsight serve --config openai --set mllm.base_url=http://127.0.0.1:8001/v1
+    """
+    from jobs import serve as job
+
+    job.run(*job.load(config, overrides or ()), host, port, token, console())
+
+
 @app.callback(invoke_without_command=True)
 def _root(
     show_version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,

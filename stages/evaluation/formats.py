@@ -2,7 +2,8 @@
 
 MotionBench: `video_info.meta.jsonl`, a line for each video. FAVOR-Bench: `video_perspective.json`, a list of
 videos. CameraBench: a folder of JSONL files, one for each kind of motion, of questions to answer Yes or No.
-Field names are those of the files; of fields that are there but not as expected, the line is told.
+Field names are those of the files, as the authors' own scripts and lmms-eval's tasks read them; a field that
+is there but not as expected is refused, with its line.
 """
 
 import json
@@ -19,7 +20,8 @@ LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 HIDDEN = "NA"  # MotionBench's answer where it keeps the right one to itself
 YES_NO = ("Yes", "No")
 OPTION = re.compile(r"^\s*\(?([A-Z])[.):]\s*(.+?)\s*$")
-FOLDERS = ("", "videos", "self-collected", "public-dataset", "FAVOR-Bench")
+# Where the published archives put their videos.
+FOLDERS = ("", "videos", "self-collected", "public-dataset", "FAVOR-Bench", "videos/FAVOR-Bench")
 
 
 @dataclass(frozen=True)
@@ -71,18 +73,21 @@ def read(benchmark: Benchmark, questions: str, videos: str) -> list[Item]:
 def _motionbench(path: Path, find: Callable[[str], str]) -> Iterator[Item]:
     for where, row in _lines(path):
         category = _text(row, "question_type", where)
-        for qa in _list(row, "qa", where):
-            question, options = options_of(_text(qa, "question", where))
-            options = tuple(map(str, qa.get("options") or options))
+        for k, qa in enumerate(_list(row, "qa", where)):
+            question, options, rest = split_options(_text(qa, "question", where))
+            if rest:
+                options = (*options[:-1], f"{options[-1]} {rest}")
+            if "options" in qa:
+                options = _texts(qa, "options", where)
             yield Item(
-                str(qa["uid"]) if "uid" in qa else where,
+                str(qa.get("uid", f"{where}:{k}")),
                 find(_text(row, "video_path", where)),
                 question,
                 options,
                 _letter(_text(qa, "answer", where), options, where),
                 category,
-                qa.get("start"),
-                qa.get("end"),
+                _seconds(qa, "start", where),
+                _seconds(qa, "end", where),
             )
 
 
@@ -91,11 +96,13 @@ def _favor(path: Path, find: Callable[[str], str]) -> Iterator[Item]:
         rows = json.loads(_content(path))
     except ValueError as error:
         raise CallError(f"{path} is not valid JSON: {error}") from None
+    if not isinstance(rows, list):
+        raise CallError(f"{path} should hold a list of videos")
     for number, row in enumerate(rows, 1):
         where = f"{path}, video {number}"
         name = _text(row, "video_name", where)
         for k, qa in enumerate(_list(row, "questions", where)):
-            options = tuple(map(str, _list(qa, "options", where)))
+            options = _texts(qa, "options", where)
             right = _text(qa, "correct_answer", where)
             yield Item(
                 f"{name}:{k}",
@@ -110,9 +117,9 @@ def _favor(path: Path, find: Callable[[str], str]) -> Iterator[Item]:
 def _camerabench(path: Path, find: Callable[[str], str]) -> Iterator[Item]:
     for file in sorted(path.glob("*.jsonl")) if path.is_dir() else [path]:
         for number, (where, row) in enumerate(_lines(file), 1):
-            right = _text(row, "label", where)
+            right = _text(row, "label", where).capitalize()
             if right not in YES_NO:
-                raise CallError(f"{where}: label should be Yes or No, not {right!r}")
+                raise CallError(f"{where}: label should be Yes or No, not {row['label']!r}")
             # The paths in the published files are those of its authors' disk.
             name = Path(_text(row, "image", where)).name
             category = str(row.get("task") or file.stem.replace("_", " "))
@@ -134,16 +141,22 @@ def _finder(videos: Path) -> Callable[[str], str]:
     return find
 
 
-def options_of(text: str) -> tuple[str, tuple[str, ...]]:
-    """A question whose options follow it as lines that begin with A., B., ...: the question, the options."""
-    lines, options = text.strip().splitlines(), list[str]()
-    for k, line in enumerate(lines):
+def split_options(text: str) -> tuple[str, tuple[str, ...], str]:
+    """A question whose options follow it, on lines that begin with A., (B), ...
+
+    Returns the question, the options, and what stands below the line of the last option.
+    """
+    parts = [list[str]()]
+    for line in text.strip().splitlines():
         match = OPTION.match(line)
-        if match and match[1] == LETTERS[len(options)]:
-            options.append(match[2])
-            if len(options) == 1:
-                first = k
-    return ("\n".join(lines[:first]).strip(), tuple(options)) if options else (text.strip(), ())
+        if match and match[1] == LETTERS[len(parts) - 1]:
+            parts.append([match[2]])
+        else:
+            parts[-1].append(line.strip())
+    question, *options = parts
+    rest = options[-1][1:] if options else []
+    told = [" ".join(option) for option in options[:-1]] + [option[0] for option in options[-1:]]
+    return "\n".join(question).strip(), tuple(told), "\n".join(rest).strip()
 
 
 def _letter(right: str, options: tuple[str, ...], where: str) -> str | None:
@@ -184,7 +197,18 @@ def _text(row: dict[str, Any], name: str, where: str) -> str:
     return row[name]
 
 
+def _texts(row: dict[str, Any], name: str, where: str) -> tuple[str, ...]:
+    return tuple(str(one).strip() for one in _list(row, name, where))
+
+
+def _seconds(row: dict[str, Any], name: str, where: str) -> float | None:
+    value = row.get(name)
+    if value is not None and (isinstance(value, bool) or not isinstance(value, (int, float))):
+        raise CallError(f"{where}: {name} should be a time in seconds, not {value!r}")
+    return value
+
+
 def _list(row: dict[str, Any], name: str, where: str) -> list[Any]:
-    if not isinstance(row.get(name), list):
+    if not isinstance(row, dict) or not isinstance(row.get(name), list):
         raise CallError(f"{where} has no list in {name!r}")
     return row[name]

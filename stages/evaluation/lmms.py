@@ -3,19 +3,22 @@
 python -m lmms_eval --model motionsight --model_args config=openai.yaml,prompt=motionsight --tasks mvbench
 """
 
+import logging
 from functools import cache
 from typing import Any
-
-import numpy as np
 
 from pipeline.config import load
 from pipeline.errors import CallError, ClipError, RunError
 from stages.annotate import placed
-from stages.evaluation.formats import Item, options_of
+from stages.evaluation.formats import Item, split_options
 from stages.evaluation.predict import PROMPTS, Predict, with_prompt
 from stages.models.remote import serving
 
 FORM = "Answer as the question asks."  # tasks say it in their own words
+# Some tasks leave out an empty answer instead of counting it as wrong, and look for letters in any words.
+NO_ANSWER = "-"
+
+log = logging.getLogger("motionsight")
 
 
 def manifest() -> Any:
@@ -56,16 +59,19 @@ def _model() -> type:
 
         def _one(self, text: str, _settings: Any, visuals: Any, number: Any, task: str, split: str) -> str:
             found = visuals(self.task_dict[task][split][number])
-            videos = [item for item in np.ravel(np.array(found, object)) if isinstance(item, str)]
+            videos = [one for one in found if isinstance(one, str)]
             if not videos:
                 raise RunError(f"{task} shows pictures, no video; MotionSight needs one")
-            question, options = options_of(text)
+            question, options, rest = split_options(text)
             item = Item(f"{task} {number}", videos[0], question, options, None, task)
             try:
-                (one,) = self._predict.answers(videos[0], None, None, [item], [0], FORM)[0]
+                (one,), _ = self._predict.answers(videos[0], None, None, [item], [0], rest or FORM)
             except ClipError as error:
-                return f"({error.code}: {error.detail})"  # counted as a wrong answer
-            return one["answer"]
+                log.warning("%s: %s: %s", item.id, error.code, error.detail)
+                return NO_ANSWER
+            if one["error"]:
+                log.warning("%s: %s", item.id, one["error"])
+            return one["answer"] or NO_ANSWER
 
         def generate_until_multi_round(self, requests: list[Any]) -> list[str]:
             raise RunError("MotionSight answers one question at a time")

@@ -32,15 +32,14 @@ def letter(reply: str, options: Sequence[str]) -> str | None:
 def _of_line(line: str, options: Sequence[str]) -> str | None:
     if match := ALONE.fullmatch(line):
         return match[1].upper()
+    texts = {name: _plain(text) for name, text in zip(LETTERS, options, strict=False)}
     if match := SAID.fullmatch(line):
-        return match[1].upper()
-    plain = [_plain(text) for text in options]
-    if (match := WITH_TEXT.fullmatch(line)) and match[1].upper() in LETTERS[: len(options)]:
-        chosen = match[1].upper()
-        return chosen if _plain(match[2]) == plain[LETTERS.index(chosen)] else None
-    if plain.count(_plain(line)) == 1:
-        return LETTERS[plain.index(_plain(line))]
-    return None
+        chosen, told = match[1].upper(), match[2] and _plain(match[2])
+        return chosen if told not in texts.values() or told == texts.get(chosen) else None
+    if (match := WITH_TEXT.fullmatch(line)) and (chosen := match[1].upper()) in texts:
+        return chosen if _plain(match[2]) == texts[chosen] else None
+    named = [name for name, text in texts.items() if text == _plain(line)]
+    return named[0] if len(named) == 1 else None
 
 
 def yes_or_no(reply: str) -> str | None:

@@ -13,7 +13,7 @@ from pipeline.isolation import Limits
 from pipeline.schema import PREDICTIONS, empty_row
 from stages.annotate import Annotate, AnnotationConfig, seed_of
 from stages.evaluation import choose
-from stages.evaluation.formats import Item
+from stages.evaluation.formats import YES_NO, Item
 from stages.evaluation.parse import letter, yes_or_no
 from stages.models.base import Reply
 from stages.models.remote import Handle
@@ -102,7 +102,7 @@ class Predict:
                     made,
                     form or (ONE_LETTER if item.options else ONE_WORD),
                 ),
-                logprob_tokens=() if item.options else ("Yes", "No"),
+                logprob_tokens=() if item.options or form else YES_NO,
             )
             for item, one, names in zip(items, asked, shown, strict=True)
             if not one.failed

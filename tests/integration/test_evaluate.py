@@ -39,7 +39,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("bench")
     (folder / "public-dataset").mkdir()
     labels, found = list(SAID), []
-    for recipe in recipes()[::2]:
+    for recipe in recipes()[::3]:
         if len(recipe.camera_labels) != 1 or recipe.camera_labels[0] not in SAID:
             continue
         render(recipe, folder / f"public-dataset/{recipe.name}.mp4")
@@ -128,15 +128,15 @@ def test_a_model_that_always_answers_a_scores_the_share_of_a(
     always_a: Endpoint, bench: Path, tmp_path: Path
 ) -> None:
     model = ["-s", f"mllm={{backend: openai, base_url: '{always_a.url}', model: a}}"]
-    told = motionsight(*arguments(bench, tmp_path, "none"), *model)
+    told = motionsight(*arguments(bench, tmp_path, "none"), *model, "--limit", 8)
     assert told.returncode == 0, told.stderr
-    asked = [json.loads(line) for line in (bench / "video_info.meta.jsonl").read_text().splitlines()]
-    right = [row["qa"][0]["answer"] for row in asked if row["qa"][0]["answer"] != "NA"]
+    lines = (bench / "video_info.meta.jsonl").read_text().splitlines()[:8]
+    right = [json.loads(line)["qa"][0]["answer"] for line in lines]
     result = json.loads((tmp_path / "results.json").read_text())["prompts"]["none"]
-    assert result["accuracy"]["overall"] == pytest.approx((right.count("A") - 1) / len(right)), "one is gone"
+    assert result["accuracy"]["overall"] == pytest.approx(right.count("A") / 8)
     assert result["unclear"] == 0
     prompts = [body["messages"][0]["content"][-1]["text"] for body in always_a.bodies]
-    assert len(prompts) == len(asked) - 1, "one call for a question"
+    assert len(prompts) == 8, "one call for a question"
     assert all("letter of the right option" in prompt and "\nA. " in prompt for prompt in prompts)
 
 
@@ -146,7 +146,7 @@ def test_camerabench_is_scored_by_average_precision(tmp_path: Path) -> None:
         "Static": ("Is the camera completely still?", "static"),
     }
     (tmp_path / "videos").mkdir()
-    picked = [it for it in recipes() if it.camera_labels in (("pan_left",), ("static",), ("zoom_in",))][:9]
+    picked = [it for it in recipes() if it.camera_labels in (("pan_left",), ("static",), ("zoom_in",))][:6]
     for recipe in picked:
         render(recipe, tmp_path / f"videos/{recipe.name}.mp4")
     (tmp_path / "q").mkdir()

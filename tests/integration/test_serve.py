@@ -139,10 +139,10 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
     """Starts endpoints, each in a thread of its own; gives their base URLs."""
     with ExitStack() as stack:
 
-        def begin(*overrides: str, **settings: Any) -> str:
+        def begin(*overrides: str, handles: Any = None, **settings: Any) -> str:
             config = load("embedded", overrides)
             serve = ServeConfig(**{"looks": 1} | settings)
-            answerer = Answerer(config, serve, {}, str(tmp_path_factory.mktemp("clips")))
+            answerer = Answerer(config, serve, handles or {}, str(tmp_path_factory.mktemp("clips")))
             stack.enter_context(closing(answerer))
             sock = socket.create_server(("127.0.0.1", 0))
             app = make(answerer, serve, "motionsight-test")
@@ -715,7 +715,7 @@ def test_a_client_that_reads_nothing_loses_its_place(start: Start, upstream: Ups
 
 
 def test_looking_at_a_clip_that_takes_too_long_is_given_up(start: Start, video: str, tmp_path: Path) -> None:
-    long = write(tmp_path / "long.mp4", 600, 96, 64, rate=8).read_bytes()  # 600 flows take 2 s
+    long = write(tmp_path / "long.mp4", 600, 96, 64, rate=8, pan=0.02).read_bytes()  # 600 flows take 2 s
     url = start(timeout_s=0.5)
     with pytest.raises(openai.InternalServerError) as error:
         ask(url, CAMERA, url_of(long))

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from filters.evidence import CameraMotion, Evidence
 from pipeline.errors import CallError
 from stages.evaluation.choose import choose, probability
-from stages.evaluation.formats import LETTERS, Item, read
+from stages.evaluation.formats import LETTERS, Item, read, split_options
 from stages.evaluation.parse import letter, yes_or_no
 from stages.evaluation.predict import rows, visible
 from stages.evaluation.results import answered, average_precision, compare, markdown, summary
@@ -41,19 +41,44 @@ def test_motionbench_options_stand_in_the_question_and_na_hides_the_answer(tmp_p
     assert (hidden.right, hidden.start_s) == (None, 1.5)
 
 
+def test_motionbench_options_may_take_several_lines_or_stand_apart(tmp_path: Path) -> None:
+    broken = {"question": "Which?\nA. Up\nand away\nB. Down\nthe hill", "answer": "B"}
+    apart = {"question": "Which?", "options": ["Up", " Down"], "answer": "Down"}
+    row = motionbench("1", "A") | {"qa": [broken, apart]}
+    first, second = read("motionbench", str(lines(tmp_path / "q.jsonl", row)), str(tmp_path))
+    assert (first.options, first.right) == (("Up and away", "Down the hill"), "B")
+    assert (second.question, second.options, second.right) == ("Which?", ("Up", "Down"), "B")
+    assert first.id != second.id, "the files of others may have no uid"
+
+
+def test_what_stands_below_the_options_is_how_to_answer() -> None:
+    asked = "Watch it.\nWhich way?\nOptions:\n(A) Up\n(B) Down\n\nOnly give the best option.\n"
+    options = ("Up", "Down")
+    assert split_options(asked) == ("Watch it.\nWhich way?\nOptions:", options, "Only give the best option.")
+    assert split_options("Which way?\nB. Up") == ("Which way?\nB. Up", (), ""), "no A, no options"
+    assert split_options("") == ("", (), "")
+
+
 def test_favor_answers_are_texts_of_options(tmp_path: Path) -> None:
     asked = {"question": "Q", "options": ["x", "y"], "correct_answer": "y", "task_type": "CM"}
     file = tmp_path / "video_perspective.json"
     file.write_text(json.dumps([{"video_name": "b", "questions": [asked, asked]}]))
-    (tmp_path / "b.mp4").touch()
+    (tmp_path / "videos/FAVOR-Bench").mkdir(parents=True)
+    (tmp_path / "videos/FAVOR-Bench/b.mp4").touch()
     found = read("favor", str(file), str(tmp_path))
     assert [(item.id, item.right) for item in found] == [("b:0", "B"), ("b:1", "B")]
-    assert found[0].video == str(tmp_path / "b.mp4")
+    assert found[0].video == str(tmp_path / "videos/FAVOR-Bench/b.mp4")
+    file.write_text("{}")
+    with pytest.raises(CallError, match="should hold a list of videos"):
+        read("favor", str(file), str(tmp_path))
+    file.write_text('[{"video_name": "b", "questions": ["x"]}]')
+    with pytest.raises(CallError, match="video 1 has no list in 'options'"):
+        read("favor", str(file), str(tmp_path))
 
 
 def test_camerabench_is_a_folder_of_yes_and_no(tmp_path: Path) -> None:
     row = {"image": "/their/disk/x.0.mp4", "question": "Does the camera pan left?", "label": "Yes"}
-    lines(tmp_path / "Pan_Left.jsonl", row, row | {"label": "No"})
+    lines(tmp_path / "Pan_Left.jsonl", row, row | {"label": "no"})
     lines(tmp_path / "Static.jsonl", row | {"task": "Static"})
     found = read("camerabench", str(tmp_path), str(tmp_path / "videos"))
     assert [(item.category, item.right) for item in found] == [
@@ -72,6 +97,7 @@ def test_camerabench_is_a_folder_of_yes_and_no(tmp_path: Path) -> None:
         (json.dumps(motionbench("1", "D")), "the answer 'D' is none of its 3 options"),
         (json.dumps(motionbench("1", "A") | {"qa": 3}), "no list in 'qa'"),
         (json.dumps({"qa": []}), "no text in 'question_type'"),
+        (json.dumps(motionbench("1", "A", start="0:01")), "start should be a time in seconds, not '0:01'"),
         ("", "has no questions"),
     ],
 )
@@ -95,6 +121,9 @@ def test_a_file_that_is_not_as_published_is_refused_with_its_line(
         ("**B**", "B"),
         ("Answer: B", "B"),
         ("The correct answer is (B).", "B"),
+        ("Answer: B. Pan right", "B"),
+        ("Answer: B, as the trees go left", "B"),
+        ("Answer: B. Pan left", None),
         ("B. Pan right", "B"),
         ("pan right.", "B"),
         ("The camera moves.\nAnswer: C", "C"),

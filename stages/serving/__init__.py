@@ -1,0 +1,1 @@
+"""An OpenAI-compatible endpoint that puts MotionSight in front of a multimodal model."""
