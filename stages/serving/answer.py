@@ -23,7 +23,7 @@ from stages.serving.clip import SPARSE_S, checked, write_clip
 from stages.serving.config import ServeConfig
 from stages.serving.errors import ApiError, of_clip, of_reply
 from stages.serving.fetch import fetch
-from stages.serving.forward import Piece, forward, in_thread, split_tokens
+from stages.serving.forward import Piece, at_end, forward, in_thread, split_tokens
 from stages.serving.messages import Question, data_of
 
 MIB = 1024**2
@@ -72,12 +72,13 @@ class Answerer:
         for desk in self._desks:
             self._free.put_nowait(desk)
         self._mllm = self._desks[0].annotate.mllm
+        self._slots = asyncio.Semaphore(settings.places)
 
     async def answer(self, question: Question) -> AsyncGenerator[Piece, None]:
         """The answer in pieces, the last with the tokens of all that it took. Raises ApiError."""
         request, spent = await self._prepared(question)
         tokens = [split_tokens(reply) for reply in spent]
-        async with aclosing(forward(self._mllm, request)) as pieces:
+        async with aclosing(forward(self._mllm, request, self._slots)) as pieces:
             async for piece in pieces:
                 if not piece.finish:
                     yield piece
@@ -95,14 +96,8 @@ class Answerer:
     async def _prepared(self, question: Question) -> tuple[Request, list[Reply]]:
         """The request to the model, and what it took to plan it. When cancelled, decoding ends."""
         desk = await self._free.get()
-        loop = asyncio.get_running_loop()
-
-        def release(_: object) -> None:  # only when its thread has ended, which may be after a cancellation
-            with suppress(RuntimeError):  # the loop ended before it
-                loop.call_soon_threadsafe(self._free.put_nowait, desk)
-
         work = in_thread(partial(self._prepare, desk, question))
-        work.add_done_callback(release)
+        at_end(work, partial(self._free.put_nowait, desk))  # which may be after a cancellation
         try:
             return await asyncio.wrap_future(work)
         except asyncio.CancelledError:

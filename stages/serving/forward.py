@@ -8,6 +8,7 @@ import asyncio
 import threading
 from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -30,14 +31,20 @@ class Piece:
     completion_tokens: int = 0
 
 
-def forward(model: Mllm, request: Request) -> AsyncGenerator[Piece, None]:
-    """The answer in pieces, the last with `finish`. Raises ApiError 502, 503 or 504 where there is none."""
-    return _streamed(model, request) if isinstance(model, OpenAiMllm) else _whole(model, request)
+def forward(model: Mllm, request: Request, slots: asyncio.Semaphore) -> AsyncGenerator[Piece, None]:
+    """The answer in pieces, the last with `finish`. Raises ApiError 502, 503 or 504 where there is none.
+
+    slots: for calls that cannot be cut off, each until it ends, though its client may have gone.
+    """
+    return _streamed(model, request) if isinstance(model, OpenAiMllm) else _whole(model, request, slots)
 
 
-async def _whole(model: Mllm, request: Request) -> AsyncGenerator[Piece, None]:
+async def _whole(model: Mllm, request: Request, slots: asyncio.Semaphore) -> AsyncGenerator[Piece, None]:
+    await slots.acquire()
+    work = in_thread(lambda: model.generate([request]))
+    at_end(work, slots.release)
     try:
-        (reply,) = await asyncio.wrap_future(in_thread(lambda: model.generate([request])))
+        (reply,) = await asyncio.wrap_future(work)
     except RunError as error:
         raise ApiError(502, f"the model is gone: {error}", "mllm_error") from error
     if reply.error:
@@ -114,3 +121,14 @@ def in_thread(work: Callable[[], T]) -> "Future[T]":
     future.set_running_or_notify_cancel()
     threading.Thread(target=run, daemon=True).start()
     return future
+
+
+def at_end(work: "Future[Any]", then: Callable[[], object]) -> None:
+    """Do something in the running event loop when the work has ended, also if nobody waits for it."""
+    loop = asyncio.get_running_loop()
+
+    def call(_: object) -> None:
+        with suppress(RuntimeError):  # the loop ended first
+            loop.call_soon_threadsafe(then)
+
+    work.add_done_callback(call)
