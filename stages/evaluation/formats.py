@@ -8,7 +8,7 @@ is there but not as expected is refused, with its line.
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -84,7 +84,7 @@ def _motionbench(path: Path, find: Callable[[str], str]) -> Iterator[Item]:
                 find(_text(row, "video_path", where)),
                 question,
                 options,
-                _letter(_text(qa, "answer", where), options, where),
+                _letter(_text(qa, "answer", where), LETTERS[: len(options)], where),
                 category,
                 _seconds(qa, "start", where),
                 _seconds(qa, "end", where),
@@ -159,16 +159,14 @@ def split_options(text: str) -> tuple[str, tuple[str, ...], str]:
     return "\n".join(question).strip(), tuple(told), "\n".join(rest).strip()
 
 
-def _letter(right: str, options: tuple[str, ...], where: str) -> str | None:
-    """The letter of the right answer, which stands as a letter, as an option's text, or as NA."""
-    right = right.strip()
+def _letter(right: str, names: Sequence[str], where: str) -> str | None:
+    """The letter of the right answer; names: by which of them the file calls the options."""
+    names, right = list(names), right.strip()
+    if right in names:
+        return LETTERS[names.index(right)]
     if right == HIDDEN:
         return None
-    if right in options:
-        return LETTERS[options.index(right)]
-    if len(right) == 1 and right in LETTERS[: len(options)]:
-        return right
-    raise CallError(f"{where}: the answer {right!r} is none of its {len(options)} options")
+    raise CallError(f"{where}: the answer {right!r} is none of its {len(names)} options")
 
 
 def _lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:

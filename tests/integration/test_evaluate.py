@@ -82,13 +82,11 @@ def arguments(bench: Path, out: Path, *prompts: str) -> list[object]:
 
 
 def test_measured_motion_answers_camera_questions_and_the_prompts_differ(bench: Path, tmp_path: Path) -> None:
-    told = motionsight(*arguments(bench, tmp_path, "none", "spotlight", "motion_blur", "motionsight"))
+    told = motionsight(*arguments(bench, tmp_path, "none", "motionsight"))
     assert told.returncode == 0, told.stderr
     results = json.loads((tmp_path / "results.json").read_text())["prompts"]
     camera = {name: one["accuracy"]["categories"]["Camera Motion"] for name, one in results.items()}
-    print(camera)
     assert camera["motionsight"] >= 0.9
-    assert camera["motion_blur"] == camera["motionsight"]
     assert camera["none"] < 0.75
     assert {one["failed"] for one in results.values()} == {1}, "the missing video"
     assert results["none"]["accuracy"]["categories"]["Action Order"] == 0.0
@@ -130,13 +128,15 @@ def test_a_model_that_always_answers_a_scores_the_share_of_a(
     model = ["-s", f"mllm={{backend: openai, base_url: '{always_a.url}', model: a}}"]
     told = motionsight(*arguments(bench, tmp_path, "none"), *model, "--limit", 8)
     assert told.returncode == 0, told.stderr
-    lines = (bench / "video_info.meta.jsonl").read_text().splitlines()[:8]
-    right = [json.loads(line)["qa"][0]["answer"] for line in lines]
+    lines = (bench / "video_info.meta.jsonl").read_text().splitlines()
+    right = [json.loads(line)["qa"][0]["answer"] for line in lines[:8]]
     result = json.loads((tmp_path / "results.json").read_text())["prompts"]["none"]
     assert result["accuracy"]["overall"] == pytest.approx(right.count("A") / 8)
     assert result["unclear"] == 0
     prompts = [body["messages"][0]["content"][-1]["text"] for body in always_a.bodies]
     assert len(prompts) == 8, "one call for a question"
+    rest = motionsight(*arguments(bench, tmp_path, "none"), *model, "--dry-run")
+    assert f"none: {len(lines) - 8} clips to ask about, 8 done" in rest.stderr
     assert all("letter of the right option" in prompt and "\nA. " in prompt for prompt in prompts)
 
 

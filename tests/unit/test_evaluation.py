@@ -43,11 +43,11 @@ def test_motionbench_options_stand_in_the_question_and_na_hides_the_answer(tmp_p
 
 def test_motionbench_options_may_take_several_lines_or_stand_apart(tmp_path: Path) -> None:
     broken = {"question": "Which?\nA. Up\nand away\nB. Down\nthe hill", "answer": "B"}
-    apart = {"question": "Which?", "options": ["Up", " Down"], "answer": "Down"}
+    apart = {"question": "Which?", "options": ["B", " A"], "answer": "B"}
     row = motionbench("1", "A") | {"qa": [broken, apart]}
     first, second = read("motionbench", str(lines(tmp_path / "q.jsonl", row)), str(tmp_path))
     assert (first.options, first.right) == (("Up and away", "Down the hill"), "B")
-    assert (second.question, second.options, second.right) == ("Which?", ("Up", "Down"), "B")
+    assert (second.question, second.options, second.right) == ("Which?", ("B", "A"), "B"), "a letter, no text"
     assert first.id != second.id, "the files of others may have no uid"
 
 
@@ -61,12 +61,13 @@ def test_what_stands_below_the_options_is_how_to_answer() -> None:
 
 def test_favor_answers_are_texts_of_options(tmp_path: Path) -> None:
     asked = {"question": "Q", "options": ["x", "y"], "correct_answer": "y", "task_type": "CM"}
+    swapped = asked | {"options": ["B", "A"], "correct_answer": "B"}
     file = tmp_path / "video_perspective.json"
-    file.write_text(json.dumps([{"video_name": "b", "questions": [asked, asked]}]))
+    file.write_text(json.dumps([{"video_name": "b", "questions": [asked, swapped]}]))
     (tmp_path / "videos/FAVOR-Bench").mkdir(parents=True)
     (tmp_path / "videos/FAVOR-Bench/b.mp4").touch()
     found = read("favor", str(file), str(tmp_path))
-    assert [(item.id, item.right) for item in found] == [("b:0", "B"), ("b:1", "B")]
+    assert [(item.id, item.right) for item in found] == [("b:0", "B"), ("b:1", "A")], "texts, no letters"
     assert found[0].video == str(tmp_path / "videos/FAVOR-Bench/b.mp4")
     file.write_text("{}")
     with pytest.raises(CallError, match="should hold a list of videos"):
