@@ -311,6 +311,7 @@ def test_what_cannot_be_started_is_told_in_one_sentence(tmp_path: Path) -> None:
 
 
 @pytest.mark.ray
+@pytest.mark.long
 def test_an_actor_finds_the_project_and_what_its_own_python_path_names(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
