@@ -149,7 +149,8 @@ def annotate(
     """
     from jobs import annotate as job
 
-    job.run(_session(config, overrides, output, "annotations" if restart else None, "annotate"))
+    session = _session(config, overrides, output, "annotations" if restart else None, "annotate")
+    raise typer.Exit(job.run(session))
 
 
 @app.command()
@@ -514,7 +515,7 @@ def _tell_how_to_go_on(_kind: object, error: BaseException | None, _trace: objec
 
 
 def main() -> None:
-    """Entry point. Exit codes: 0 done, 1 the work failed, 2 the call is wrong, 3 too many clips failed."""
+    """Entry point. Exit codes: 0 done, 1 the work failed, 2 the call is wrong, 3 not all clips are done."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     out = console()
     for number in (signal.SIGINT, signal.SIGTERM):

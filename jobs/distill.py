@@ -10,9 +10,9 @@ def run(session: Session, where: str) -> int:
     """Ingest, score, annotate, split and audit; each does only what is missing. Returns the exit code."""
     ingest.run(session, where)
     score.run(session)
-    annotate.run(session)
+    unfinished = annotate.run(session)
     split.run(session)
-    return audit.run(session)
+    return audit.run(session) or unfinished
 
 
 def dry_run(session: Session, where: str) -> int:

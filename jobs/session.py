@@ -29,7 +29,11 @@ from pipeline.workspace import Workspace
 
 PROGRESS_S = 60.0  # between two lines where no bar can be drawn, as in a job's log
 RUNS = 1000  # that run.json keeps
-OUTCOMES: dict[Any, str] = {0: "done", 1: "failed", 3: "too many clips failed"}  # by exit code
+OUTCOMES: dict[Any, str] = {
+    0: "done",
+    1: "failed",
+    3: "not all clips are done, or too many failed",
+}  # by exit code
 PACKAGES = ("motionsight-distill", "ray", "pyarrow", "av", "opencv-python-headless", "torch")
 
 

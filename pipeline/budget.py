@@ -232,7 +232,7 @@ class Purse:
                 )
             cost = prices.cost(reply.tokens, reply.prompt_tokens)
             self.priced = self.priced and cost is not None
-            spent = Spent(cost or 0.0, getattr(reply, "requests", 1))
+            spent = Spent(cost or 0.0, reply.requests)
             self.spent += spent
             self._ask("add", self._clip_id, spent)
 

@@ -46,7 +46,7 @@ DEPENDS = {
 # Settings that change how fast a row comes, or whether at all, never what is in it.
 SPEED_ONLY = re.compile(
     r"decode\.threads|\w+\.(device|batch_size|concurrency|timeout_s|max_attempts|tensor_parallel"
-    r"|gpu_memory_utilization|engine|actor)(\..*)?"
+    r"|gpu_memory_utilization|engine|actor|max_cost|max_requests|input_price|output_price)(\..*)?"
 )
 
 

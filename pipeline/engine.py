@@ -13,13 +13,14 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
+from pipeline.budget import CeilingError
 from pipeline.errors import RunError, reason
 from pipeline.isolation import as_clip_error
 from pipeline.metrics import Meter, Queue
@@ -174,7 +175,10 @@ class _Worker:
             if before is not None:
                 return before
             began = time.perf_counter()
-            out = [self._one(row) for row in rows]
+            out: list[dict[str, Any]] = []
+            with suppress(CeilingError):  # what is left of the block is for a later run
+                for row in rows:
+                    out.append(self._one(row))
             seconds = time.perf_counter() - began
             if self._workspace:
                 self._workspace.append(table, out)

@@ -11,6 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from filters.evidence import Evidence
 from filters.motion_check import check
 from filters.vqascore import AlignmentScorer
+from pipeline.budget import Metered, Purse
+from pipeline.errors import ClipError
 from pipeline.isolation import Limits
 from pipeline.schema import ANNOTATIONS, empty_row
 from stages.look import LookConfig, Looker, Referred, Seen
@@ -93,23 +95,36 @@ class Annotate:
         config: AnnotationConfig,
         handles: Mapping[str, Handle] | None = None,
         limits: Limits | None = None,
+        book: Any = None,
     ) -> None:
         """handles: of the models that run in actors, by role. limits: decode in a child process, within them.
+        book: the handle of the ledger that says whether another clip may be begun.
 
         Raises CallError when a model cannot be had.
         """
         handles = handles or {}
         self._config = config
         self.looker = Looker(config, handles, limits)
-        self.mllm: Mllm = backends.mllm(config.mllm, handles.get("mllm"))
+        self._purse = Purse(book)
+        self.mllm = Metered(backends.mllm(config.mllm, handles.get("mllm")), config.mllm, self._purse)
         self._baseline: Mllm = self.mllm
         if config.baseline:
-            self._baseline = backends.mllm(config.baseline, handles.get("baseline"))
+            other = backends.mllm(config.baseline, handles.get("baseline"))
+            self._baseline = Metered(other, config.baseline, self._purse)
         self._alignment: AlignmentScorer | None = alignment(
             config.vqascore, self.mllm, handles.get("vqascore")
         )
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
+        with self._purse.clip(row["clip_id"]):
+            try:
+                done = self._annotated(row)
+            except ClipError as error:  # what it took until then counts
+                failed = {"clip_id": row["clip_id"], "error": error.code, "error_detail": error.detail}
+                done = empty_row("annotations") | failed
+            return done | self._purse.columns()
+
+    def _annotated(self, row: dict[str, Any]) -> dict[str, Any]:
         settings = self._config.annotate
         texts = [text for text, _ in choose(row["clip_id"], settings.questions, settings.seed)]
         seeds = [seed_of(row["clip_id"], text, settings.seed) for text in texts]

@@ -49,6 +49,7 @@ class Reply:
     error, detail: a code out of `pipeline.schema.ERRORS` and a sentence, where there is no answer (text "").
     prompt_tokens: how many of the tokens were read; cached_tokens: how many of those came from a prefix
     cache. Both 0 where the model does not tell, and both, like tokens, summed over repeated attempts.
+    requests: how many attempts that were.
     """
 
     text: str
@@ -58,6 +59,7 @@ class Reply:
     detail: str = ""
     prompt_tokens: int = 0
     cached_tokens: int = 0
+    requests: int = 1
 
 
 class Mllm(Protocol):

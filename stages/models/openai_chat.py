@@ -13,8 +13,9 @@ from urllib.parse import urlsplit
 
 import cv2
 import numpy as np
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, HttpUrl
+from pydantic import AfterValidator, ConfigDict, Field, HttpUrl
 
+from pipeline.budget import Priced
 from pipeline.errors import CallError, RunError
 from stages.models.base import Reply, Request
 from stages.models.replies import after, bad, checked, first_token, sentence, whole_characters
@@ -30,7 +31,7 @@ def _url(text: str) -> str:
     return text
 
 
-class OpenAiConfig(BaseModel):
+class OpenAiConfig(Priced):
     """Which model at which endpoint, and how hard to try. The key itself stays in the environment."""
 
     model_config = ConfigDict(extra="forbid")
@@ -98,14 +99,15 @@ class OpenAiMllm:
 
         config = self._config
         arguments = await asyncio.to_thread(self._arguments, request)
-        left, pause, spent = config.max_attempts, RETRY_DELAY_S, Reply("")
+        left, pause, spent = config.max_attempts, RETRY_DELAY_S, Reply("", requests=0)
         try:
             # The client's time limit is for silence: an endpoint that drips would hold it for ever.
             async with asyncio.timeout(left * (config.timeout_s + LONGEST_PAUSE_S)):
                 while True:
                     chat = client.with_options(max_retries=left - 1).chat.completions.with_raw_response
                     raw = await chat.create(**arguments)
-                    spent = reply = after(spent, read(raw.content, request))
+                    reply = replace(read(raw.content, request), requests=1 + raw.retries_taken)
+                    spent = reply = after(spent, reply)
                     left -= 1 + raw.retries_taken
                     if reply.error is None or left <= 0:
                         return reply
@@ -118,7 +120,7 @@ class OpenAiMllm:
                     f"{config.base_url or 'OpenAI'} refuses to answer as {config.model}; check mllm.base_url,"
                     f" mllm.model and the key in {config.api_key_env}: {self._told(why)}"
                 ) from None  # the cause may quote the key
-            return replace(spent, error="mllm_error", detail=why)
+            return replace(spent, error="mllm_error", detail=why, requests=spent.requests + _attempts(error))
 
     def _arguments(self, request: Request) -> dict[str, Any]:
         """The request in the API's words: the frames as JPEG in order of time, then the prompt."""
@@ -156,6 +158,12 @@ class OpenAiMllm:
         if not (key.isascii() and key.isprintable()):  # refused here, since HTTP libraries quote it in errors
             raise CallError(f"the environment variable {name} holds characters that no key has")
         return key
+
+
+def _attempts(error: Exception) -> int:
+    """How many requests the client had made when it gave up; 1 where that is not known."""
+    asked = getattr(error, "request", None)
+    return 1 + int(asked.headers.get("x-stainless-retry-count", 0)) if asked else 1
 
 
 def jpeg_url(frame: np.ndarray, quality: int) -> str:

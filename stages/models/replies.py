@@ -40,6 +40,7 @@ def after(spent: Reply, reply: Reply) -> Reply:
         tokens=spent.tokens + reply.tokens,
         prompt_tokens=spent.prompt_tokens + reply.prompt_tokens,
         cached_tokens=spent.cached_tokens + reply.cached_tokens,
+        requests=spent.requests + reply.requests,
     )
 
 

@@ -71,7 +71,7 @@ class Answerer:
         self._free: asyncio.Queue[Desk] = asyncio.Queue()
         for desk in self._desks:
             self._free.put_nowait(desk)
-        self._mllm = self._desks[0].annotate.mllm
+        self._mllm = self._desks[0].annotate.mllm.model
         self._slots = asyncio.Semaphore(settings.places)
 
     async def answer(self, question: Question) -> AsyncGenerator[Piece, None]:
