@@ -129,7 +129,7 @@ class VllmMllm:
         """Ask until a usable reply, at most `max_attempts` times."""
         from vllm.exceptions import VLLMError
 
-        reply = Reply("")
+        reply = Reply("", requests=0)
         try:
             for attempt in range(self._config.max_attempts):
                 reply = after(reply, await self._once(request, attempt))
