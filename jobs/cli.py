@@ -486,7 +486,7 @@ def serve(
     """
     from jobs import serve as job
 
-    job.run(*job.load(config, overrides or ()), host, port, token, console())
+    job.run(load(config, overrides or ()), host, port, token, console())
 
 
 @app.callback(invoke_without_command=True)

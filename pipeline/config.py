@@ -9,7 +9,7 @@ import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, Field, ValidationError
@@ -18,10 +18,11 @@ import configs
 from filters.gates import GatesConfig
 from filters.quality import QualityConfig
 from pipeline.engine import EngineConfig
-from pipeline.errors import CallError
+from pipeline.errors import CallError, reason
 from pipeline.isolation import Limits
 from stages.annotate import AnnotationConfig
 from stages.ingest import IngestConfig
+from stages.serving.config import ServeConfig
 from stages.split import SplitConfig
 
 
@@ -35,6 +36,10 @@ class Config(AnnotationConfig):
     quality: QualityConfig = QualityConfig()
     gates: GatesConfig = GatesConfig()
     split: SplitConfig = SplitConfig()
+    serve: ServeConfig = ServeConfig()
+
+
+Model = TypeVar("Model", bound=BaseModel)
 
 
 # What a table's rows depend on. Gates and shares are absent: they are applied when a table is read. So are
@@ -51,7 +56,12 @@ SPEED_ONLY = re.compile(
 
 
 def load(path: str | None = None, overrides: Sequence[str] = ()) -> Config:
-    """Read a configuration.
+    """The settings of a run, from what `read` takes. Raises CallError."""
+    return read(path, overrides, Config)
+
+
+def read(path: str | None, overrides: Sequence[str], model: type[Model]) -> Model:
+    """Settings out of a file, checked against a model of them.
 
     path: a YAML file, or the name of one that ships with the package ("embedded"); None: the defaults.
     overrides: "a.b=c", c read as YAML. Raises CallError.
@@ -59,19 +69,19 @@ def load(path: str | None = None, overrides: Sequence[str] = ()) -> Config:
     data: Any = {}
     if path:
         try:
-            data = yaml.safe_load(find(path).read_text()) or {}
+            data = yaml.safe_load(find(path).read_text(encoding="utf-8")) or {}
         except OSError as error:
             raise CallError(f"cannot read {path}: {error.strerror}") from error
         except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise CallError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
+            raise CallError(f"{path} is not valid YAML: {reason(error)}") from error
     if not isinstance(data, dict):
         raise CallError(f"{path} must hold settings (name: value), not {type(data).__name__}")
     for override in overrides:
         _set(data, override)
     try:
-        return Config.model_validate(data)
+        return model.model_validate(data)
     except ValidationError as error:
-        raise CallError("; ".join(_explain(item) for item in error.errors())) from None
+        raise CallError("; ".join(_explain(item, model) for item in error.errors())) from None
 
 
 def find(path: str) -> Path:
@@ -94,35 +104,44 @@ def _set(data: dict[str, Any], override: str) -> None:
         raise CallError(f"--set {override!r}: the value is not valid YAML") from error
     *parents, last = key.strip().split(".")
     for parent in parents:
-        data = data.setdefault(parent, {})
+        if data.get(parent) is None:
+            data[parent] = {}
+        data = data[parent]
         if not isinstance(data, dict):
             raise CallError(f"--set {override!r}: {parent!r} is a value, it has no settings inside")
     data[last] = value
 
 
-def _explain(item: Any) -> str:
-    where = ".".join(str(part) for part in item["loc"])
-    if item["type"] != "extra_forbidden":
-        return f"{where}: {item['msg'][0].lower()}{item['msg'][1:]} (got {item['input']!r})"
-    model = _model_at(item["loc"][:-1])
-    near = difflib.get_close_matches(str(item["loc"][-1]), list(model.model_fields), n=1, cutoff=0.0)
-    prefix = "".join(f"{part}." for part in item["loc"][:-1])
-    return f"unknown setting {where!r}; did you mean {prefix}{near[0]!r}?".replace(f"{prefix}'", f"'{prefix}")
+def _explain(item: Any, model: type[BaseModel]) -> str:
+    *parents, name = item["loc"] or ("",)
+    if item["type"] == "extra_forbidden":
+        names = list(_model_at(model, parents).model_fields)
+        near = difflib.get_close_matches(str(name), names, n=1, cutoff=0.0)
+        meant = ".".join(map(str, [*parents, *near]))
+        return f"unknown setting {'.'.join(map(str, item['loc']))!r}; did you mean {meant!r}?"
+    said = item["msg"].removeprefix("Value error, ")
+    if item["loc"]:
+        said = f"{'.'.join(map(str, item['loc']))}: {said[0].lower()}{said[1:]}"
+    return said if isinstance(item["input"], dict | BaseModel) else f"{said} (got {item['input']!r})"
 
 
-def _model_at(path: Sequence[Any]) -> type[BaseModel]:
+def _model_at(model: type[BaseModel], path: Sequence[Any]) -> type[BaseModel]:
     """The model of the settings at a path; a backend's name in it picks that backend's."""
-    model: Any = Config
+    options = [model]
     for part in path:
         if part in model.model_fields:
-            options = [model.model_fields[part].annotation]
-        else:
-            options = [option for option in options if option.model_fields["backend"].default == part]
-        while not isinstance(options[0], type):
-            options = [inner for option in options for inner in get_args(option) if inner is not type(None)]
-            options = [option for option in options if isinstance(option, type) or get_args(option)]
+            options = _models_in(model.model_fields[part].annotation)
+        else:  # the name of a backend, or else the key of a mapping
+            backends = [(option, option.model_fields.get("backend")) for option in options]
+            options = [option for option, field in backends if field and field.default == part] or options
         model = options[0]
     return model
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for inner in get_args(annotation) for model in _models_in(inner)]
 
 
 def settings(config: Config, table: str) -> dict[str, Any]:

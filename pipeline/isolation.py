@@ -13,6 +13,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -118,6 +119,12 @@ class Isolated:
         if failed:
             self.close()
             raise RuntimeError(failed)
+
+    def interrupt(self) -> None:
+        """End the child from another thread than the one that waits for it, which gets a ClipError."""
+        if child := self._child:
+            with suppress(ValueError):  # it was closed in this moment
+                child.kill()
 
     def close(self) -> None:
         """End the child, at once. The next call starts another."""

@@ -8,7 +8,7 @@ import random
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 import cv2
@@ -19,6 +19,9 @@ from pipeline.budget import Priced
 from pipeline.errors import CallError, RunError
 from stages.models.base import Reply, Request
 from stages.models.replies import after, bad, checked, first_token, sentence, whole_characters
+
+if TYPE_CHECKING:
+    from openai import AsyncOpenAI
 
 RETRY_DELAY_S = 0.5  # before asking again after an unusable reply; doubles, as the client's own delays do
 LONGEST_PAUSE_S = 120.0  # the longest Retry-After that the client obeys
@@ -57,7 +60,7 @@ class OpenAiMllm:
     name = "openai"
 
     def __init__(self, config: OpenAiConfig) -> None:
-        self._config = config
+        self.config = config
         self.version = config.model
         try:
             import openai  # noqa: F401
@@ -78,27 +81,34 @@ class OpenAiMllm:
             return thread.submit(asyncio.run, self._generate(requests)).result()
 
     async def _generate(self, requests: Sequence[Request]) -> list[Reply]:
-        from openai import AsyncOpenAI
-
-        config, key = self._config, self._key()
-        slots = asyncio.Semaphore(config.concurrency)
+        slots = asyncio.Semaphore(self.config.concurrency)
 
         async def reply(request: Request) -> Reply:
             async with slots:  # held while encoding too: images of waiting requests take no memory
                 answer = await self._ask(client, request)
-            return replace(answer, detail=self._told(answer.detail))
+            return replace(answer, detail=self.told(answer.detail))
 
-        # A client belongs to the loop that it was first used in, so each call has its own.
-        settings: dict[str, Any] = {"base_url": config.base_url, "timeout": config.timeout_s}
-        async with AsyncOpenAI(api_key=key or "none", **settings) as client:
+        async with self.client() as client:
             return await asyncio.gather(*map(reply, requests))
+
+    def client(self) -> "AsyncOpenAI":
+        """A client of the endpoint, for the loop that it is first used in."""
+        from openai import AsyncOpenAI
+
+        config = self.config
+        return AsyncOpenAI(
+            api_key=self._key() or "none",
+            base_url=config.base_url,
+            timeout=config.timeout_s,
+            max_retries=config.max_attempts - 1,
+        )
 
     async def _ask(self, client: Any, request: Request) -> Reply:
         """Ask until a usable reply or `max_attempts` HTTP requests, the client's own retries among them."""
         from openai import OpenAIError
 
-        config = self._config
-        arguments = await asyncio.to_thread(self._arguments, request)
+        config = self.config
+        arguments = await asyncio.to_thread(self.arguments, request)
         left, pause, spent = config.max_attempts, RETRY_DELAY_S, Reply("", requests=0)
         try:
             # The client's time limit is for silence: an endpoint that drips would hold it for ever.
@@ -118,17 +128,17 @@ class OpenAiMllm:
             if getattr(error, "status_code", None) in REFUSED:
                 raise RunError(
                     f"{config.base_url or 'OpenAI'} refuses to answer as {config.model}; check mllm.base_url,"
-                    f" mllm.model and the key in {config.api_key_env}: {self._told(why)}"
+                    f" mllm.model and the key in {config.api_key_env}: {self.told(why)}"
                 ) from None  # the cause may quote the key
             return replace(spent, error="mllm_error", detail=why, requests=spent.requests + _attempts(error))
 
-    def _arguments(self, request: Request) -> dict[str, Any]:
+    def arguments(self, request: Request) -> dict[str, Any]:
         """The request in the API's words: the frames as JPEG in order of time, then the prompt."""
-        images = [jpeg_url(frame, self._config.jpeg_quality) for frame in request.frames]
+        images = [jpeg_url(frame, self.config.jpeg_quality) for frame in request.frames]
         content: list[Any] = [{"type": "image_url", "image_url": {"url": url}} for url in images]
         content.append({"type": "text", "text": whole_characters(request.prompt)})
         arguments: dict[str, Any] = {
-            "model": self._config.model,
+            "model": self.config.model,
             "messages": [{"role": "user", "content": content}],
             "max_tokens": request.max_tokens,
             "temperature": request.temperature,
@@ -142,16 +152,16 @@ class OpenAiMllm:
             arguments |= {"logprobs": True, "top_logprobs": TOP_LOGPROBS}
         return arguments
 
-    def _told(self, text: str) -> str:
+    def told(self, text: str) -> str:
         """A text from the endpoint as a sentence, in which the key does not stand."""
         key = self._key()
         return sentence(text.replace(key, "***") if key else text)  # shortened first, half a key may stay
 
     def _key(self) -> str:
         """The key out of the environment; "" where none is set and a server on this machine needs none."""
-        name = self._config.api_key_env
+        name = self.config.api_key_env
         key = os.environ.get(name, "").strip()
-        host = urlsplit(self._config.base_url or os.environ.get("OPENAI_BASE_URL", "")).hostname or ""
+        host = urlsplit(self.config.base_url or os.environ.get("OPENAI_BASE_URL", "")).hostname or ""
         if not key and host not in ("localhost", "::1") and not host.startswith("127."):
             hint = f"set the environment variable {name} (to any word if it needs none)"
             raise CallError(f"no key for {host or 'OpenAI'}: {hint}")

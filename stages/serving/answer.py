@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import tempfile
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -45,9 +45,8 @@ class Desk:
     def stop(self) -> None:
         """End what is being decoded; the thread that waits for it gets an error."""
         for it in (self.annotate.looker.watch, self.write):
-            if isinstance(it, Isolated) and it._child:
-                with suppress(ValueError):  # it was closed in this moment
-                    it._child.kill()
+            if isinstance(it, Isolated):
+                it.interrupt()
 
 
 class Answerer:

@@ -62,18 +62,11 @@ def split_tokens(reply: Reply) -> tuple[int, int]:
 async def _streamed(model: OpenAiMllm, request: Request) -> AsyncGenerator[Piece, None]:
     import openai
 
-    config = model._config
-    arguments = await asyncio.to_thread(model._arguments, request)
+    arguments = await asyncio.to_thread(model.arguments, request)
     arguments |= {"stream": True, "stream_options": {"include_usage": True}}
-    client = openai.AsyncOpenAI(
-        api_key=model._key() or "none",
-        base_url=config.base_url,
-        timeout=config.timeout_s,
-        max_retries=config.max_attempts - 1,
-    )
     finish, usage, said = "stop", None, False
     try:
-        async with client, await client.chat.completions.create(**arguments) as stream:
+        async with model.client() as client, await client.chat.completions.create(**arguments) as stream:
             async for chunk in stream:
                 usage = chunk.usage or usage
                 for choice in chunk.choices[:1]:
@@ -92,7 +85,7 @@ def _of_upstream(error: Any, model: OpenAiMllm) -> ApiError:
     """An error of the endpoint in words that do not tell our key."""
     import openai
 
-    told = model._told(f"{error} {error.__cause__ or ''}")
+    told = model.told(f"{error} {error.__cause__ or ''}")
     status = getattr(error, "status_code", None)
     if isinstance(error, openai.APITimeoutError):
         return ApiError(504, "the model did not answer in time", "upstream_timeout")

@@ -1,15 +1,13 @@
 """The settings of a training run, and the parts of a model that they name."""
 
-import difflib
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from pipeline.config import find
-from pipeline.errors import CallError, reason
+from pipeline.config import read
+from pipeline.errors import CallError
 
 Stage = Literal["sft", "dpo"]
 REST = "language_model"  # the group of what no pattern matches
@@ -167,55 +165,5 @@ def group_of(name: str, groups: Mapping[str, GroupConfig]) -> str:
 
 
 def load(path: str | None, overrides: Sequence[str] = ()) -> TrainConfig:
-    """Read the settings of a training run, from what `pipeline.config.load` takes. Raises CallError."""
-    data: Any = {}
-    if path:
-        try:
-            data = yaml.safe_load(find(path).read_text(encoding="utf-8")) or {}
-        except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
-            raise CallError(f"cannot read {path}: {reason(error)}") from error
-    if not isinstance(data, dict):
-        raise CallError(f"{path} must hold settings (name: value), not {type(data).__name__}")
-    for override in overrides:
-        _set(data, override)
-    try:
-        return TrainConfig.model_validate(data)
-    except ValidationError as error:
-        raise CallError("; ".join(_explain(item) for item in error.errors())) from None
-
-
-def _set(data: dict[str, Any], override: str) -> None:
-    key, equals, text = override.partition("=")
-    *parents, last = key.strip().split(".")
-    if not equals or not last:
-        raise CallError(f"--set {override!r}: expected name=value, as in --set video.fps=2")
-    for parent in parents:
-        if not isinstance(data.get(parent), dict):
-            data[parent] = {}
-        data = data[parent]
-    try:
-        data[last] = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise CallError(f"--set {override!r}: the value is not valid YAML") from error
-
-
-def _explain(item: Any) -> str:
-    where = ".".join(str(part) for part in item["loc"])
-    if not where:
-        return str(item["msg"]).removeprefix("Value error, ")
-    if item["type"] != "extra_forbidden":
-        return f"{where}: {item['msg'][0].lower()}{item['msg'][1:]} (got {item['input']!r})"
-    *parents, name = item["loc"]
-    near = difflib.get_close_matches(str(name), list(_model_at(parents).model_fields), n=1, cutoff=0.0)
-    return f"unknown setting {where!r}; did you mean {'.'.join([*map(str, parents), *near])!r}?"
-
-
-def _model_at(path: Sequence[Any]) -> type[BaseModel]:
-    """The model of the settings at a path."""
-    model: type[BaseModel] = TrainConfig
-    for part in path:
-        if part in model.model_fields:  # else the name of a group, whose model this is already
-            kind = model.model_fields[part].annotation
-            options = (kind, *get_args(kind))
-            model = next(o for o in options if isinstance(o, type) and issubclass(o, BaseModel))
-    return model
+    """The settings of a training run, from what `pipeline.config.read` takes. Raises CallError."""
+    return read(path, overrides, TrainConfig)

@@ -278,7 +278,7 @@ def test_the_key_goes_to_the_endpoint_and_nowhere_else(
         str(refusal.getrepr()),
         repr(asked),
         repr(vars(asked)),
-        asked._config.model_dump_json(),
+        asked.config.model_dump_json(),
     ]
     assert not [text for text in said if KEY in text or KEY[:12] in text]
 

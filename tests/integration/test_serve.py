@@ -25,9 +25,11 @@ import uvicorn
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
+from rich.console import Console
 
 from jobs import serve as job
 from pipeline.config import load
+from pipeline.errors import CallError
 from stages.serving.answer import Answerer
 from stages.serving.app import make
 from stages.serving.config import ServeConfig
@@ -773,11 +775,17 @@ def test_the_command_asks_for_its_token_ends_in_order_and_leaves_nothing(
 
 
 def test_settings_of_the_endpoint_are_checked() -> None:
-    _, settings = job.load("embedded", ["serve.places=3", "serve.fetch_hosts=[a.example]", "frames.count=8"])
+    settings = load("embedded", ["serve.places=3", "serve.fetch_hosts=[a.example]"]).serve
     assert (settings.places, settings.fetch_hosts) == (3, ["a.example"])
     for wrong in ("serve.place=3", "serve.places=none", "serve.places=[", "serve.places=0", "serve."):
-        with pytest.raises(job.CallError, match=r"serve\."):
-            job.load("embedded", [wrong])
+        with pytest.raises(CallError, match=r"serve\."):
+            load("embedded", [wrong])
+
+
+def test_it_does_not_start_with_a_ceiling_that_it_would_not_keep() -> None:
+    paid = ["mllm.base_url=http://127.0.0.1:9/v1", "mllm.max_requests=5"]
+    with pytest.raises(CallError, match=r"serve keeps no ceiling.*mllm\.max_cost"):
+        job.run(load("openai", paid), "127.0.0.1", 0, None, Console())
 
 
 def test_pictures_come_out_of_the_clip_as_they_went_in(tmp_path: Path) -> None:
