@@ -12,6 +12,21 @@ from skimage import data
 
 SHARED = Path(__file__).parents[2] / "shared" / "clips" / "motionvid"
 
+# What a person sees of the camera in the five real clips, looking at their frames one by one.
+SEEN = {
+    # A man mows a lawn and walks past; trees, kerb and parked cars keep their places in the frame.
+    "-eq3I7gRqTI_000100_000110.mp4": ["static"],
+    # A man on a staircase; the door posts and the pictures on the walls never move.
+    "DKZPW.mp4": ["static"],
+    # From the air, an arc around a train: the bushes in front slide one way, the far plain the other. It
+    # moves, and no single direction would be right.
+    "pexels_landscape_landscape_7895832_002.mp4": [],
+    # A drone flies forward over tracks in the sand: bushes spread from the middle, the car falls out below.
+    "pixabay_Beach_Sunrise_37084_001.mp4": ["zoom_in"],
+    # Held by hand at a pool: over five seconds ceiling lamps leave at the top and water comes in below.
+    "v_JNr0oI927ng_t0.13-5.64.mp4": ["tilt_down"],
+}
+
 
 def scene(width: int, height: int, shift: float = 0.0) -> np.ndarray:
     """A photograph (height, width, 3) uint8 whose content has moved `shift` of the width to the left."""

@@ -1,7 +1,7 @@
 """`score` against plain decoding of every frame, and whether its speed costs accuracy."""
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,7 @@ from stages.score import Score
 from stages.synthetic import recipes, render
 from tests.benchmarks.clips import varied
 from tests.benchmarks.timing import Line, compare, decode_all, row
-from tests.videos import SHARED
+from tests.videos import SEEN, SHARED
 
 # From which value on there is something to rank: below it, of moves that are not there, noise is compared.
 COLUMNS = {
@@ -64,11 +64,16 @@ def run() -> dict[str, list[Line]]:
             Line(work, took, took / floor, "decoding", aims.get(work, "")) for work, took in seconds.items()
         ]
     with tempfile.TemporaryDirectory() as folder:
-        demo = []
+        labels: dict[Path, Sequence[str]] = {}
         for recipe in recipes():
-            demo.append(Path(folder) / f"{recipe.name}.mp4")
-            render(recipe, demo[-1])
-        demo += sets.get("real clips", [])
+            labels[clip := Path(folder) / f"{recipe.name}.mp4"] = recipe.camera_labels
+            render(recipe, clip)
+        labels |= {clip: SEEN[clip.name] for clip in sets.get("real clips", [])}
+        demo = list(labels)
+        found[f"camera labels, {len(demo)} clips of the demo and real ones"] = [
+            accuracy("as shipped", plain, labels, "1"),
+            accuracy("reference frames", reference, labels),
+        ]
         found["rank correlation with 384 px, 16 fps, DIS medium, demo and real clips"] = agreement(
             motion, slow, demo
         )
@@ -76,6 +81,12 @@ def run() -> dict[str, list[Line]]:
             reference, plain, demo, ("quality",)
         )
     return found
+
+
+def accuracy(name: str, stage: Score, labels: Mapping[Path, Sequence[str]], aim: str = "") -> Line:
+    """The share of clips whose camera gets all of its labels, and no other."""
+    right = sum(set(stage(row(clip))["camera_motion"]) == set(those) for clip, those in labels.items())
+    return Line(name, right, right / len(labels), "all", aim, "clips")
 
 
 def agreement(fast: Score, slow: Score, clips: list[Path], more: Sequence[str] = ()) -> list[Line]:

@@ -26,21 +26,6 @@ pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
 REAL = pytest.mark.skipif(not videos.SHARED.is_dir(), reason="the real clips are not beside the project")
 
-# What a person sees of the camera in the five real clips, looking at their frames one by one.
-SEEN = {
-    # A man mows a lawn and walks past; trees, kerb and parked cars keep their places in the frame.
-    "-eq3I7gRqTI_000100_000110.mp4": ["static"],
-    # A man on a staircase; the door posts and the pictures on the walls never move.
-    "DKZPW.mp4": ["static"],
-    # From the air, an arc around a train: the bushes in front slide one way, the far plain the other. It
-    # moves, and no single direction would be right.
-    "pexels_landscape_landscape_7895832_002.mp4": [],
-    # A drone flies forward over tracks in the sand: bushes spread from the middle, the car falls out below.
-    "pixabay_Beach_Sunrise_37084_001.mp4": ["zoom_in"],
-    # Held by hand at a pool: over five seconds ceiling lamps leave at the top and water comes in below.
-    "v_JNr0oI927ng_t0.13-5.64.mp4": ["tilt_down"],
-}
-
 
 def motionsight(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
@@ -82,7 +67,7 @@ def test_what_is_said_of_each_real_clips_camera_is_what_a_person_sees(real: Path
     scores = table(real, "scores")
     assert scores["error"].isna().all()
     said = {Path(clips[row.clip_id]).name: list(row.camera_motion) for row in scores.itertuples()}
-    assert said == SEEN
+    assert said == videos.SEEN
 
 
 @REAL
@@ -90,7 +75,7 @@ def test_the_real_clips_are_annotated_truthfully_and_in_the_dataset(real: Path) 
     notes = table(real, "annotations")
     assert notes["error"].isna().all()
     questions = [one for row in notes["qa"] for one in row]
-    assert len(questions) == 2 * len(SEEN)
+    assert len(questions) == 2 * len(videos.SEEN)
     assert all(one["motion_check"] in (None, 1.0) for one in questions)
     rows = pd.concat(
         pq.read_table(path).to_pandas() for path in (real / "dataset").glob("[sd]*[to]/*.parquet")
