@@ -294,16 +294,21 @@ class Clip:
         """
         queue = sorted((int(index), which) for which, want in enumerate(wanted) for index in want.indices)
         self._need = {index for index, _ in queue}
-        pictures: list[dict[int, np.ndarray]] = [{} for _ in wanted]
+        pictures: list[Any] = [None for _ in wanted]
         used: list[list[int]] = [[] for _ in wanted]
         done, exact, fault = 0, 0, ""
         held: tuple[int, Any] | None = None
         rotation = 0 if config.backend == "decord" else self.probe.rotation  # decord turns them itself
 
         def take(index: int, frame: Any, which: int) -> None:
-            if index not in pictures[which]:
-                make = rgb if wanted[which].colour else luma
-                pictures[which][index] = make(frame, wanted[which].size, rotation)
+            count = len(used[which])
+            if count and used[which][-1] == index:
+                picture = pictures[which][count - 1]
+            else:
+                picture = (rgb if wanted[which].colour else luma)(frame, wanted[which].size, rotation)
+            if not count:
+                pictures[which] = np.empty((len(wanted[which].indices), *picture.shape), np.uint8)
+            pictures[which][count] = picture
             used[which].append(index)
 
         try:
@@ -327,10 +332,7 @@ class Clip:
             raise ClipError("decode_error", f"only {exact} of {len(queue)} frames could be decoded{why}")
         for _, which in queue[done:]:
             take(*held, which)
-        return [
-            Taken(np.stack([taken[index] for index in indices]), np.array(indices))
-            for taken, indices in zip(pictures, used, strict=True)
-        ]
+        return [Taken(taken, np.array(indices)) for taken, indices in zip(pictures, used, strict=True)]
 
     def _open(self, threads: int) -> Iterator[Any]:
         """Open the container for a decoder with so many threads; the frames that it will give."""

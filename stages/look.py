@@ -104,7 +104,7 @@ def watch(uri: str, start_s: float | None, end_s: float | None, blurred: bool, c
         camera = summarise(motion, config.camera)
         numbers = statistics(motion)
     with timed(took, "enhance"):
-        windows = [pictures[(held <= k) & (held > k - len(weights))][::-1] for k in shown]
+        windows = windowed(pictures, held, shown, len(weights))
         frames = np.stack([window[0] for window in windows])
         smeared = np.stack([blur(window, weights) for window in windows]) if blurred else None
     ends = np.array([0, len(times) - 1])
@@ -203,6 +203,12 @@ def timed(took: dict[str, float], step: str) -> Iterator[None]:
 def window_frames(shown: np.ndarray, depth: int) -> np.ndarray:
     """Rising indices of every frame in a window of `depth` frames that ends at one of `shown`."""
     return np.unique(np.concatenate([np.arange(max(0, k - depth + 1), k + 1) for k in shown]))
+
+
+def windowed(pictures: np.ndarray, held: np.ndarray, shown: np.ndarray, depth: int) -> list[np.ndarray]:
+    """Each window of `shown`, its newest frame first: views into pictures (N, ...) of frames held (N,)."""
+    first, past = (np.searchsorted(held, ends, side="right") for ends in (shown - depth, shown))
+    return [pictures[a:b][::-1] for a, b in zip(first, past, strict=True)]
 
 
 def within(width: int, height: int, pixels: int) -> tuple[int, int]:

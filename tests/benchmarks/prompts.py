@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 
 from stages.frames import Clip, Wanted, middles
-from stages.look import LookConfig, window_frames, within
+from stages.look import LookConfig, window_frames, windowed, within
 from stages.motionsight.blur import blur, kernel
 from stages.motionsight.spotlight import spotlight
 from tests.benchmarks.clips import varied
@@ -25,7 +25,7 @@ def prompts(path: Path) -> int:
     held = window_frames(shown, len(weights))
     size = within(probe.width, probe.height, CONFIG.frames.max_pixels)
     pictures = clip.read([Wanted(held, size, True)], CONFIG.decode)[0].pictures
-    windows = [pictures[(held <= k) & (held > k - len(weights))][::-1] for k in shown]
+    windows = windowed(pictures, held, shown, len(weights))
     box = np.array([size[0] / 4, size[1] / 4, size[0] / 2, size[1] / 2], np.float32)
     spotlight(
         np.stack([window[0] for window in windows]), np.tile(box, (len(shown), 1)), CONFIG.spotlight.dim
