@@ -19,8 +19,8 @@ from pipeline.schema import CAMERA_LABELS
 
 CELL = 4  # pixels of the working frame for each cell of the motion grid
 CHANGED = 0.35  # of `Step.change`: what moves leaves another picture behind, what is misjudged does not
-SETTLED = 0.8  # of the scene's weight, when it follows a motion, is enough to look for no other
 MIN_EIGEN_SCALE = 6.15e-5  # cv2.cornerMinEigenVal(uint8, 5) of a slope of one gray level a pixel
+MAJORITY = 0.5  # of the scene's weight: no other motion can have as much
 
 
 class CameraConfig(BaseModel):
@@ -143,7 +143,9 @@ def fit(
     f, w, p = flow[chosen], weight[chosen], z[chosen]
     a, b = np.array([0, guess[0], 0]), np.array([0, guess[1], middle(f.real) + 1j * middle(f.imag)])
     support = supports(a, b, f, w, p, tolerance)
-    if support.max() < SETTLED * w.sum():
+    best = int(np.argmax(support))
+    follows = squared(f - a[best] * p - b[best]) < tolerance**2
+    if w @ follows <= MAJORITY * w.sum():
         pairs = np.random.default_rng(0).choice(len(p), size=(96, 2), p=w / w.sum())
         span = p[pairs[:, 0]] - p[pairs[:, 1]]
         far = np.abs(span) > 0.15 * np.abs(p).max()
@@ -152,23 +154,30 @@ def fit(
         shift = f[pairs[:, 0]] - turn * p[pairs[:, 0]]
         a, b = np.concatenate([a, turn]), np.concatenate([b, shift])
         support = np.concatenate([support, supports(turn, shift, f, w, p, tolerance)])
-    best = 0 if stands_still(f, w, p, tolerance) else int(np.argmax(support))
+        best = int(np.argmax(support))
+    if stands_still(f, w, p, tolerance):
+        best = 0
     model_a, model_b = complex(a[best]), complex(b[best])
     for scale in (3.0, 2.0, 1.5, 1.5):
-        off = np.abs(flow - model_a * z - model_b)
-        keep = weight * np.clip(1 - (off / (scale * tolerance)) ** 2, 0, None) ** 2  # Tukey's biweight
+        off = squared(flow - model_a * z - model_b)
+        keep = weight * np.maximum(1 - off / (scale * tolerance) ** 2, 0) ** 2  # Tukey's biweight
         mass = keep.sum()
         if mass <= 1e-9:
             break
         centre_z, centre_f = keep @ z / mass, keep @ flow / mass
         from_centre = z - centre_z
-        spread = keep @ (from_centre.real**2 + from_centre.imag**2)
+        spread = keep @ squared(from_centre)
         if spread <= 1e-6:
             break
         model_a = complex(np.vdot(keep * from_centre, flow - centre_f) / spread)
         model_b = complex(centre_f - model_a * centre_z)
-    off = np.abs(flow - model_a * z - model_b)
-    return model_a, model_b, float((weight * (off < 2 * tolerance)).sum() / total)
+    off = squared(flow - model_a * z - model_b)
+    return model_a, model_b, float(weight @ (off < (2 * tolerance) ** 2) / total)
+
+
+def squared(values: np.ndarray) -> np.ndarray:
+    """The squared length of each of complex numbers, which is had without a root."""
+    return values.real * values.real + values.imag * values.imag
 
 
 @cache
@@ -186,8 +195,8 @@ def supports(
     a: np.ndarray, b: np.ndarray, flow: np.ndarray, weight: np.ndarray, z: np.ndarray, tolerance: float
 ) -> np.ndarray:
     """The weight (M,) that follows each motion (a, b) of M, falling off with the distance in tolerances."""
-    off = np.abs(flow[None] - a[:, None] * z[None] - b[:, None])
-    return (weight / (1 + (off / tolerance) ** 2)).sum(1)
+    off = squared(flow - a[:, None].astype(flow.dtype) * z - b[:, None].astype(flow.dtype))
+    return (1 / (1 + off / tolerance**2)) @ weight
 
 
 def stands_still(flow: np.ndarray, weight: np.ndarray, z: np.ndarray, tolerance: float) -> bool:
@@ -198,7 +207,7 @@ def stands_still(flow: np.ndarray, weight: np.ndarray, z: np.ndarray, tolerance:
     """
     quadrant = (z.real > 0) + 2 * (z.imag > 0)
     total = np.bincount(quadrant, weight, 4)
-    still = np.bincount(quadrant, weight * (np.abs(flow) < tolerance), 4)
+    still = np.bincount(quadrant, weight * (squared(flow) < tolerance**2), 4)
     return bool(((still > 0.1 * total) & (total > 0.02 * total.sum())).sum() >= 3)
 
 
@@ -240,17 +249,19 @@ def _step(
 
 def correlation(a: np.ndarray, b: np.ndarray, flow: np.ndarray) -> float:
     """Correlation, -1 to 1, of frame a with frame b brought back along the flow: blind to brightness."""
+    # Every second pixel of every second row tells enough.
     x, y = _pixels(a.shape)
-    back = cv2.remap(b, x + flow[..., 0], y + flow[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    p, q = (cv2.subtract(image, cv2.mean(image)[0], dtype=cv2.CV_32F) for image in (a, back))
+    x, y = x + flow[::2, ::2, 0], y + flow[::2, ::2, 1]
+    back = cv2.remap(b, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    p, q = (cv2.subtract(image, cv2.mean(image)[0], dtype=cv2.CV_32F) for image in (a[::2, ::2], back))
     scale = (np.vdot(p, p) * np.vdot(q, q)) ** 0.5
-    return float(np.vdot(p, q) / scale) if scale > 1e-3 * a.size else 1.0
+    return float(np.vdot(p, q) / scale) if scale > 1e-3 * p.size else 1.0
 
 
 @cache
 def _pixels(shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-    """The column and the row of every pixel, (H, W) float32 each."""
-    x, y = np.meshgrid(np.arange(shape[1], dtype=np.float32), np.arange(shape[0], dtype=np.float32))
+    """The column and the row of every second pixel of every second row of (H, W), float32 each."""
+    x, y = np.meshgrid(np.arange(0, shape[1], 2, np.float32), np.arange(0, shape[0], 2, np.float32))
     return x, y
 
 
@@ -338,8 +349,9 @@ def change(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     Both are smoothed first, since aligning smooths one of them; a few gray levels of noise are added to both
     contrasts, so that flat areas come out alike.
     """
-    x, y = (cv2.GaussianBlur(image, (0, 0), 1.2).astype(np.float32) for image in (a, b))
-    side = (9, 9)
+    # Once smooth, every second pixel of every second row tells enough.
+    x, y = (cv2.GaussianBlur(image, (0, 0), 1.2)[::2, ::2].astype(np.float32) for image in (a, b))
+    side = (5, 5)
     mean_x, mean_y = cv2.blur(x, side), cv2.blur(y, side)
     var_x, var_y = cv2.blur(x * x, side) - mean_x**2, cv2.blur(y * y, side) - mean_y**2
     noise = 16.0  # variance of coding noise, gray levels squared
@@ -384,17 +396,22 @@ def smoothed(path: np.ndarray, times: np.ndarray, smooth_s: float) -> np.ndarray
 
     A line, not a mean: a mean bends a steady pan at both ends of the clip.
     """
-    result = np.empty_like(path, dtype=np.float64)
-    for k, t in enumerate(times):
-        near = np.abs(times - t) <= max(smooth_s / 2, 1e-9)
-        if near.sum() < 3:
-            result[k] = path[k]
-            continue
-        x = times[near] - times[near].mean()
-        y = path[near]
-        slope = (x[:, None] * (y - y.mean(0))).sum(0) / (x * x).sum()
-        result[k] = y.mean(0) + slope * (t - times[near].mean())
-    return result
+    reach = max(smooth_s / 2, 0.0) + 1e-9
+    low, high = np.searchsorted(times, times - reach), np.searchsorted(times, times + reach, "right")
+    count = (high - low)[:, None]
+    t, y = (times - times.mean())[:, None], path - path.mean(0)
+
+    def near(values: np.ndarray) -> np.ndarray:
+        """The sum over what is near each point."""
+        sums = np.concatenate([np.zeros((1, values.shape[1])), np.cumsum(values, axis=0)])
+        return sums[high] - sums[low]
+
+    mean_t, mean_y = near(t) / count, near(y) / count
+    spread = near(t * t) / count - mean_t**2
+    with np.errstate(divide="ignore", invalid="ignore"):  # a single point has no spread
+        slope = (near(t * y) / count - mean_t * mean_y) / spread
+        line = path.mean(0) + mean_y + slope * (t - mean_t)
+    return np.where(count < 3, path, line)
 
 
 AXES = (
