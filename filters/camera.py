@@ -96,6 +96,7 @@ class Motion:
         return first, last
 
 
+@cache
 def positions(size: tuple[int, int]) -> np.ndarray:
     """Cell centres (h, w) complex64 for a working frame (width, height)."""
     width, height = size
@@ -261,7 +262,9 @@ def correlation(a: np.ndarray, b: np.ndarray, flow: np.ndarray) -> float:
 @cache
 def _pixels(shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
     """The column and the row of every second pixel of every second row of (H, W), float32 each."""
-    x, y = np.meshgrid(np.arange(0, shape[1], 2, np.float32), np.arange(0, shape[0], 2, np.float32))
+    x, y = np.meshgrid(
+        np.arange(0, shape[1], 2, dtype=np.float32), np.arange(0, shape[0], 2, dtype=np.float32)
+    )
     return x, y
 
 
@@ -338,7 +341,7 @@ def _aligned_step(
     left = on_grid(estimate(samples[i], aligned))
     landed = z + left
     landed = landed + a * landed + b
-    inside = (np.abs(landed.real) < 0.48 * width) & (np.abs(landed.imag) < 0.48 * height)
+    inside = within(landed, (width, height))
     step = _step(i, j, (landed - z).astype(np.complex64), weight * inside, z, prior, (a, b))
     return replace(step, change=np.where(inside, change(samples[i], aligned), np.nan))
 
@@ -509,8 +512,9 @@ def residual(step: Step, z: np.ndarray) -> np.ndarray:
 def statistics(motion: Motion) -> dict[str, float]:
     """flow_mean, flow_p95, object_motion (frame diagonals per second) and object_area (share of the frame).
 
-    All over the longest shot. A cell moves on its own when over the longer baseline it is off the camera's
-    motion by more than what the fit tolerates; without texture nothing is said of it.
+    All over the longest shot. object_motion is the mean over the frame of the speed of what moves on its own,
+    0 for what does not: errors of flow, which grow with zoom and roll, would drown small objects otherwise.
+    object_area is of what moves over the longer baseline. Without texture nothing is said of a cell.
     """
     first, last = motion.shot()
     z = positions(motion.size)
@@ -520,7 +524,8 @@ def statistics(motion: Motion) -> dict[str, float]:
         if first <= s.i and s.j <= last:
             scale = diagonal * (motion.times[s.j] - motion.times[s.i])
             speeds.append(np.abs(s.flow).ravel() / scale)
-            own.append(np.abs(residual(s, z)).mean() / scale)
+            moves = moving(s, motion) & within(z + s.a * z + s.b, motion.size)
+            own.append(np.abs(residual(s, z)[moves]).sum() / z.size / scale)
     if not speeds:
         return {"flow_mean": 0.0, "flow_p95": 0.0, "object_motion": 0.0, "object_area": 0.0}
     every = np.concatenate(speeds)
@@ -533,6 +538,11 @@ def statistics(motion: Motion) -> dict[str, float]:
     }
 
 
+def within(z: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Which positions (h, w) are in the frame, clear of its edge; where others go, flow can only guess."""
+    return (np.abs(z.real) < 0.48 * size[0]) & (np.abs(z.imag) < 0.48 * size[1])
+
+
 def moving(step: Step, motion: Motion, speed_min: float = 0.004) -> np.ndarray:
     """Cells (h, w) bool that move on their own in a step: faster than flow's error, and than `speed_min`.
 
@@ -540,6 +550,8 @@ def moving(step: Step, motion: Motion, speed_min: float = 0.004) -> np.ndarray:
     """
     seconds = motion.times[step.j] - motion.times[step.i]
     floor = max(0.5, speed_min * float(np.hypot(*motion.size)) * seconds)
-    camera = float(np.median(np.abs(step.a * positions(motion.size) + step.b)))
-    mask = (np.abs(residual(step, positions(motion.size))) > floor + 0.05 * camera) & (step.weight > 0.15)
+    width, height = motion.size
+    camera = np.sqrt(abs(step.a) ** 2 * (width**2 + height**2) / 12 + abs(step.b) ** 2)  # rms over the frame
+    own = squared(residual(step, positions(motion.size)))
+    mask = (own > (floor + 0.05 * camera) ** 2) & (step.weight > 0.15)
     return mask if step.change is None else mask & (step.change > CHANGED)

@@ -22,7 +22,7 @@ MANY = 1000  # values, from which on a chart leaves out the rarest
 SOURCES_SHOWN = 12  # by name; the rest are counted together
 EXAMPLES = 3  # of each error
 TOP = 15  # claims and repeated answers
-MOVES = 0.01  # frame diagonals per second of their own, above which objects are said to move
+MOVES = 0.02  # share of the frame that moves on its own, from which on objects are said to move
 
 # The columns that are counted, of tables that may be large.
 CLIPS = ("clip_id", "video_id", "uri", "start_s", "end_s", "source", "sha256")
@@ -101,8 +101,8 @@ group by 1 order by 2 desc, 1
 PROFILE_SQL = f"""
 select case when len(camera_motion) = 0 then 'no one direction' when list_contains(camera_motion, 'static')
         then 'static' else 'moves' end as camera,
-    case when object_motion is null or isnan(object_motion) then 'not measured'
-        when object_motion >= {MOVES} then 'move' else 'still' end as objects,
+    case when object_area is null or isnan(object_area) then 'not measured'
+        when object_area >= {MOVES} then 'move' else 'still' end as objects,
     count(*) as clips
 from scores where error is null group by 1, 2 order by 1, 2
 """
@@ -143,7 +143,7 @@ def stats(
     named = pa.table({"clip_id": clips["clip_id"], "uri": clips["uri"], "source": sources(clips["source"])})
     for name, table in {
         "clips": named,
-        "scores": scores.select(["clip_id", "error", "error_detail", "camera_motion", "object_motion"]),
+        "scores": scores.select(["clip_id", "error", "error_detail", "camera_motion", "object_area"]),
         "verdicts": pa.table({"clip_id": good["clip_id"], "gate": gate, "kept": gate.is_null()}),
         "annotations": annotations.select(["clip_id", "error", "error_detail", "qa"]),
         "plan_clips": plan.clips.select(["clip_id", "state"]),
