@@ -321,6 +321,8 @@ def _item(
         return replace(item, gate="categories")
     if config.question_pattern and not re.search(config.question_pattern, qa["question"] or ""):
         return replace(item, gate="question_pattern")
+    if choice and choice.shown and choice.shown != {qa["answer"], qa["baseline"]}:
+        choice = None  # it was about texts that have made way for others since
     if choice and choice.both_bad:
         return replace(item, gate="both_bad")
     if choice and choice.chosen:

@@ -13,11 +13,13 @@ class Choice:
     """What people decided on a question: the better text over the worse, or that both are bad.
 
     chosen is None for a tie and for both bad; rejected is None when a correction replaces both texts.
+    shown: the texts that a tie or both bad is about.
     """
 
     chosen: str | None = None
     rejected: str | None = None
     both_bad: bool = False
+    shown: frozenset[str] = frozenset()
 
 
 def choices(preferences: pa.Table) -> dict[tuple[str, str], Choice]:
@@ -42,7 +44,10 @@ def _decision(vote: Mapping[str, Any]) -> tuple[str | None, Choice]:
             (vote["left"], vote["right"]) if vote["choice"] == "left" else (vote["right"], vote["left"])
         )
         return better, Choice(edited or better, worse)
-    return edited or vote["choice"], Choice(edited, None, vote["choice"] == "both_bad" and not edited)
+    if edited:
+        return edited, Choice(edited)
+    shown = frozenset(text for text in (vote["left"], vote["right"]) if text)
+    return vote["choice"], Choice(both_bad=vote["choice"] == "both_bad", shown=shown)
 
 
 def _majority(decisions: Sequence[tuple[str | None, Choice]]) -> Choice:

@@ -74,8 +74,8 @@ def run() -> dict[str, list[Line]]:
             accuracy("as shipped", plain, labels, "1"),
             accuracy("reference frames", reference, labels),
         ]
-        found["rank correlation with the slow settings (384 px, DIS medium), demo and real clips"] = agreement(
-            motion, slow, demo
+        found["rank correlation with the slow settings (384 px, DIS medium), demo and real clips"] = (
+            agreement(motion, slow, demo)
         )
         found["rank correlation of reference frames with all frames, demo and real clips"] = agreement(
             reference, plain, demo, ("quality",)

@@ -229,6 +229,14 @@ def test_a_tie_makes_no_pair_and_both_bad_drops_the_question() -> None:
     assert bad.qa["reason"].to_pylist() == ["both_bad"]
 
 
+@pytest.mark.parametrize("said", ["tie", "both_bad"])
+def test_what_was_said_of_texts_that_are_there_no_more_does_not_count(said: str) -> None:
+    again = question() | {"answer": "The camera pans to the left."}
+    tables = ([clip("a")], [score("a")], [annotation("a", again)])
+    assert plan_of(*tables, [vote("a", said)]).dpo.equals(plan_of(*tables).dpo)
+    assert plan_of(*tables).dpo.num_rows == 1
+
+
 def test_a_correction_of_both_texts_is_chosen_over_the_baseline() -> None:
     plan = plan_of(
         [clip("a")],
@@ -254,7 +262,9 @@ def test_the_last_vote_of_an_annotator_and_then_the_majority_count() -> None:
     assert decided(("ada", "right"), ("ada", "left")) == left
     assert decided(("ada", "left"), ("bob", "right"), ("cy", "left")) == left
     assert decided(("ada", "left"), ("bob", "right")) == Choice()
-    assert decided(("ada", "both_bad"), ("bob", "both_bad"), ("cy", "left")) == Choice(both_bad=True)
+    assert decided(("ada", "both_bad"), ("bob", "both_bad"), ("cy", "left")) == Choice(
+        both_bad=True, shown=frozenset({left.chosen, left.rejected})
+    )
 
 
 def test_a_vote_counts_for_the_text_and_not_for_the_side() -> None:
