@@ -59,7 +59,7 @@ def test_the_fit_finds_the_motion_that_most_of_the_scene_follows(
     flow = a * z + b + 0.02 * (rng.normal(size=len(z)) + 1j * rng.normal(size=len(z)))
     stray = rng.random(len(z)) < outliers
     flow[stray] += 60 * np.exp(2j * np.pi * rng.random(stray.sum()))
-    found_a, found_b, share = fit(flow, np.ones(len(z)), z, 0.5, (0j, 0j))
+    found_a, found_b, share = fit(flow, np.ones(len(z)), z, np.full(len(z), 0.5), (0j, 0j))
     assert abs(found_a - a) < 0.01
     assert abs(found_b - b) < 0.5
     assert share >= 0.9 * (1 - outliers)
@@ -67,7 +67,8 @@ def test_the_fit_finds_the_motion_that_most_of_the_scene_follows(
 
 def test_a_fit_without_anything_to_go_by_says_so() -> None:
     z = positions(SIZE).ravel()
-    assert fit(np.ones(len(z), complex), np.zeros(len(z)), z, 0.5, (0j, 0j)) == (0j, 0j, 0.0)
+    ones = np.ones(len(z))
+    assert fit(ones + 0j, 0 * ones, z, 0.5 * ones, (0j, 0j)) == (0j, 0j, 0.0)
 
 
 def test_the_rates_are_the_cameras_not_the_scenes() -> None:
@@ -110,19 +111,11 @@ def test_a_steady_path_has_no_jitter(x: float, y: float, count: int) -> None:
 
 # Hard cases that get a wrong label, or none, and why.
 OPEN = {
-    "dissolve": "both shots are seen at once and no step is unlike the one before",
-    "flash_static": "flow to a white frame is anything",
-    "noisy_wall_static": "flow follows the noise",
+    "noisy_wall_static": "flow follows the noise, which is all that moves: no label",
     "subtitle_flat_tilt_up": "the text is nearly all the texture there is, and stays",
-    "ticker_flat_static": "the text is nearly all the texture there is, and moves",
-    "huge_object_static": "the object leaves no still background in three quadrants",
-    "crossing_50_static": "the object leaves no still background in three quadrants",
-    "crossing_70_static": "the object leaves no still background in three quadrants",
-    "entering_50_static": "the object has nearly all the texture there is",
-    "followed_30_pan_left": "the subject that stays in its place is taken for the scene",
-    "followed_70_tilt_up": "the subject that stays in its place is taken for the scene",
-    "crossing_40_zoom_in": "too little of the scene follows the zoom",
-    "crossing_40_roll_clockwise": "too little of the scene follows the roll",
+    "huge_object_static": "flow in the narrow rest of the frame is drawn along by the object",
+    "crossing_70_static": "steps and longer baseline disagree on what the scene is: no label",
+    "entering_50_static": "a dark sky is the scene, and the object ends up with nearly all the texture",
 }
 
 
