@@ -19,6 +19,9 @@ from pipeline.schema import CAMERA_LABELS
 
 CELL = 4  # pixels of the working frame for each cell of the motion grid
 CHANGED = 0.35  # of `Step.change`: what moves leaves another picture behind, what is misjudged does not
+INERTIA = 1.5  # times the support of moving on as before: what passes comes and goes, a camera goes on
+FLASH = 40.0  # gray levels of mean brightness: flicker, clouds and lamps being lit swing less or stay
+DISSOLVED = 0.6  # of `Step.change`, median of the frame: nearer to two different things than to the same
 MIN_EIGEN_SCALE = 6.15e-5  # cv2.cornerMinEigenVal(uint8, 5) of a slope of one gray level a pixel
 MAJORITY = 0.5  # of the scene's weight: no other motion can have as much
 
@@ -61,6 +64,7 @@ class Step:
     the flow there can be believed (texture). a, b: the camera's motion of the scene. fit: 0 to 1.
     change: (h, w) float32, how unlike the picture is there once the camera's motion is undone, 0 the same, 1
     as unlike as two different things, NaN where it left the frame (steps over the longer baseline only).
+    still: the frame's sides show that the camera does not move (`stands_still`).
     """
 
     i: int
@@ -71,6 +75,7 @@ class Step:
     b: complex
     fit: float
     change: np.ndarray | None = None
+    still: bool = False
 
 
 @dataclass(frozen=True)
@@ -122,46 +127,67 @@ def on_grid(flow: np.ndarray) -> np.ndarray:
 
 
 def border_prior(size: tuple[int, int]) -> np.ndarray:
-    """Weight (h, w) of a cell as background: the scene reaches the frame's edges, moving things seldom."""
+    """Weight (h, w) of a cell as background, 1 to 8: the scene reaches the frame's edges, most things do not.
+
+    Up to 8, so that a tenth of the frame along each edge, a third of its area, still outweighs all that is
+    inside when half of it is hidden.
+    """
     z = positions(size)
     edge = np.maximum(np.abs(z.real) / (size[0] / 2), np.abs(z.imag) / (size[1] / 2))
-    return (1 + 3 * np.clip((edge - 0.6) / 0.3, 0, 1)).astype(np.float32)
+    return (1 + 7 * np.clip((edge - 0.6) / 0.3, 0, 1)).astype(np.float32)
+
+
+def scenery(weight: np.ndarray, prior: np.ndarray) -> np.ndarray:
+    """Weight (h, w) of a cell as a part of the scene, from that of its texture and of its place.
+
+    Even over the frame: divided by its mean around, so that a caption, or one thing rich in detail, does not
+    speak for the plainer rest. What has next to no texture, a mean under 0.1, stays light: its flow is noise.
+    """
+    side = (weight.shape[1] // 4, weight.shape[0] // 4)
+    return prior * weight / (0.1 + cv2.blur(weight, side))
 
 
 def fit(
-    flow: np.ndarray, weight: np.ndarray, z: np.ndarray, tolerance: float, guess: tuple[complex, complex]
+    flow: np.ndarray,
+    weight: np.ndarray,
+    z: np.ndarray,
+    tolerance: np.ndarray,
+    guess: tuple[complex, complex],
+    still: bool = False,
 ) -> tuple[complex, complex, float]:
     """The camera's motion (a, b) that most of the believable scene follows, and the share that does, 0 to 1.
 
     flow, weight, z: (K,) complex, float, complex. Hypotheses come from pairs of cells (RANSAC, seeded), from
     no motion and from `guess`; the best is refined by weighted least squares on what follows it.
-    tolerance: pixels off that still count as following.
+    tolerance: (K,) pixels off that still count as following. still: no motion it is.
     """
     total = float(weight.sum())
     if total <= 0 or len(flow) < 8:
         return 0j, 0j, 0.0
+    square = tolerance**2
     chosen = _some(len(flow))
-    f, w, p = flow[chosen], weight[chosen], z[chosen]
-    a, b = np.array([0, guess[0], 0]), np.array([0, guess[1], middle(f.real) + 1j * middle(f.imag)])
-    support = supports(a, b, f, w, p, tolerance)
+    f, w, p, near = flow[chosen], weight[chosen], z[chosen], square[chosen]
+    a = np.array([0, guess[0], 0], np.complex64)
+    b = np.array([0, guess[1], middle(f.real) + 1j * middle(f.imag)], np.complex64)
+    support = supports(a, b, f, w, p, near)
     best = int(np.argmax(support))
-    follows = squared(f - a[best] * p - b[best]) < tolerance**2
-    if w @ follows <= MAJORITY * w.sum():
-        pairs = np.random.default_rng(0).choice(len(p), size=(96, 2), p=w / w.sum())
+    follows = squared(f - a[best] * p - b[best]) < near
+    if not still and w @ follows <= MAJORITY * w.sum():
+        heap = np.cumsum(w, dtype=np.float64)
+        pairs = np.searchsorted(heap, heap[-1] * _draws(), side="right")  # the heavier, the oftener
         span = p[pairs[:, 0]] - p[pairs[:, 1]]
         far = np.abs(span) > 0.15 * np.abs(p).max()
         pairs, span = pairs[far], span[far]
         turn = (f[pairs[:, 0]] - f[pairs[:, 1]]) / span
         shift = f[pairs[:, 0]] - turn * p[pairs[:, 0]]
         a, b = np.concatenate([a, turn]), np.concatenate([b, shift])
-        support = np.concatenate([support, supports(turn, shift, f, w, p, tolerance)])
-        best = int(np.argmax(support))
-    if stands_still(f, w, p, tolerance):
-        best = 0
+        support = np.concatenate([support, supports(turn, shift, f, w, p, near)])
+    support[1] *= INERTIA
+    best = 0 if still else int(np.argmax(support))
     model_a, model_b = complex(a[best]), complex(b[best])
     for scale in (3.0, 2.0, 1.5, 1.5):
         off = squared(flow - model_a * z - model_b)
-        keep = weight * np.maximum(1 - off / (scale * tolerance) ** 2, 0) ** 2  # Tukey's biweight
+        keep = weight * np.maximum(1 - off / (scale**2 * square), 0) ** 2  # Tukey's biweight
         mass = keep.sum()
         if mass <= 1e-9:
             break
@@ -173,12 +199,12 @@ def fit(
         model_a = complex(np.vdot(keep * from_centre, flow - centre_f) / spread)
         model_b = complex(centre_f - model_a * centre_z)
     off = squared(flow - model_a * z - model_b)
-    return model_a, model_b, float(weight @ (off < (2 * tolerance) ** 2) / total)
+    return model_a, model_b, float(weight @ (off < 4 * square) / total)
 
 
 def squared(values: np.ndarray) -> np.ndarray:
-    """The squared length of each of complex numbers, which is had without a root."""
-    return values.real * values.real + values.imag * values.imag
+    """The squared lengths of complex numbers, in a fraction of the time of their lengths."""
+    return values.real**2 + values.imag**2
 
 
 @cache
@@ -187,29 +213,49 @@ def _some(count: int) -> np.ndarray:
     return np.random.default_rng(0).choice(count, size=min(400, count), replace=False)
 
 
+@cache
+def _draws() -> np.ndarray:
+    """(96, 2) random numbers from 0 up to 1, always the same."""
+    return np.random.default_rng(0).random((96, 2))
+
+
 def middle(values: np.ndarray) -> float:
     """The upper median of (K,) numbers, K >= 1, in a fraction of the time of numpy's own."""
     return float(np.partition(values, len(values) // 2)[len(values) // 2])
 
 
 def supports(
-    a: np.ndarray, b: np.ndarray, flow: np.ndarray, weight: np.ndarray, z: np.ndarray, tolerance: float
+    a: np.ndarray, b: np.ndarray, flow: np.ndarray, weight: np.ndarray, z: np.ndarray, square: np.ndarray
 ) -> np.ndarray:
-    """The weight (M,) that follows each motion (a, b) of M, falling off with the distance in tolerances."""
-    off = squared(flow - a[:, None].astype(flow.dtype) * z - b[:, None].astype(flow.dtype))
-    return (1 / (1 + off / tolerance**2)) @ weight
+    """The weight (M,) that follows each motion (a, b) of M, falling off with the distance.
 
-
-def stands_still(flow: np.ndarray, weight: np.ndarray, z: np.ndarray, tolerance: float) -> bool:
-    """True when parts of the scene all around the frame do not move at all.
-
-    A moving camera leaves nothing in its place, so this holds even where things that move fill most of the
-    frame. flow, weight, z: (K,). Asks for a tenth of the weight of three of the four quadrants.
+    square: (K,) the squared distance at which half is left.
     """
-    quadrant = (z.real > 0) + 2 * (z.imag > 0)
-    total = np.bincount(quadrant, weight, 4)
-    still = np.bincount(quadrant, weight * (squared(flow) < tolerance**2), 4)
-    return bool(((still > 0.1 * total) & (total > 0.02 * total.sum())).sum() >= 3)
+    off = squared(flow - a[:, None] * z - b[:, None])
+    return (1 / (1 + off / square)) @ weight
+
+
+def stands_still(still: np.ndarray, weight: np.ndarray) -> bool:
+    """True when a whole side of the frame does not move, left or right, or something of both sides.
+
+    still: (h, w) bool. weight: (h, w). A moving camera leaves nothing in its place, so this holds even where
+    things that move fill most of the frame. What does stay there is a subject that the camera follows, in the
+    middle and down to the lower edge, and captions: so it is the sides that tell, a quarter of the width
+    each, and of them the corners, where logos are, count half. Half of a side is more than a subject reaching
+    into it has; 0.15 of both is left beside a thing of 0.8 of the frame's width that is half way across.
+    """
+    height, width = weight.shape
+    fourths = np.arange(4) * height // 4
+
+    def blocks(values: np.ndarray) -> np.ndarray:
+        rows = [values[:, : width // 4].sum(1), values[:, -(width // 4) :].sum(1)]
+        return np.add.reduceat(np.stack(rows), fourths, axis=1)
+
+    total = blocks(weight)
+    textured = total > weight.sum() / 64  # a quarter of the share of one of sixteen blocks
+    share = np.divide(blocks(weight * still), total, out=np.zeros((2, 4)), where=textured)
+    sides = share @ np.array([1, 2, 2, 1]) / 6
+    return bool(sides.max() >= 0.5 or sides.min() >= 0.15)
 
 
 def measure(samples: np.ndarray, times: np.ndarray, estimate: FlowEstimator, config: CameraConfig) -> Motion:
@@ -218,6 +264,7 @@ def measure(samples: np.ndarray, times: np.ndarray, estimate: FlowEstimator, con
     size = (width, height)
     z = positions(size)
     prior = border_prior(size)
+    samples = without_flashes(samples, estimate)
     weights = [texture(image) for image in samples]
     steps: list[Step] = []
     alike = np.ones(len(samples))
@@ -230,7 +277,49 @@ def measure(samples: np.ndarray, times: np.ndarray, estimate: FlowEstimator, con
         steps.append(step)
     cuts = find_cuts(samples, alike, config.cut_correlation)
     long = list(_long_steps(samples, times, steps, cuts, weights, estimate, config))
-    return Motion(times, size, steps, cuts, long)
+    dissolves = find_dissolves(samples, long)
+    long = [s for s in long if not any(s.i < cut <= s.j for cut in dissolves)]
+    return Motion(times, size, steps, sorted({*cuts, *dissolves}), long)
+
+
+def without_flashes(samples: np.ndarray, estimate: FlowEstimator) -> np.ndarray:
+    """Samples (N, H, W) uint8, each that a flash lights drawn anew, half way between its neighbours.
+
+    A flash is over before the next sample: far brighter than both its neighbours, which are as bright as one
+    another. A cut behind it is still seen, between what is drawn and the sample after it.
+    """
+    light = samples[:, ::4, ::4].mean((1, 2))  # every sixteenth pixel is enough
+    over = np.minimum(light[1:-1] - light[:-2], light[1:-1] - light[2:])
+    flashes = 1 + np.flatnonzero((over > FLASH) & (over > 4 * np.abs(light[2:] - light[:-2])))
+    if not len(flashes):
+        return samples
+    samples = samples.copy()
+    x, y = _pixels(samples.shape[1:])
+    for k in flashes:
+        # What is at a pixel half way came from half the motion before it, and motion is smooth enough.
+        flow = estimate(samples[k - 1], samples[k + 1]) / 2
+        at = x - flow[..., 0], y - flow[..., 1]
+        samples[k] = cv2.remap(samples[k - 1], *at, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return samples
+
+
+def find_dissolves(samples: np.ndarray, long: list[Step]) -> list[int]:
+    """Samples in the middle of a dissolve: the picture changes altogether, and loses contrast between.
+
+    Two pictures that lie half and half over each other have half of their variance when they have nothing to
+    do with each other.
+    """
+    found: list[int] = []
+    for s in long:
+        if found and s.i < found[-1]:
+            continue  # the one already found, seen from the next, overlapping step
+        if s.change is None or not float(np.nanmedian(s.change)) > DISSOLVED:
+            continue
+        variance = samples[s.i : s.j + 1].var((1, 2))
+        k = int(np.argmin(variance))
+        if 0 < k < s.j - s.i and variance[k] < 0.75 * (variance[0] + variance[-1]) / 2:
+            found.append(s.i + k)
+    return found
 
 
 def _step(
@@ -243,15 +332,18 @@ def _step(
     guess: tuple[complex, complex],
 ) -> Step:
     # Flow is good to about a tenth of a pixel, and to a few percent of its length.
-    tolerance = 0.15 + 0.03 * middle(np.abs(flow).ravel())
-    a, b, share = fit(flow.ravel(), (weight * prior).ravel(), z.ravel(), tolerance, guess)
-    return Step(i, j, flow, weight, a, b, share)
+    speed = np.abs(flow)
+    tolerance = 0.15 + 0.03 * speed
+    weighed = scenery(weight, prior)
+    still = stands_still(speed < tolerance, weighed)
+    a, b, share = fit(flow.ravel(), weighed.ravel(), z.ravel(), tolerance.ravel(), guess, still)
+    return Step(i, j, flow, weight, a, b, share, still=still)
 
 
 def correlation(a: np.ndarray, b: np.ndarray, flow: np.ndarray) -> float:
     """Correlation, -1 to 1, of frame a with frame b brought back along the flow: blind to brightness."""
     # Every second pixel of every second row tells enough.
-    x, y = _pixels(a.shape)
+    x, y = (pixels[::2, ::2] for pixels in _pixels(a.shape))
     x, y = x + flow[::2, ::2, 0], y + flow[::2, ::2, 1]
     back = cv2.remap(b, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     p, q = (cv2.subtract(image, cv2.mean(image)[0], dtype=cv2.CV_32F) for image in (a[::2, ::2], back))
@@ -261,10 +353,8 @@ def correlation(a: np.ndarray, b: np.ndarray, flow: np.ndarray) -> float:
 
 @cache
 def _pixels(shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-    """The column and the row of every second pixel of every second row of (H, W), float32 each."""
-    x, y = np.meshgrid(
-        np.arange(0, shape[1], 2, dtype=np.float32), np.arange(0, shape[0], 2, dtype=np.float32)
-    )
+    """The column and the row of every pixel, (H, W) float32 each."""
+    x, y = np.meshgrid(np.arange(shape[1], dtype=np.float32), np.arange(shape[0], dtype=np.float32))
     return x, y
 
 
@@ -383,10 +473,26 @@ def summarise(motion: Motion, config: CameraConfig) -> CameraMotion:
     long = [s for s in motion.long if first <= s.i and s.j <= last]
     net = np.mean([rates(s, times, size) for s in long], axis=0) if long else path[-1] / spans.sum()
     shake = jitter(path[:, :2] * [1, size[1] / size[0]], times[first : last + 1], config.smooth_s)
+    apart = np.zeros(4, bool)
+    if long:
+        # Both measure the same, so where they differ one went with something other than the scene. A better
+        # fit of the steps is believed as far as it says that the camera moves.
+        walked = [(path[s.j - first] - path[s.i - first]) / (times[s.j] - times[s.i]) for s in long]
+        apart = np.abs(np.mean(walked, axis=0) - net) > floors(config) + 0.5 * np.abs(net)
+        if apart.any() and np.median([s.fit for s in steps]) > np.median([s.fit for s in long]):
+            long, net = [], path[-1] / spans.sum()
+            apart &= np.abs(net) < floors(config)
     share = float(np.median([s.fit for s in long or steps]))
-    labels = name_motion(net, path, times[first : last + 1], shake, share, long or steps, motion, config)
+    labels = name_motion(
+        net, path, times[first : last + 1], shake, share, apart, long or steps, motion, config
+    )
     pan, tilt, zoom, roll = (float(rate) for rate in net)
     return CameraMotion(labels, pan, tilt, zoom, roll, shake, share)
+
+
+def floors(config: CameraConfig) -> np.ndarray:
+    """The least rates (4,) that are a move."""
+    return np.array([config.pan_min, config.tilt_min, config.zoom_min, config.roll_min])
 
 
 def jitter(path: np.ndarray, times: np.ndarray, smooth_s: float) -> float:
@@ -431,12 +537,16 @@ def name_motion(
     times: np.ndarray,
     shake: float,
     share: float,
+    apart: np.ndarray,
     long: list[Step],
     motion: Motion,
     config: CameraConfig,
 ) -> tuple[str, ...]:
-    """Labels that the rates earn; empty when the camera moves in no way that can be named for sure."""
-    floor = np.array([config.pan_min, config.tilt_min, config.zoom_min, config.roll_min])
+    """Labels that the rates earn; empty when the camera moves in no way that can be named for sure.
+
+    apart: (4,) bool, the rates of which two measurements differ.
+    """
+    floor = floors(config)
     width, height = motion.size
     half = np.hypot(width, height) / 2
     # Every rate as what it moves at the frame's corner, in pixels a second, so that moves compare.
@@ -453,10 +563,14 @@ def name_motion(
     moves &= seen >= config.minor_share * seen.max()
     agreement = agreements(long, motion.size)
     sure = both | (agreement >= (config.agreement_min if share >= config.fit_min else 0.9))
+    sure &= both | ~apart
     if not moves.any():
-        if share < config.fit_min and scene_speed(long, motion) > config.pan_min:
+        shakes = shake > config.shake_min
+        unsure = share < config.fit_min and (shakes or scene_speed(long, motion) > config.pan_min)
+        still = not shakes and np.mean([s.still for s in long]) > 0.5
+        if (unsure or apart.any()) and not still:
             return ()
-        return ("shake",) if shake > config.shake_min else ("static",)
+        return ("shake",) if shakes else ("static",)
     named = moves & sure
     names = set()
     for axis in np.flatnonzero(named):
@@ -479,7 +593,7 @@ def agreements(long: list[Step], size: tuple[int, int]) -> np.ndarray:
     z, prior = positions(size), border_prior(size)
     shares = []
     for s in long:
-        weight = s.weight * prior
+        weight = scenery(s.weight, prior)
         shift = s.flow - s.a * z
         turn = np.conj(z) * (s.flow - s.b)
         lever = weight * np.abs(z)
@@ -495,10 +609,11 @@ def agreements(long: list[Step], size: tuple[int, int]) -> np.ndarray:
 
 
 def scene_speed(steps: list[Step], motion: Motion) -> float:
-    """Median speed of the believable scene, frame widths per second."""
+    """Median speed of the believable scene at the frame's edges, frame widths per second."""
+    edge = border_prior(motion.size) > 4
     speeds = []
     for s in steps:
-        sure = s.flow[s.weight > 0.3]
+        sure = s.flow[edge & (s.weight > 0.3)]
         if sure.size:
             speeds.append(np.median(np.abs(sure)) / motion.size[0] / (motion.times[s.j] - motion.times[s.i]))
     return float(np.median(speeds)) if speeds else 0.0

@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import av
 import cv2
@@ -32,6 +32,9 @@ SHAKE_ROLL = 0.4  # radians of jitter in roll for a jitter of one frame width
 SOFT_EDGE = 2.0  # pixels over which an object's outline fades
 FLICKER_HZ = 3.0
 CRF = 26
+TICKER_SPEED = 0.15  # frame widths per second that a ticker's text runs to the left
+SUBTITLE = ("Nobody had told him that the last", "train had left an hour before.")
+TICKER = "FLOODS IN THE NORTH - TALKS GO ON - RAIN BY NIGHT - "
 
 # What can be seen as a scene: photographs inside the scikit-image package, no download.
 SCENES = (
@@ -89,12 +92,34 @@ class Mover:
 
 
 @dataclass(frozen=True)
+class Finish:
+    """What shutter, sensor, editor and coder do to the pictures.
+
+    light: brightness at the start and at the end, 1 as photographed. noise: gray levels, standard deviation.
+    exposures: pictures averaged into a frame while the shutter is open, 1 no motion blur, many a shutter
+    that is open from frame to frame. hold: frames that each picture is shown for. flash_s: seconds into the
+    clip when one frame is all but white. bars: share of the height that is black, above and below each.
+    caption: a channel's logo and two lines of text that stay, or a line of text that runs. crf: of H.264.
+    """
+
+    light: tuple[float, float] = (1.0, 1.0)
+    noise: float = NOISE
+    exposures: int = 1
+    hold: int = 1
+    flash_s: float | None = None
+    bars: float = 0.0
+    caption: Literal["subtitle", "ticker"] | None = None
+    crf: int = CRF
+
+
+@dataclass(frozen=True)
 class Recipe:
     """One clip, whole. fps: frames per second. width, height: pixels, even.
 
     contrast: of the scene, 1 as photographed, towards 0 a blurred gray wall. flicker: swing of the
     brightness, share of it; bands: how many dark bands of that flicker roll over the frame's height, 0 when
-    the whole frame flickers at once. then: what follows a hard cut, of the same size and fps.
+    the whole frame flickers at once. then: what follows a cut, of the same size and fps. dissolve_s: how long
+    the two overlap, one fading into the other, 0 a hard cut; `seconds` of both include it.
     """
 
     name: str
@@ -110,6 +135,8 @@ class Recipe:
     flicker: float = 0.0
     bands: float = 0.0
     then: "Recipe | None" = None
+    dissolve_s: float = 0.0
+    finish: Finish = Finish()
 
     @property
     def camera_labels(self) -> tuple[str, ...]:
@@ -139,8 +166,16 @@ class Recipe:
 
     @property
     def cut_s(self) -> float | None:
-        """When the hard cut is, seconds."""
-        return self.seconds if self.then else None
+        """When the first cut is, the middle of it if it is a dissolve, seconds."""
+        return self.seconds - self.dissolve_s / 2 if self.then else None
+
+    @property
+    def cuts_s(self) -> tuple[float, ...]:
+        """When each cut is, seconds."""
+        if not self.then:
+            return ()
+        start = self.seconds - self.dissolve_s
+        return (self.seconds - self.dissolve_s / 2, *(start + cut for cut in self.then.cuts_s))
 
     @property
     def times(self) -> np.ndarray:
@@ -274,14 +309,57 @@ def sprite(mover: Mover, frame_width: int) -> np.ndarray:
 
 def frames(recipe: Recipe) -> Iterator[np.ndarray]:
     """The clip's frames, (H, W, 3) uint8 RGB, noise included; the same for the same recipe."""
+    following = frames(recipe.then) if recipe.then else iter(())
+    fading = round(recipe.dissolve_s * recipe.fps)
+    for t, frame in enumerate(finished(recipe)):
+        gone = t + 1 + fading - len(recipe.times)
+        share = max(gone, 0) / (fading + 1)
+        yield cv2.addWeighted(frame, 1 - share, next(following), share, 0) if gone > 0 else frame
+    yield from following
+
+
+def finished(recipe: Recipe) -> Iterator[np.ndarray]:
+    """The pictures of one shot as `recipe.finish` leaves them, (H, W, 3) uint8 RGB."""
+    finish = recipe.finish
     rng = np.random.default_rng((recipe.seed, 0))
+    noise = rng.normal(0, finish.noise, (recipe.height + NOISE_MARGIN, recipe.width + NOISE_MARGIN, 3))
+    noise = noise.round().astype(np.int16)
+    rows = np.arange(recipe.height)[:, None, None] / recipe.height
+    light = np.linspace(*finish.light, len(recipe.times))
+    bar = round(finish.bars * recipe.height)
+    held = np.empty(0)
+    for t, frame in enumerate(exposed(recipe)):
+        cycles = FLICKER_HZ * recipe.times[t] + recipe.bands * rows
+        gain = light[t] * (1 + recipe.flicker * np.sin(2 * np.pi * cycles))
+        if recipe.flicker or light[t] != 1:
+            frame = np.clip(frame * gain, 0, 255).astype(np.uint8)
+        y, x = rng.integers(0, NOISE_MARGIN, 2)
+        grain = noise[y : y + recipe.height, x : x + recipe.width]
+        frame = cv2.add(frame, grain, dtype=cv2.CV_8U)
+        if finish.flash_s is not None and t == round(finish.flash_s * recipe.fps):
+            frame = 255 - (255 - frame) // 8
+        frame[:bar] = frame[recipe.height - bar :] = 0
+        if finish.caption:
+            write(frame, finish.caption, recipe.times[t])
+        if t % finish.hold == 0:
+            held = frame
+        yield held
+
+
+def exposed(recipe: Recipe) -> Iterator[np.ndarray]:
+    """The pictures of one shot with the motion blur of an open shutter, (H, W, 3) uint8 RGB."""
+    count = recipe.finish.exposures
+    moments = drawn(replace(recipe, fps=recipe.fps * count))
+    for first in moments:
+        yield np.mean([first, *itertools.islice(moments, count - 1)], axis=0).astype(np.uint8)
+
+
+def drawn(recipe: Recipe) -> Iterator[np.ndarray]:
+    """The pictures of one shot, (H, W, 3) uint8 RGB, sharp, clean and evenly lit."""
     scene = scene_of(recipe)
     centre = middle(recipe.width, recipe.height)
     path = trajectory(recipe)
     sprites = [(sprite(mover, recipe.width), mover_path(recipe, mover)) for mover in recipe.movers]
-    noise = rng.normal(0, NOISE, (recipe.height + NOISE_MARGIN, recipe.width + NOISE_MARGIN, 3))
-    noise = noise.round().astype(np.int16)
-    rows = np.arange(recipe.height)[:, None, None] / recipe.height
     for t, turn in enumerate(path.turn):
         # The scene point seen at frame pixel 0.
         corner = path.centre[t] + turn * (path.jitter[t] - centre)
@@ -295,15 +373,26 @@ def frames(recipe: Recipe) -> Iterator[np.ndarray]:
         for image, where in sprites:
             origin = corner - where[t] + middle(image.shape[1], image.shape[0])
             paste(frame, image, inverse_map(turn, origin))
-        if recipe.flicker:
-            cycles = FLICKER_HZ * recipe.times[t] + recipe.bands * rows
-            gain = 1 + recipe.flicker * np.sin(2 * np.pi * cycles)
-            frame = np.clip(frame * gain, 0, 255).astype(np.uint8)
-        y, x = rng.integers(0, NOISE_MARGIN, 2)
-        grain = noise[y : y + recipe.height, x : x + recipe.width]
-        yield cv2.add(frame, grain, dtype=cv2.CV_8U)
-    if recipe.then:
-        yield from frames(recipe.then)
+        yield frame
+
+
+def write(frame: np.ndarray, caption: str, time: float) -> None:
+    """Burn a caption of `Finish` into frame (H, W, 3) uint8 as it is at a time in seconds, in place."""
+    height, width = frame.shape[:2]
+    white, font, scale = (255, 255, 255), cv2.FONT_HERSHEY_DUPLEX, height / 500
+    if caption == "subtitle":
+        badge = sprite(Mover((0, 0), 0.12, "badge"), width)
+        corner = complex(0.02 * width, 0.03 * height)
+        paste(frame, badge, inverse_map(1 + 0j, -corner))
+        for row, line in enumerate(SUBTITLE):
+            (length, _), _ = cv2.getTextSize(line, font, scale, 1)
+            where = ((width - length) // 2, round((0.89 + 0.07 * row) * height))
+            cv2.putText(frame, line, where, font, scale, (0, 0, 0), 3, cv2.LINE_AA)
+            cv2.putText(frame, line, where, font, scale, white, 1, cv2.LINE_AA)
+        return
+    frame[round(0.88 * height) :] = (20, 20, 90)
+    where = (round(-TICKER_SPEED * time * width), round(0.965 * height))
+    cv2.putText(frame, 4 * TICKER, where, font, scale, white, 1, cv2.LINE_AA)
 
 
 def inverse_map(turn: complex, origin: complex) -> np.ndarray:
@@ -325,7 +414,7 @@ def render(recipe: Recipe, path: Path) -> None:
         stream = container.add_stream("libx264", rate=Fraction(recipe.fps))
         stream.width, stream.height, stream.pix_fmt = recipe.width, recipe.height, "yuv420p"
         # x264's macroblock tree is not the same twice on processors with AVX-512 (seen: one encode in ten).
-        stream.options = {"crf": str(CRF), "preset": "veryfast", "x264-params": "no-mbtree=1"}
+        stream.options = {"crf": str(recipe.finish.crf), "preset": "veryfast", "x264-params": "no-mbtree=1"}
         stream.codec_context.thread_count = 1
         for frame in frames(recipe):
             container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
@@ -415,17 +504,123 @@ def recipes(seed: int = 0) -> list[Recipe]:
 
 
 def hard_cases() -> list[Recipe]:
-    """Clips that mislead a careless estimator."""
+    """Clips that mislead a careless estimator, each with the label that a person gives it."""
     wall = Mover((0.04, 0.0), 0.9, "cup")
     second = Recipe("second_shot", "motorcycle_left", Camera(tilt=0.12), seconds=1.5, seed=1)
     return [
+        # Cuts, of which the longest shot, the first, is named.
         Recipe("cut_static", "coffee", seconds=1.5, seed=2, then=replace(second, camera=Camera())),
         Recipe("cut_pan_right", "astronaut", Camera(pan=0.15), seconds=1.5, seed=3, then=second),
+        Recipe(
+            "cut_in_a_pan",
+            "chelsea",
+            Camera(pan=-0.15),
+            seconds=1.7,
+            seed=20,
+            then=replace(second, camera=Camera(pan=-0.15)),
+        ),
+        Recipe(
+            "two_cuts",
+            "rocket",
+            seconds=1.8,
+            seed=21,
+            then=replace(second, photo="coins", then=Recipe("third_shot", "chelsea", seconds=1.2)),
+        ),
+        Recipe("dissolve", "astronaut", Camera(pan=0.12), seconds=2.3, seed=22, then=second, dissolve_s=0.6),
+        # Light.
         Recipe("flicker_static", "astronaut", seed=4, flicker=0.15),
         Recipe("rolling_bands_static", "motorcycle_left", seed=5, flicker=0.1, bands=1.5),
+        Recipe("rolling_bands_pan_right", "coffee", Camera(pan=0.08), seed=23, flicker=0.1, bands=1.5),
+        Recipe("flash_static", "coffee", seed=24, finish=Finish(flash_s=1.5)),
+        Recipe("flash_pan_left", "motorcycle_left", Camera(pan=-0.12), seed=25, finish=Finish(flash_s=1.5)),
+        Recipe("fade_in_static", "astronaut", seed=26, finish=Finish(light=(0.05, 1))),
+        Recipe("fade_out_tilt_down", "coffee", Camera(tilt=0.12), seed=27, finish=Finish(light=(1, 0.05))),
+        Recipe("dark_static", "motorcycle_left", seed=28, finish=Finish(light=(0.15, 0.15), noise=6)),
+        Recipe(
+            "dark_pan_left",
+            "astronaut",
+            Camera(pan=-0.12),
+            seed=29,
+            finish=Finish(light=(0.15, 0.15), noise=6),
+        ),
+        # Little to see.
         Recipe("low_texture_static", "chelsea", seed=6, contrast=0.15),
         Recipe("low_texture_pan_right", "coffee", Camera(pan=0.12), seed=7, contrast=0.15),
+        Recipe("noisy_wall_static", "coffee", seed=30, contrast=0.1, finish=Finish(noise=7)),
+        Recipe(
+            "noisy_wall_tilt_up",
+            "astronaut",
+            Camera(tilt=-0.15),
+            seed=31,
+            contrast=0.1,
+            finish=Finish(noise=7),
+        ),
+        Recipe("coarse_coding_static", "rocket", seed=32, finish=Finish(crf=42)),
+        Recipe("coarse_coding_pan_right", "chelsea", Camera(pan=0.06), seed=33, finish=Finish(crf=42)),
+        Recipe("blurred_pan_left", "coffee", Camera(pan=-0.6), seed=34, finish=Finish(exposures=6)),
+        # What a hand and a frame rate do.
+        Recipe("handheld", "motorcycle_left", Camera(shake=0.005), seed=35),
+        Recipe("handheld_pan_right", "astronaut", Camera(pan=0.12, shake=0.005), seed=36),
+        Recipe("shaken_pan_left", "coffee", Camera(pan=-0.25, shake=0.012), seed=37),
+        Recipe("repeated_frames_pan_left", "chelsea", Camera(pan=-0.15), seed=38, finish=Finish(hold=2)),
+        Recipe("stuttering_tilt_down", "astronaut", Camera(tilt=0.15), seed=39, finish=Finish(hold=5)),
+        # What an editor lays over it.
+        Recipe("letterbox_pan_left", "coffee", Camera(pan=-0.1), seed=40, finish=Finish(bars=0.14)),
+        Recipe("letterbox_zoom_in", "chelsea", Camera(zoom=0.15), seed=41, finish=Finish(bars=0.14)),
+        Recipe("subtitle_pan_right", "gravel", Camera(pan=0.1), seed=42, finish=Finish(caption="subtitle")),
+        Recipe(
+            "subtitle_flat_tilt_up",
+            "coffee",
+            Camera(tilt=-0.15),
+            seed=43,
+            contrast=0.25,
+            finish=Finish(caption="subtitle"),
+        ),
+        Recipe("ticker_static", "coffee", seed=44, finish=Finish(caption="ticker")),
+        Recipe("ticker_flat_static", "chelsea", seed=45, contrast=0.25, finish=Finish(caption="ticker")),
+        # Large things in front: their share of the frame where the name has one.
         Recipe("huge_object_static", "camera", movers=(wall,), seed=8),
+        Recipe("crossing_30_static", "coffee", movers=(Mover((0.3, 0), 0.43, "face"),), seed=46),
+        Recipe("crossing_50_static", "astronaut", movers=(Mover((-0.2, 0), 0.67, "cup"),), seed=47),
+        Recipe("crossing_70_static", "gravel", movers=(Mover((0.1, 0), 0.8, "cup"),), seed=48),
+        Recipe("rising_50_static", "motorcycle_left", movers=(Mover((0, -0.25), 0.55, "face"),), seed=49),
+        Recipe("entering_50_static", "rocket", movers=(Mover((0.2, 0), 0.67, "cup", (0.2, 0.6)),), seed=50),
+        Recipe(
+            "followed_30_pan_left",
+            "coffee",
+            Camera(pan=-0.15),
+            (Mover((-0.15, 0), 0.43, "face"),),
+            seed=51,
+        ),
+        Recipe(
+            "followed_50_pan_right",
+            "motorcycle_left",
+            Camera(pan=0.12),
+            (Mover((0.12, 0), 0.67, "cup"),),
+            seed=52,
+        ),
+        Recipe(
+            "followed_70_tilt_up",
+            "gravel",
+            Camera(tilt=-0.15),
+            (Mover((0, -0.15), 0.8, "cup"),),
+            seed=53,
+        ),
+        Recipe(
+            "overtaken_50_pan_right",
+            "astronaut",
+            Camera(pan=0.1),
+            (Mover((0.25, 0), 0.67, "cup", (0.4, 0.5)),),
+            seed=54,
+        ),
+        Recipe("crossing_40_zoom_in", "gravel", Camera(zoom=0.15), (Mover((0.15, 0), 0.6, "cup"),), seed=55),
+        Recipe(
+            "crossing_40_roll_clockwise",
+            "coffee",
+            Camera(roll=10),
+            (Mover((-0.15, 0), 0.5, "face"),),
+            seed=56,
+        ),
     ]
 
 
