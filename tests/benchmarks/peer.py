@@ -1,6 +1,6 @@
-"""Runs in the peers' own environment: one JSON line in, one out. See `peers.py`.
+"""Runs in the peers' own environment: one JSON line in, one out. See `motion.py`.
 
-{"peer": "data_juicer" or "nemo_curator", "path": ...} gives {"seconds": ..., "motion": ...}.
+{"peer": a name in PEERS, "path": ...} gives {"seconds": ..., "motion": ...}.
 """
 
 import importlib.util
@@ -28,9 +28,10 @@ def data_juicer() -> Callable[[str], float]:
     return motion
 
 
-def nemo_curator() -> Callable[[str], float]:
+def nemo_curator(lean: bool = False) -> Callable[[str], float]:
     """Its decode and check of the encoder's motion vectors: 2 fps, the first half, as its stage calls it.
 
+    lean: with a buffer no longer than the clip; its stage clears one of 256 frames for every clip.
     The module is loaded by its file: the package around it wants much that this does not need.
     """
     package = importlib.util.find_spec("nemo_curator")
@@ -48,12 +49,17 @@ def nemo_curator() -> Callable[[str], float]:
         data = module.decode_for_motion(io.BytesIO(Path(path).read_bytes()), 1, 2.0, 0.5)
         if not data.frames:  # a codec whose decoder gives no motion vectors
             return float("nan")
-        # Its buffer is as long as the batch; its default of 256 would measure the clearing of memory.
-        return module.check_if_small_motion(
-            data.frames, data.frame_size, batch_size=len(data.frames)
-        ).global_mean
+        batch = len(data.frames) if lean else 256
+        return module.check_if_small_motion(data.frames, data.frame_size, batch_size=batch).global_mean
 
     return motion
+
+
+PEERS: dict[str, Callable[[], Callable[[str], float]]] = {
+    "data_juicer": data_juicer,
+    "nemo_curator": nemo_curator,
+    "nemo_curator_lean": lambda: nemo_curator(lean=True),
+}
 
 
 def main() -> None:
@@ -69,7 +75,7 @@ def main() -> None:
         asked = json.loads(line)
         peer = asked["peer"]
         if peer not in known:
-            known[peer] = {"data_juicer": data_juicer, "nemo_curator": nemo_curator}[peer]()
+            known[peer] = PEERS[peer]()
         began = time.perf_counter()
         try:
             told: dict[str, Any] = {"motion": known[peer](asked["path"])}
