@@ -143,7 +143,7 @@ def scenery(weight: np.ndarray, prior: np.ndarray) -> np.ndarray:
     Even over the frame: divided by its mean around, so that a caption, or one thing rich in detail, does not
     speak for the plainer rest. What has next to no texture, a mean under 0.1, stays light: its flow is noise.
     """
-    side = (weight.shape[1] // 4, weight.shape[0] // 4)
+    side = (max(1, weight.shape[1] // 4), max(1, weight.shape[0] // 4))
     return prior * weight / (0.1 + cv2.blur(weight, side))
 
 
@@ -245,11 +245,11 @@ def stands_still(still: np.ndarray, weight: np.ndarray) -> bool:
     into it has; 0.15 of both is left beside a thing of 0.8 of the frame's width that is half way across.
     """
     height, width = weight.shape
-    fourths = np.arange(4) * height // 4
+    quarter, fourths = max(1, width // 4), np.arange(4) * height // 4
 
     def blocks(values: np.ndarray) -> np.ndarray:
-        rows = [values[:, : width // 4].sum(1), values[:, -(width // 4) :].sum(1)]
-        return np.add.reduceat(np.stack(rows), fourths, axis=1)
+        sides = [values[:, :quarter].sum(1), values[:, -quarter:].sum(1)]
+        return np.add.reduceat(np.stack(sides), fourths, axis=1)
 
     total = blocks(weight)
     textured = total > weight.sum() / 64  # a quarter of the share of one of sixteen blocks
@@ -264,7 +264,7 @@ def measure(samples: np.ndarray, times: np.ndarray, estimate: FlowEstimator, con
     size = (width, height)
     z = positions(size)
     prior = border_prior(size)
-    samples = without_flashes(samples, estimate)
+    samples = without_flashes(samples, estimate, config.cut_correlation)
     weights = [texture(image) for image in samples]
     steps: list[Step] = []
     alike = np.ones(len(samples))
@@ -282,11 +282,11 @@ def measure(samples: np.ndarray, times: np.ndarray, estimate: FlowEstimator, con
     return Motion(times, size, steps, sorted({*cuts, *dissolves}), long)
 
 
-def without_flashes(samples: np.ndarray, estimate: FlowEstimator) -> np.ndarray:
+def without_flashes(samples: np.ndarray, estimate: FlowEstimator, threshold: float) -> np.ndarray:
     """Samples (N, H, W) uint8, each that a flash lights drawn anew, half way between its neighbours.
 
     A flash is over before the next sample: far brighter than both its neighbours, which are as bright as one
-    another. A cut behind it is still seen, between what is drawn and the sample after it.
+    another. Where these correlate less than the threshold, a cut lies between, and the one before is held.
     """
     light = samples[:, ::4, ::4].mean((1, 2))  # every sixteenth pixel is enough
     over = np.minimum(light[1:-1] - light[:-2], light[1:-1] - light[2:])
@@ -297,7 +297,8 @@ def without_flashes(samples: np.ndarray, estimate: FlowEstimator) -> np.ndarray:
     x, y = _pixels(samples.shape[1:])
     for k in flashes:
         # What is at a pixel half way came from half the motion before it, and motion is smooth enough.
-        flow = estimate(samples[k - 1], samples[k + 1]) / 2
+        flow = estimate(samples[k - 1], samples[k + 1])
+        flow *= 0.5 if correlation(samples[k - 1], samples[k + 1], flow) > threshold else 0
         at = x - flow[..., 0], y - flow[..., 1]
         samples[k] = cv2.remap(samples[k - 1], *at, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     return samples

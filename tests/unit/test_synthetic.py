@@ -2,8 +2,10 @@
 
 import json
 import math
+from dataclasses import replace
 from itertools import islice, pairwise
 from pathlib import Path
+from typing import Any
 
 import av
 import cv2
@@ -15,6 +17,7 @@ from stages.synthetic import (
     NOISE,
     SECTORS,
     Camera,
+    Finish,
     Mover,
     Recipe,
     frames,
@@ -225,3 +228,43 @@ def test_hard_cases_are_hard_in_the_way_they_say() -> None:
     covered = np.abs(next(frames(huge)).astype(int) - bare).max(2) > 0
     assert covered.mean() > 0.6
     assert huge.camera_labels == ("static",)
+
+
+@pytest.mark.parametrize(("share", "name"), [(0.3, "crossing_30_static"), (0.5, "followed_50_pan_right")])
+def test_what_is_in_front_covers_the_share_of_its_name(share: float, name: str) -> None:
+    case = next(recipe for recipe in hard_cases() if recipe.name == name)
+    middle = len(case.times) // 2
+    seen, bare = (list(islice(frames(one), middle + 1))[middle] for one in (case, replace(case, movers=())))
+    assert (np.abs(seen.astype(int) - bare).max(2) > 8).mean() == pytest.approx(share, abs=0.1)
+
+
+def test_a_clip_is_finished_as_its_recipe_says() -> None:
+    def shot(pan: float = 0.0, **finish: Any) -> list[np.ndarray]:
+        return list(frames(Recipe("", "coffee", Camera(pan), seconds=0.5, finish=Finish(**finish))))
+
+    plain, pan = shot(), shot(0.6)
+    levels = [frame.mean() for frame in shot(light=(1, 0.1))]
+    assert levels == sorted(levels, reverse=True)
+    assert [n for n, frame in enumerate(shot(flash_s=0.25)) if frame.mean() > 200] == [6]
+    assert all((b == a).all() == bool(n % 3) for n, (a, b) in enumerate(pairwise(shot(hold=3)), 1))
+    assert not shot(bars=0.1)[0][:32].any()
+    assert (shot(bars=0.1)[0][32:-32] == plain[0][32:-32]).all()
+    moving = pan[5], shot(0.6, exposures=6)[5]
+    sharp, blurred = (np.abs(np.diff(frame.astype(int), axis=1)).mean() for frame in moving)
+    assert blurred < 0.7 * sharp
+    subtitle, ticker = shot(caption="subtitle"), shot(caption="ticker")
+    assert (subtitle[0][285:, 100:380] != plain[0][285:, 100:380]).any(2).mean() > 0.1
+    assert np.abs(ticker[11][285:].astype(int) - ticker[0][285:]).mean() > 20
+
+
+def test_a_dissolve_goes_from_one_shot_to_the_other() -> None:
+    after = Recipe("", "chelsea", seconds=1.0)
+    whole = Recipe("", "coffee", seconds=1.0, then=after, dissolve_s=0.5)
+    first, last = frames(replace(whole, then=None, dissolve_s=0.0)), list(frames(after))
+    images = list(frames(whole))
+    assert len(images) == 36
+    assert whole.cuts_s == (0.75,)
+    assert (images[0] == next(first)).all()
+    assert (images[-1] == last[-1]).all()
+    away = [np.abs(image.astype(int) - last[-1]).mean() for image in images[12:24]]
+    assert away == sorted(away, reverse=True)
