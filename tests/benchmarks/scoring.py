@@ -29,6 +29,8 @@ COLUMNS = {
     "roll": CameraConfig().roll_min,
 }
 
+RATES = ("pan", "tilt", "zoom", "roll")
+
 
 def scorer(decode: DecodeConfig, flow: FlowConfig, quality: QualityConfig) -> Score:
     return Score(decode, flow, CameraConfig(), quality)
@@ -96,6 +98,8 @@ def agreement(fast: Score, slow: Score, clips: list[Path], more: Sequence[str] =
     for column in (*COLUMNS, *more):
         x, y = (np.array([scores[column] for scores in rows]) for rows in (a, b))
         some = np.abs(y) >= COLUMNS.get(column, 0.0)
+        if column in RATES:  # where one motion explains next to nothing, its rate means nothing
+            some &= np.array([scores["camera_fit"] for scores in b]) >= CameraConfig().fit_min
         rank = float(spearmanr(x[some], y[some]).statistic)
         lines.append(Line(column, int(some.sum()), rank, "1", ">= 0.98", "clips"))
     return lines
