@@ -28,9 +28,10 @@ from pipeline.workspace import Workspace
 
 log = logging.getLogger("motionsight")
 
-# The driver keeps some 50 KB of each task of Ray Data: larger tasks, not more of them, as rows grow.
+# The driver keeps some 100 KB of each task of Ray Data: larger tasks, not more of them, as rows grow.
 TASKS = 2048
-TASKS_PER_WORKER = 16  # so that the last ones end at about the same time
+BLOCKS_PER_TASK = 4
+TASKS_PER_WORKER = 16  # even if they are smaller then, so that the last ones end at about the same time
 
 
 class EngineConfig(BaseModel):
@@ -234,7 +235,8 @@ def run(
         raise TypeError("settings of one command are needed: EngineConfig.of")
     blocks = -(-rows.num_rows // config.block_clips)
     workers = min(config.workers or cpus, blocks)
-    rows_per_task = config.block_clips * -(-blocks // max(TASKS, TASKS_PER_WORKER * workers))
+    most = max(TASKS_PER_WORKER * workers, min(TASKS, blocks // BLOCKS_PER_TASK))
+    rows_per_task = config.block_clips * -(-blocks // most)
     tasks = [rows.slice(at, rows_per_task) for at in range(0, rows.num_rows, rows_per_task)]
     queue = Queue(rows.num_rows)
     data = ray.data.from_arrow(tasks).map_batches(
