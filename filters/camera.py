@@ -126,6 +126,7 @@ def on_grid(flow: np.ndarray) -> np.ndarray:
     return small[..., 0] + 1j * small[..., 1]
 
 
+@cache
 def border_prior(size: tuple[int, int]) -> np.ndarray:
     """Weight (h, w) of a cell as background, 1 to 8: the scene reaches the frame's edges, most things do not.
 
@@ -314,7 +315,8 @@ def find_dissolves(samples: np.ndarray, long: list[Step]) -> list[int]:
     for s in long:
         if found and s.i < found[-1]:
             continue  # the one already found, seen from the next, overlapping step
-        if s.change is None or not float(np.nanmedian(s.change)) > DISSOLVED:
+        seen = np.empty(0) if s.change is None else s.change[~np.isnan(s.change)]
+        if not seen.size or np.median(seen) < DISSOLVED:
             continue
         variance = samples[s.i : s.j + 1].var((1, 2))
         k = int(np.argmin(variance))
