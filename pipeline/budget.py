@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any, Self
 import pyarrow as pa
 from pydantic import BaseModel, Field, model_validator
 
-from pipeline.errors import CallError, RunError, reason
+from pipeline.engine import EngineConfig, start
+from pipeline.errors import CallError, CeilingError, RunError, reason
 
 if TYPE_CHECKING:
-    from pipeline.engine import EngineConfig
     from stages.models.base import Mllm, Reply, Request
 
 MILLION = 1e6  # tokens that a price is for
@@ -54,10 +54,6 @@ class Priced(BaseModel):
         if not prompt_tokens:
             return tokens * max(self.input_price, self.output_price) / MILLION
         return (prompt_tokens * self.input_price + (tokens - prompt_tokens) * self.output_price) / MILLION
-
-
-class CeilingError(RunError):
-    """No clip may be begun any more. What is done is kept, and the run ends in order."""
 
 
 @dataclass(frozen=True)
@@ -150,13 +146,11 @@ class Ledger:
 
 
 @contextmanager
-def ledger(ceiling: Spent | None, before: Sequence[Spent], engine: "EngineConfig") -> Iterator[Any]:
+def ledger(ceiling: Spent | None, before: Sequence[Spent], engine: EngineConfig) -> Iterator[Any]:
     """A `Ledger` in a Ray actor for as long as the block lasts, as its handle; None without a ceiling."""
     if ceiling is None:
         yield None
         return
-    from pipeline.engine import start
-
     start(engine)
     import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy

@@ -20,8 +20,7 @@ from typing import Any, Protocol
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
-from pipeline.budget import CeilingError
-from pipeline.errors import RunError, reason
+from pipeline.errors import CeilingError, RunError, reason
 from pipeline.isolation import as_clip_error
 from pipeline.metrics import Meter, Queue
 from pipeline.workspace import Workspace

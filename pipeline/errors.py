@@ -20,6 +20,10 @@ class RunError(Exception):
     """The work failed: exit code 1. The message says what, where, and what to do; what is done is kept."""
 
 
+class CeilingError(RunError):
+    """No clip may be begun any more, by the ceiling of the costs: the run ends in order."""
+
+
 def reason(error: BaseException) -> str:
     """An error in one line."""
     return " ".join(str(getattr(error, "strerror", None) or error).split())

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from pipeline.budget import (
-    CeilingError,
     Ledger,
     Metered,
     Priced,
@@ -20,7 +19,7 @@ from pipeline.budget import (
     ceiling,
     spent_before,
 )
-from pipeline.errors import CallError, RunError
+from pipeline.errors import CallError, CeilingError, RunError
 from stages.models.backends import KinematicConfig
 from stages.models.base import Reply
 
