@@ -14,6 +14,7 @@ from stages.annotate import placed
 from stages.models import vision
 from stages.models.remote import serving
 from stages.serving.answer import Answerer, lean
+from stages.serving.errors import refusal
 
 
 def run(config: Config, host: str, port: int, token: str | None, out: Console) -> None:
@@ -37,4 +38,5 @@ def run(config: Config, host: str, port: int, token: str | None, out: Console) -
         closing(Answerer(used, config.serve, handles, folder)) as answerer,
     ):
         say(f"{model}; its base URL is the address below with v1 at the end")
-        web.listen(make(answerer, config.serve, model), host, port, token, say, "serve", public=("/health",))
+        app = make(answerer, config.serve, model)
+        web.listen(app, host, port, token, say, "serve", public=("/health",), form=refusal)

@@ -12,7 +12,7 @@ import secrets
 import signal
 import socket
 import threading
-from collections.abc import Awaitable, Callable, Collection, Iterator, MutableMapping
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from http.cookies import CookieError, SimpleCookie
 from typing import Any
@@ -24,6 +24,7 @@ Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
+Form = Callable[[int, str], tuple[str, str]]  # a status and a sentence as the type and the text of an answer
 
 TOKEN = re.compile(r"[A-Za-z0-9._~-]{16,}")  # long enough that nobody guesses it, and needs no escaping
 SAFE = ("GET", "HEAD", "OPTIONS")
@@ -48,19 +49,31 @@ def token_for(host: str, token: str | None) -> str | None:
     return token or (None if is_loopback(host) else secrets.token_urlsafe(24))
 
 
+def plain(_status: int, told: str) -> tuple[str, str]:
+    """A refusal as people read it."""
+    return "text/plain; charset=utf-8", told
+
+
 class Guard:
     """ASGI middleware that lets in who may come in. Answers 400, 401 or 403 to the others.
 
     token: None lets everybody in whom the Host and Origin headers do not give away. loopback: the server
     listens there, and so is never rightly called by another name. cookie: its name; cookies do not tell
-    ports apart. public: paths that need no token, such as a health check.
+    ports apart. public: paths that need no token, such as a health check. form: of what the others
+    are told.
     """
 
     def __init__(
-        self, app: App, token: str | None, loopback: bool, cookie: str, public: Collection[str] = ()
+        self,
+        app: App,
+        token: str | None,
+        loopback: bool,
+        cookie: str,
+        public: Collection[str] = (),
+        form: Form = plain,
     ) -> None:
         self._app, self._token, self._loopback = app, token, loopback
-        self._cookie, self._public = cookie, frozenset(public)
+        self._cookie, self._public, self._form = cookie, frozenset(public), form
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -71,11 +84,13 @@ class Guard:
         for name, value in scope["headers"]:
             headers.setdefault(name.decode("latin-1"), []).append(value.decode("latin-1"))
         if len(host := headers.get("host", [])) != 1:
-            return await _answer(send, 400, "one Host header is needed")
+            return await self._refuse(send, 400, "one Host header is needed")
         if self._loopback and not is_loopback(_name(host[0])):
-            return await _answer(send, 403, "this server is called localhost or 127.0.0.1, and nothing else")
+            return await self._refuse(
+                send, 403, "this server is called localhost or 127.0.0.1, and nothing else"
+            )
         if scope["method"] not in SAFE and not _same_site(headers, host[0]):
-            return await _answer(send, 403, "sent by a page of another site")
+            return await self._refuse(send, 403, "sent by a page of another site")
         if self._token is None or scope["path"] in self._public:
             return await self._app(scope, receive, send)
         query = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
@@ -91,18 +106,20 @@ class Guard:
         if any(self._fits(one) for one in (*bearer, *_cookies(headers.get("cookie", []), self._cookie))):
             return await self._app(scope, receive, send)
         told = "a token is needed: open the address that the command printed, or send it as a bearer token"
-        return await _answer(send, 401, told, {"www-authenticate": "Bearer"})
+        return await self._refuse(send, 401, told, {"www-authenticate": "Bearer"})
+
+    async def _refuse(
+        self, send: Send, status: int, told: str, headers: Mapping[str, str] | None = None
+    ) -> None:
+        kind, text = self._form(status, told)
+        await _answer(send, status, text, {"content-type": kind, **(headers or {})})
 
     def _fits(self, given: str) -> bool:
         return hmac.compare_digest(given.encode(), (self._token or "").encode())
 
 
-async def _answer(send: Send, status: int, text: str, headers: dict[str, str] | None = None) -> None:
-    every = {
-        "content-type": "text/plain; charset=utf-8",
-        "cache-control": "no-store",
-        "referrer-policy": "no-referrer",
-    } | (headers or {})
+async def _answer(send: Send, status: int, text: str, headers: Mapping[str, str]) -> None:
+    every = {"cache-control": "no-store", "referrer-policy": "no-referrer", **headers}
     raw = [(name.encode(), value.encode("latin-1")) for name, value in every.items()]
     await send({"type": "http.response.start", "status": status, "headers": raw})
     await send({"type": "http.response.body", "body": text.encode()})
@@ -154,12 +171,14 @@ def listen(
     say: Callable[[str], None],
     title: str,
     public: Collection[str] = (),
+    form: Form = plain,
 ) -> None:
     """Serve an ASGI app until Ctrl-C or SIGTERM, which are its regular end.
 
     token: what the caller gave; where other machines can connect, one is made and told. say: tells people.
-    title: of the command, and of the extra that it needs. public: as of `Guard`. Raises CallError when the
-    address cannot be had or the packages are missing, RunError when the app does not start.
+    title: of the command, and of the extra that it needs. public, form: as of `Guard`.
+    Raises CallError when the address cannot be had or the packages are missing, RunError when the app does
+    not start.
     """
     try:
         import uvicorn
@@ -168,7 +187,7 @@ def listen(
     needed = token_for(host, token)
     with bind(host, port) as sock:
         port = sock.getsockname()[1]
-        guarded = Guard(app, needed, is_loopback(host), f"motionsight_{port}", public)
+        guarded = Guard(app, needed, is_loopback(host), f"motionsight_{port}", public, form)
         config = uvicorn.Config(
             guarded,
             log_level="warning",

@@ -1,5 +1,6 @@
 """What a client is told when there is no answer, in OpenAI's form."""
 
+import json
 from typing import Any
 
 from pipeline.errors import ClipError
@@ -45,3 +46,8 @@ def of_clip(error: ClipError, folder: str) -> ApiError:
 def of_reply(reply: Reply) -> ApiError:
     """A model that gave no answer."""
     return ApiError(502, f"the model gave no answer: {reply.detail}", reply.error or "mllm_error")
+
+
+def refusal(status: int, told: str) -> tuple[str, str]:
+    """One who may not come in, as the type and the text of an answer."""
+    return "application/json", json.dumps(ApiError(status, told, "refused").body)

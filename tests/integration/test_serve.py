@@ -753,6 +753,9 @@ def test_the_command_asks_for_its_token_ends_in_order_and_leaves_nothing(
         for key in ("any", "", TOKEN[:-1]):
             with pytest.raises((openai.AuthenticationError, openai.APIConnectionError)):
                 client(url, api_key=key or "x").models.list()
+        with pytest.raises(openai.AuthenticationError, match="a token is needed") as refused:
+            client(url, api_key="x").models.list()
+        assert refused.value.type == "authentication_error"
         asked = asking(CAMERA, video, kind="video_url")
         known = client(url, api_key=TOKEN)
         assert known.chat.completions.create(model="m", messages=asked).choices
