@@ -22,6 +22,7 @@ class Charging(Endpoint):
 
 @pytest.mark.ray
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_run_ends_at_its_ceiling_and_goes_on_with_a_higher_one(scored: Path, tmp_path: Path) -> None:
     workspace = Workspace(str(copytree(scored, tmp_path / "W")))
     with running(Charging()) as server:
