@@ -30,7 +30,7 @@ class Score:
         self._judge = PyiqaScorer(quality.metric, quality.device) if quality.metric else None
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
-        # Motion is measured as well on rough frames; PIQE takes their block edges for a fault of the clip.
+        # Motion is measured as well on rough frames; PIQE finds those better than they are, by 3 to 6.
         rough = self._decode.frames == "reference" and not self._judge
         clip = Clip(row["uri"], row["start_s"], row["end_s"], rough)
         probe = clip.probe
