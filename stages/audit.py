@@ -339,6 +339,12 @@ def _parts(stats: Mapping[str, Any]) -> Iterator[RenderableType]:
         count = funnel["sft_clips"] + funnel["dpo_clips"] if step == "in the dataset" else funnel[step]
         _row(table, step, count, bar(count, funnel["inputs"]), _listed(others))
     yield table
+    if examples := stats["error_examples"]:
+        table = _table(f"Failed (at most {EXAMPLES} of each kind)", "kind", "clip", "why")
+        table.columns[1].overflow = "fold"
+        for example in examples:
+            _row(table, example["error"], example["uri"] or example["clip_id"], example["detail"] or "")
+        yield table
 
     table = _table("Dataset", "tier", "split", ">clips", ">rows")
     for tier, splits in stats["dataset"].items():

@@ -63,6 +63,14 @@ def rows() -> Rows:
     }
 
 
+def test_the_text_names_clips_that_failed_and_why(rows: Rows) -> None:
+    rows["scores"][0] |= {"error_detail": "took longer than 60 s"}
+    lines = [" ".join(line.split()) for line in text(audit(rows)).splitlines()]
+    assert f"timeout {clip('b')['uri']} took longer than 60 s" in lines
+    assert any(line.startswith(f"mllm_error {clip('e')['uri']}") for line in lines)
+    assert "Failed" not in text(audit({"clips": [clip("e")], "scores": [], "annotations": []}))
+
+
 def test_every_count_of_a_small_workspace(rows: Rows) -> None:
     told = audit(rows)
     assert told["adds_up"]
