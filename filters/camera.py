@@ -424,19 +424,24 @@ def _aligned_step(
 ) -> Step:
     """Flow from i to j with the predicted motion (a, b) taken out first, so that little is left to find."""
     height, width = samples.shape[1:]
-    centre = complex((width - 1) / 2, (height - 1) / 2)
-    turn, shift = 1 + a, b + centre - (1 + a) * centre
-    matrix = np.array([[turn.real, -turn.imag, shift.real], [turn.imag, turn.real, shift.imag]])
-    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    aligned = cv2.warpAffine(
-        samples[j], matrix, (width, height), flags=flags, borderMode=cv2.BORDER_REPLICATE
-    )
-    left = on_grid(estimate(samples[i], aligned))
+    left = on_grid(estimate(samples[i], undone(samples[j], a, b)))
     landed = z + left
     landed = landed + a * landed + b
     inside = within(landed, (width, height))
     step = _step(i, j, (landed - z).astype(np.complex64), weight * inside, z, prior, (a, b))
-    return replace(step, change=np.where(inside, change(samples[i], aligned), np.nan))
+    # By the motion found: after a fast roll the predicted one is off by pixels, and all looks changed.
+    unlike = change(samples[i], undone(samples[j], step.a, step.b))
+    return replace(step, change=np.where(inside, unlike, np.nan))
+
+
+def undone(image: np.ndarray, a: complex, b: complex) -> np.ndarray:
+    """An image (H, W) uint8 as it was before the motion (a, b); what was not in the frame is its edge."""
+    height, width = image.shape
+    centre = complex((width - 1) / 2, (height - 1) / 2)
+    turn, shift = 1 + a, b + centre - (1 + a) * centre
+    matrix = np.array([[turn.real, -turn.imag, shift.real], [turn.imag, turn.real, shift.imag]])
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    return cv2.warpAffine(image, matrix, (width, height), flags=flags, borderMode=cv2.BORDER_REPLICATE)
 
 
 def change(a: np.ndarray, b: np.ndarray) -> np.ndarray:

@@ -136,7 +136,7 @@ OBJECT_RULES = {
     "faster": r"\b(?:fast|quick|slow)er than (?:the|an?|his|her|its|their|another|others?|all|any|both|everyone)\b|\bmore (?:quick|slow|rapid|swift)ly than (?:the|an?|his|her|its|their|another|others?|all|any|both)\b|\b(?:overtak(?:es|ing)|overtook|outpac(?:es|ing)|outrun(?:s|ning)?)\b",
     "same_speed": r"\b(?:at|with) (?:the same|equal|identical) (?:speed|pace)s?\b|\bequally (?:fast|quickly)\b|\bas (?:fast|quickly) as (?:the|his|her|its|another)\b",
     "none_moves": r"\b(?:nothing|no one object|none of the objects)\b[^.;]{0,30}? (?:moves?|moving|in motion)\b"
-    rf"|\bno objects?\b[^.;]{{0,40}}? mov(?:es?|ing)\b{NO_WAY}|\bno (?:\w+ )?(?:movement|motion) (?:of|by|from) (?:any|the) objects?|\bno object's own movement|\bno clear movement was found"
+    rf"|\bno objects?\b[^.;]{{0,40}}? mov(?:es?|ing)\b(?: on (?:its|their) own\b|{NO_WAY})|\bno (?:\w+ )?(?:movement|motion) (?:of|by|from) (?:any|the) objects?|\bno object's own movement|\bno clear movement was found"
     r"|\b(?:everything|all (?:of )?(?:the )?(?:objects|things))\b[^.;]{0,40}? (?:still|static|motionless|stationary|at rest)\b",
     "still": rf"{AT_REST}|\b(?:at rest)\b",
 }  # fmt: skip

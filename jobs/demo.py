@@ -60,10 +60,11 @@ def report(session: Session, made: list[Recipe]) -> None:
         if seen != (recipe.direction or NOTHING):
             wrong.append((recipe.name, f"object {recipe.direction or NOTHING}", f"object {seen}"))
     session.out.print(confusion_table(confusion))
-    listing = Table("clip", "is", "was said", title="What went wrong" if wrong else "Nothing went wrong")
-    for row in wrong:
-        listing.add_row(*row)
-    session.out.print(listing)
+    if wrong:
+        listing = Table("clip", "is", "was said", title="What went wrong")
+        for row in wrong:
+            listing.add_row(*row)
+        session.out.print(listing)
     print(f"camera_accuracy={right / len(made):.2f}")
     print(f"direction_accuracy={turned / with_object:.2f}")
 

@@ -173,13 +173,13 @@ def test_moving_gates_by_keyboard_gives_the_numbers_of_split(report: Report, wor
         assert report.left() == left
         assert report.by_source() == sources
     report.gate("motion_check_required").press("Space")
-    left, _ = split(workspace, settings | {"motion_check_required": True})
+    left, _ = split(workspace, settings | {"motion_check_required": False})
     assert report.left() == left
     assert left not in ({}, whole)
     command = report.page.locator("#command").inner_text()
     assert f"--set gates.quality_max={settings['quality_max']}" in command
     assert "--set gates.motion_check_min=null" in command
-    assert "--set gates.motion_check_required=true" in command
+    assert "--set gates.motion_check_required=false" in command
     report.page.locator("#reset").click()
     assert report.left() == whole
     assert not report.trouble
@@ -194,7 +194,7 @@ def test_a_gate_alone_keeps_what_split_keeps_with_the_others_off(
         if name.endswith(("_min", "_max", "_min_s", "_max_s"))
     }
     said = report.page.locator("[data-gate=quality_max] .alone").inner_text()
-    left, _ = split(workspace, off | {"quality_max": 80.0})
+    left, _ = split(workspace, off | {"motion_check_required": False, "quality_max": 80.0})
     assert said.startswith(f"alone it keeps {left['clips']} clips, {left['questions']} questions;")
 
 

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from filters.camera import (
+    CHANGED,
     CameraConfig,
     Motion,
     Step,
@@ -168,6 +169,15 @@ def test_an_object_is_seen_to_move_and_a_still_scene_is_not(tmp_path: Path) -> N
     assert still["object_area"] == 0
     assert moved["object_area"] > 0.02
     assert moved["object_motion"] > 5 * still["object_motion"]
+
+
+@pytest.mark.parametrize("photo", ["astronaut", "gravel", "rocket"])
+def test_a_fast_roll_changes_nothing_in_the_scene(photo: str, tmp_path: Path) -> None:
+    _, motion = seen(Recipe(photo, photo, Camera(roll=25.0, zoom=-0.1)), tmp_path)
+    assert motion.long
+    for step in motion.long:
+        assert step.change is not None
+        assert np.nanmean(step.change > CHANGED) < 0.05
 
 
 @pytest.mark.parametrize("shape", [(2, 32, 32), (3, 32, 256), (5, 256, 32)])

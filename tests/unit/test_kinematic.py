@@ -237,6 +237,14 @@ def test_only_what_the_detector_named_has_a_name() -> None:
         }
 
 
+@pytest.mark.parametrize("camera", [STILL, CameraMotion(("pan_left",), pan=-0.1)])
+def test_that_nothing_moves_is_read_back_in_whatever_words(camera: CameraMotion) -> None:
+    evidence = Evidence(320, 240, 4.0, camera, (), 0.0)
+    told = {ask(evidence, [("What moves?", "object")], seed)[0] for seed in range(30)}
+    assert len(told) > 2
+    assert {check(text, evidence)[0] for text in told} == {1.0}
+
+
 def test_without_evidence_or_tracks_nothing_is_claimed_beyond_it() -> None:
     (nothing,) = ask(None, [("How does the camera move?", "camera")])
     assert claims(nothing) == []
