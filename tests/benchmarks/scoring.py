@@ -10,6 +10,7 @@ from scipy.stats import spearmanr
 from filters.camera import CameraConfig
 from filters.flow import FlowConfig
 from filters.quality import QualityConfig
+from jobs.demo import NOTHING, direction
 from stages.annotate import Annotate, AnnotationConfig
 from stages.frames import DecodeConfig
 from stages.score import Score
@@ -29,6 +30,7 @@ COLUMNS = {
     "roll": CameraConfig().roll_min,
 }
 
+SEEDS = range(1, 8)  # 0 is the demo's
 RATES = ("pan", "tilt", "zoom", "roll")
 
 
@@ -71,6 +73,7 @@ def run() -> dict[str, list[Line]]:
             accuracy("as shipped", plain, labels, "1"),
             accuracy("reference frames", reference, labels),
         ]
+        found["objects, clips of other seeds than the demo's"] = objects(annotate, Path(folder))
         found["rank correlation with the slow settings (384 px, DIS medium), demo and real clips"] = (
             agreement(motion, slow, demo)
         )
@@ -91,6 +94,21 @@ def accuracy(name: str, stage: Score, labels: Mapping[Path, Sequence[str]], aim:
     """The share of clips whose camera gets all of its labels, and no other."""
     right = sum(set(stage(row(clip))["camera_motion"]) == set(those) for clip, those in labels.items())
     return Line(name, right, right / len(labels), "all", aim, "clips")
+
+
+def objects(stage: Annotate, folder: Path) -> list[Line]:
+    """The share of clips whose main object is said to go its way, and of those without any that get none."""
+    right: dict[bool, list[bool]] = {True: [], False: []}
+    for seed in SEEDS:
+        for recipe in recipes(seed):
+            clip = folder / f"{seed}-{recipe.name}.mp4"
+            render(recipe, clip)
+            said = direction(stage(row(clip)), recipe.width, recipe.height)
+            right[bool(recipe.direction)].append(said == (recipe.direction or NOTHING))
+    return [
+        Line(f"{what}, {len(of)} clips", sum(of), sum(of) / len(of), "all", unit="right")
+        for what, of in (("something moves", right[True]), ("nothing does", right[False]))
+    ]
 
 
 def agreement(fast: Score, slow: Score, clips: list[Path], more: Sequence[str] = ()) -> list[Line]:
