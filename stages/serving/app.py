@@ -93,7 +93,7 @@ class Completions:
         except asyncio.CancelledError:
             # By the server, which is being stopped. It would print a traceback if this were raised again.
             await reply.fail(ApiError(503, "this server is being stopped", "stopping", retry_after_s=5))
-        except Exception:
+        except Exception:  # a defect: its traceback is for the log, and the client is not left waiting
             log.exception("a question got no answer")
             await reply.fail(ApiError(500, "a defect of this server; its log says more", "internal"))
 

@@ -217,7 +217,10 @@ torch.save({"model": build_model(settings).state_dict()}, sys.argv[3])
 
 @pytest.mark.ray
 @pytest.mark.slow
-@pytest.mark.skipif(not OTHER, reason="GROUNDINGDINO_PYTHON names no Python with groundingdino-py")
+@pytest.mark.skipif(
+    not OTHER,
+    reason="it needs older packages than ours: name a Python with groundingdino-py in GROUNDINGDINO_PYTHON",
+)
 def test_tiny_random_groundingdino_py_detects_in_an_actor_with_its_own_environment(
     tmp_path: Path, view: View
 ) -> None:

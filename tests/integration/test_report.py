@@ -2,7 +2,6 @@
 
 import io
 import json
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, Locator, Page, sync_playwright
+from playwright.sync_api import Browser, Locator, Page
 from rich.console import Console
 
 from jobs import audit
@@ -24,23 +23,10 @@ from pipeline.workspace import Workspace
 from tests import objectstore, videos
 from tests.tables import annotation, clip, question, score, vote
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-QUIET = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update")
 EVIL = "<script>window.hacked = 1</script><img src=x onerror='window.hacked = 1'>\"&"
 CLIPS = 300
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium to show the report in"),
-]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=[*QUIET, "--disable-sync"])
-        yield started
-        started.close()
+pytestmark = pytest.mark.slow
 
 
 def fill(workspace: Workspace, tables: dict[str, list[dict[str, Any]]]) -> None:

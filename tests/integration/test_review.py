@@ -5,7 +5,6 @@ import io
 import json
 import os
 import re
-import shutil
 import signal
 import sqlite3
 import subprocess
@@ -19,7 +18,7 @@ from urllib.parse import urlsplit
 
 import av
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 from rich.console import Console
 
 from jobs import review as job
@@ -34,19 +33,8 @@ from stages.review_page.videos import Playable
 from tests import objectstore, videos
 from tests.tables import annotation, clip, question, score
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-QUIET = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update")
 EVIL = "<script>window.hacked = 1</script><img src=x onerror='window.hacked = 1'>\"&"
 TOKEN = "a-token-that-nobody-guesses"
-in_browser = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium to show the page in")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=[*QUIET, "--disable-sync"])
-        yield started
-        started.close()
 
 
 @pytest.fixture(scope="module")
@@ -196,7 +184,6 @@ def moved_on(page: Page, question: str) -> None:
     )
 
 
-@in_browser
 @pytest.mark.slow
 def test_every_choice_by_keyboard_is_in_sqlite_before_the_next_question_shows(
     workspace: Workspace, serve: Callable[..., Server], person: Callable[..., Page]
@@ -219,7 +206,6 @@ def test_every_choice_by_keyboard_is_in_sqlite_before_the_next_question_shows(
     assert votes(workspace)[-1] == (asked, "Zoë 🎥", "right", "It 2 pans left, right?")
 
 
-@in_browser
 @pytest.mark.slow
 def test_a_person_skips_looks_back_and_changes_her_mind(
     workspace: Workspace, serve: Callable[..., Server], person: Callable[..., Page]
@@ -246,7 +232,6 @@ def test_a_person_skips_looks_back_and_changes_her_mind(
     expect(page.locator("#question")).to_have_text(first)
 
 
-@in_browser
 @pytest.mark.slow
 def test_two_people_at_once_lose_nothing_and_are_never_asked_the_same(
     tmp_path: Path,
@@ -272,7 +257,6 @@ def test_two_people_at_once_lose_nothing_and_are_never_asked_the_same(
     assert {who for _, who, *_ in votes(workspace)} == {"ada", "bob"}
 
 
-@in_browser
 @pytest.mark.slow
 def test_html_in_names_questions_and_answers_is_shown_as_text(
     tmp_path: Path,
@@ -292,7 +276,6 @@ def test_html_in_names_questions_and_answers_is_shown_as_text(
     assert page.locator("img").count() == 0
 
 
-@in_browser
 @pytest.mark.slow
 def test_a_killed_server_is_told_of_and_nothing_is_lost_when_it_is_back(
     workspace: Workspace, serve: Callable[..., Server], person: Callable[..., Page]
@@ -320,7 +303,6 @@ def test_a_killed_server_is_told_of_and_nothing_is_lost_when_it_is_back(
     assert workspace.read("preferences").num_rows == 2
 
 
-@in_browser
 @pytest.mark.slow
 def test_a_part_of_a_video_that_browsers_cannot_play_plays_and_seeks(
     tmp_path: Path,
@@ -340,7 +322,6 @@ def test_a_part_of_a_video_that_browsers_cannot_play_plays_and_seeks(
     assert page.evaluate("document.querySelector('video').currentTime") == pytest.approx(1.0, abs=0.05)
 
 
-@in_browser
 @pytest.mark.slow
 @pytest.mark.parametrize("width", [1280, 390])
 def test_the_page_fits_and_names_its_controls(

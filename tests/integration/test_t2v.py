@@ -28,7 +28,10 @@ def config(python: str, cache: Path) -> T2vMetricsConfig:
 
 @pytest.mark.slow
 @pytest.mark.ray
-@pytest.mark.skipif(not PYTHON, reason="T2V_METRICS_PYTHON names no environment with t2v-metrics")
+@pytest.mark.skipif(
+    not PYTHON,
+    reason="it needs older packages than ours: name a Python with t2v-metrics in T2V_METRICS_PYTHON",
+)
 def test_a_tiny_random_clip_flant5_scores_texts_in_its_own_environment(tmp_path: Path) -> None:
     cache = tmp_path / "hub"
     subprocess.run([PYTHON, str(WRITER), str(cache)], check=True, capture_output=True)

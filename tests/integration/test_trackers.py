@@ -21,7 +21,9 @@ from stages.models.sam2_meta import Sam2MetaConfig
 from stages.motionsight.masks import decode
 from tests import tiny, videos
 
-META = pytest.mark.skipif(not find_spec("sam2"), reason="Meta's package sam2 is not installed")
+META = pytest.mark.skipif(
+    not find_spec("sam2"), reason="Meta's package sam2, which `make test` installs, is missing"
+)
 BOX = [80.0, 60.0, 200.0, 180.0]
 
 Made = Callable[..., MaskConfig]
