@@ -42,7 +42,7 @@ class Track:
     moving: (start, end) in seconds of its own movement.
     phases: the stretches in which it keeps to one direction, in order: (start, end, x, y), times in seconds,
         mean own velocity as in `velocity`. Empty where it never does for long.
-    masks: (T,) run lengths as in `stages.motionsight.masks`, None where it was not seen. Empty without masks.
+    masks: (T,) run lengths as in `stages.video.masks`, None where it was not seen. Empty without masks.
     """
 
     label: str

@@ -6,7 +6,7 @@ from typing import Protocol
 
 import numpy as np
 
-from stages.models.base import Mllm, Reply, Request
+from stages.models.protocols import Mllm, Reply, Request
 
 QUESTION = 'Does this video show "{text}"? Please answer Yes or No.'
 

@@ -4,14 +4,14 @@ from functools import partial
 
 import pyarrow as pa
 
+from configs.settings import settings
 from filters.gates import kept
 from jobs.session import Session
-from pipeline import budget
-from pipeline.config import settings
+from pipeline import ledger as budget
 from pipeline.engine import pending
-from stages.annotate import Annotate, placed
+from stages.annotate.stage import Annotate, placed
 from stages.models import vision
-from stages.models.remote import serving
+from stages.models.actors import serving
 
 NOT_ALL = 3  # the exit code: nothing broke, and yet what a script would go on with is not whole
 

@@ -7,13 +7,13 @@ import cv2
 import numpy as np
 from rich.console import Console
 
-from pipeline.config import Config
+from configs.settings import Config
 from pipeline.errors import CallError, ClipError, RunError, reason
-from stages.annotate import Annotate, placed, seed_of
-from stages.ingest import clip_id
-from stages.look import timed
-from stages.models.remote import serving
-from stages.motionsight.answer import VisualPrompt
+from stages.annotate.stage import Annotate, placed, seed_of
+from stages.ingest.find import clip_id
+from stages.models.actors import serving
+from stages.motionsight.observe import timed
+from stages.motionsight.prompt import VisualPrompt
 
 COLUMNS = 4  # pictures in a row of the contact sheet
 

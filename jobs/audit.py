@@ -16,14 +16,14 @@ from pipeline.errors import ClipError, RunError
 from pipeline.isolation import Isolated, Limits
 from pipeline.schema import TABLES
 from pipeline.workspace import Workspace, store
-from stages.audit import ANNOTATIONS, CLIPS, SCORES, look_alikes, render_text, sources, stats
-from stages.look import LookConfig
-from stages.report.filmstrip import Filmstrip
-from stages.report.page import Shown, page
-from stages.report.samples import Sample, samples
-from stages.report.what_if import what_if
-from stages.review_page.store import preferences
-from stages.split import build
+from stages.audit.filmstrip import Filmstrip
+from stages.audit.page import Shown, page
+from stages.audit.samples import Sample, samples
+from stages.audit.statistics import ANNOTATIONS, CLIPS, SCORES, look_alikes, render_text, sources, stats
+from stages.audit.what_if import what_if
+from stages.motionsight.observe import LookConfig
+from stages.review.store import preferences
+from stages.split.plan import build
 
 TOO_MANY_FAILED = 3
 STRIP_LIMITS = Limits(clip_timeout_s=15.0)
@@ -102,7 +102,7 @@ class _Strips:
         self._ends, self._stopped = time.monotonic() + STRIPS_S, ""
         self._strip: Isolated | None = None
         try:
-            self._strip = Isolated(partial(Filmstrip, config), STRIP_LIMITS, ["stages.report.filmstrip"])
+            self._strip = Isolated(partial(Filmstrip, config), STRIP_LIMITS, ["stages.audit.filmstrip"])
         except RuntimeError as error:
             self._stopped = str(error)
 

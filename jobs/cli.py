@@ -11,14 +11,14 @@ from typing import Annotated, Any
 
 import typer
 
+from configs.settings import load
 from jobs.session import Session, console
-from pipeline.config import load
 from pipeline.errors import CallError, RunError, reason
 from pipeline.workspace import Workspace
-from stages.evaluation.formats import Benchmark
-from stages.motionsight.answer import VisualPrompt
-from stages.training.config import Stage
-from stages.training.rows import Format, Source
+from stages.evaluate.benchmarks import Benchmark
+from stages.motionsight.prompt import VisualPrompt
+from stages.train.config import Stage
+from stages.train.rows import Format, Source
 
 app = typer.Typer(
     name="motionsight",
@@ -421,7 +421,7 @@ def _train(
     stage: Stage, config: str | None, overrides: list[str] | None, base: str | None, *run: Any
 ) -> None:
     from jobs import train as job
-    from stages.training.config import load
+    from stages.train.config import load
 
     ending.push(_tell_how_to_go_on)
     changes = [*([f"model={base}"] if base else []), *(overrides or ())]

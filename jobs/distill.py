@@ -1,9 +1,9 @@
 """`motionsight distill`: from a folder of clips to a dataset and a report, in one go."""
 
+from configs.settings import settings
 from jobs import annotate, audit, ingest, score, split
 from jobs.session import Session
-from pipeline.config import settings
-from stages.ingest import find, unseen
+from stages.ingest.find import find, unseen
 
 
 def run(session: Session, where: str) -> int:

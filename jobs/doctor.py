@@ -18,16 +18,16 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from configs.settings import Config
 from filters.flow import FlowConfig
-from pipeline.config import Config
 from pipeline.errors import reason
-from stages.annotate import placed
+from stages.annotate.stage import placed
+from stages.models.alignment.t2v_metrics import T2vMetricsConfig
 from stages.models.checkpoint import CheckpointConfig
-from stages.models.groundingdino_py import GroundingDinoPyConfig
-from stages.models.openai_chat import OpenAiConfig
-from stages.models.sam2_meta import Sam2MetaConfig
-from stages.models.t2v import T2vMetricsConfig
-from stages.models.vllm_engine import VllmConfig
+from stages.models.detector.groundingdino_py import GroundingDinoPyConfig
+from stages.models.mllm.openai import OpenAiConfig
+from stages.models.mllm.vllm import VllmConfig
+from stages.models.tracker.sam2_meta import Sam2MetaConfig
 
 ENDPOINT_S = 10.0
 METRIC_S = 180.0  # to make a metric, which downloads its weights where it can

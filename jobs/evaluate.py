@@ -7,17 +7,17 @@ from typing import Any
 
 import pyarrow as pa
 
+from configs.settings import Config, settings
 from jobs.session import Session, console
-from pipeline.config import Config, settings
 from pipeline.engine import pending
 from pipeline.errors import CallError
 from pipeline.workspace import Workspace
-from stages.annotate import placed
-from stages.evaluation.formats import Benchmark, Item, read
-from stages.evaluation.predict import PROMPTS, Predict, Prompt, rows, with_prompt
-from stages.evaluation.results import answered, compare, markdown, summary
+from stages.annotate.stage import placed
+from stages.evaluate.benchmarks import Benchmark, Item, read
+from stages.evaluate.predict import PROMPTS, Predict, Prompt, rows, with_prompt
+from stages.evaluate.results import answered, compare, markdown, summary
 from stages.models import vision
-from stages.models.remote import serving
+from stages.models.actors import serving
 
 ROW = pa.schema(
     [

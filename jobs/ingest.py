@@ -3,7 +3,7 @@
 from functools import partial
 
 from jobs.session import Session
-from stages import ingest
+from stages.ingest import find as ingest
 
 
 def run(session: Session, where: str) -> int:

@@ -14,8 +14,8 @@ from jobs import web
 from pipeline import lock
 from pipeline.errors import CallError, RunError, reason
 from pipeline.workspace import Workspace
-from stages.review import LABELS, Item, agreement, from_label_studio, items_of, to_label_studio
-from stages.review_page.store import Store, publish, store_of
+from stages.review.queue import LABELS, Item, agreement, from_label_studio, items_of, to_label_studio
+from stages.review.store import Store, publish, store_of
 
 
 @dataclass(frozen=True)
@@ -64,8 +64,8 @@ def serve(
     Raises CallError, RunError.
     """
     try:
-        from stages.review_page.app import make
-        from stages.review_page.videos import Videos
+        from stages.review.app import make
+        from stages.review.videos import Videos
     except ImportError as error:
         raise _lacks(error) from error
     items = review.items()

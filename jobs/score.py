@@ -2,10 +2,10 @@
 
 from functools import partial
 
+from configs.settings import settings
 from jobs.session import Session
-from pipeline.config import settings
 from pipeline.engine import pending
-from stages.score import IsolatedScore, Score
+from stages.score.stage import IsolatedScore, Score
 
 
 def run(session: Session) -> int:
@@ -18,6 +18,6 @@ def run(session: Session) -> int:
         session.say(f"score: nothing to do, all {clips.num_rows} clips are scored")
         return 0
     score = partial(Score, config.decode, config.flow, config.camera, config.quality)
-    heavy = ("stages.score", "pyiqa") if config.quality.metric else ("stages.score",)
+    heavy = ("stages.score.stage", "pyiqa") if config.quality.metric else ("stages.score.stage",)
     session.run("score", missing, partial(IsolatedScore, score, config.score, heavy), workspace)
     return missing.num_rows

@@ -6,21 +6,21 @@ from pathlib import PurePath
 
 from rich.console import Console
 
+from configs.settings import Config
 from jobs import web
-from pipeline import budget
-from pipeline.config import Config
+from pipeline import ledger as budget
 from pipeline.errors import CallError
-from stages.annotate import placed
+from stages.annotate.stage import placed
 from stages.models import vision
-from stages.models.remote import serving
-from stages.serving.answer import Answerer, lean
-from stages.serving.errors import refusal
+from stages.models.actors import serving
+from stages.serve.answer import Answerer, lean
+from stages.serve.errors import refusal
 
 
 def run(config: Config, host: str, port: int, token: str | None, out: Console) -> None:
     """Serve until Ctrl-C or SIGTERM. Raises CallError, RunError."""
     try:
-        from stages.serving.app import make
+        from stages.serve.app import make
     except ImportError as error:
         raise CallError(f"serve needs {error.name}: pip install 'motionsight-distill[serve]'") from error
 

@@ -21,8 +21,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from configs.settings import Config
 from pipeline import engine, lock
-from pipeline.config import Config
 from pipeline.engine import Block, Stage
 from pipeline.errors import CallError
 from pipeline.workspace import Workspace

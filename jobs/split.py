@@ -10,14 +10,14 @@ from typing import Any
 import pyarrow as pa
 from rich.progress import track
 
+from configs.settings import fingerprint
 from jobs.session import Session, console
 from pipeline import engine
-from pipeline.config import fingerprint
 from pipeline.errors import CallError, RunError, reason
-from stages.compare import difference, held, planned, render, settings_between
-from stages.export import FOLDERS, ExportError, Shard, Written, publish, write_shard
-from stages.review_page.store import preferences
-from stages.split import Plan, build
+from stages.review.store import preferences
+from stages.split.compare import difference, held, planned, render, settings_between
+from stages.split.plan import Plan, build
+from stages.split.publish import FOLDERS, ExportError, Shard, Written, publish, write_shard
 
 # What the gates and the composite read; the rest of a score is not needed to split.
 SCORES = (

@@ -17,12 +17,12 @@ from rich.console import Console
 
 from pipeline.engine import EngineConfig, start
 from pipeline.errors import CallError, RunError
-from stages.training import loop
-from stages.training.config import Stage, TrainConfig
-from stages.training.loop import METRICS, Run
-from stages.training.model import load_processor
-from stages.training.plan import plan
-from stages.training.rows import Source, read
+from stages.train import loop
+from stages.train.config import Stage, TrainConfig
+from stages.train.loop import METRICS, Run
+from stages.train.model import load_processor
+from stages.train.plan import plan
+from stages.train.rows import Source, read
 
 PACKAGES = ("trl", "peft", "accelerate", "tensorboard")
 LOG = "ray.log"

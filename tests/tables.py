@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from filters.gates import GatesConfig
 from pipeline.schema import TABLES, empty_row
-from stages.split import (
+from stages.split.plan import (
     Plan,
     SplitConfig,
     build,

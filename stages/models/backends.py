@@ -4,11 +4,11 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from stages.models.base import Mllm
-from stages.models.kinematic import KinematicMllm
-from stages.models.openai_chat import OpenAiConfig, OpenAiMllm
-from stages.models.remote import Handle, RemoteMllm
-from stages.models.vllm_engine import VllmConfig
+from stages.models.actors import Handle, RemoteMllm
+from stages.models.mllm.kinematic import KinematicMllm
+from stages.models.mllm.openai import OpenAiConfig, OpenAiMllm
+from stages.models.mllm.vllm import VllmConfig
+from stages.models.protocols import Mllm
 
 
 class KinematicConfig(BaseModel):

@@ -5,7 +5,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from stages.models.remote import Placement
+from stages.models.actors import Placement
 
 
 class CheckpointConfig(BaseModel):

@@ -4,16 +4,16 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, Field
 
-from stages.models.base import Detector, Tracker
+from stages.models.actors import Handle, RemoteDetector, RemoteTracker
 from stages.models.checkpoint import CheckpointConfig
-from stages.models.flow_tracker import FlowTrackerConfig
-from stages.models.grounding_dino import GroundingDinoConfig
-from stages.models.groundingdino_py import GroundingDinoPyConfig
-from stages.models.moving_regions import MovingRegionsConfig
-from stages.models.refined_tracker import FlowCarrierConfig
-from stages.models.remote import Handle, RemoteDetector, RemoteTracker
-from stages.models.sam2_carrier import Sam2Config
-from stages.models.sam2_meta import Sam2MetaConfig
+from stages.models.detector.grounding_dino import GroundingDinoConfig
+from stages.models.detector.groundingdino_py import GroundingDinoPyConfig
+from stages.models.detector.moving_regions import MovingRegionsConfig
+from stages.models.protocols import Detector, Tracker
+from stages.models.tracker.refined import FlowCarrierConfig
+from stages.models.tracker.regions import FlowTrackerConfig
+from stages.models.tracker.sam2 import Sam2Config
+from stages.models.tracker.sam2_meta import Sam2MetaConfig
 
 
 def _default(backend: str) -> BeforeValidator:

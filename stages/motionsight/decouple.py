@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from stages.models.base import Category
+from stages.models.protocols import Category
 
 CAMERA = re.compile(
     r"\b(camera\w*|cinematograph\w*|videograph\w*|shots?|lens|viewpoint|point of view|vantage|perspective"

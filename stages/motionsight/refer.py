@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from stages.models.base import Category
+from stages.models.protocols import Category
 
 MOST_OBJECTS = 6  # names for each question: a detector's text grows with them
 LONGEST_NAME = 40  # characters

@@ -36,7 +36,7 @@ def indices(total: int) -> list[int]:
 
 def pyav(path: str) -> int:
     """As this project decodes: the luma of the frames wanted, others skipped where nobody needs them."""
-    from stages.frames import Clip, DecodeConfig, Wanted
+    from stages.video.frames import Clip, DecodeConfig, Wanted
 
     clip = Clip(path)
     wanted = indices(len(clip.probe.times))

@@ -13,13 +13,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from pipeline.config import load
-from stages.annotate import Annotate, AnnotationConfig, Asked, placed
-from stages.look import Seen
-from stages.models.base import Mllm, Reply, Request
-from stages.models.remote import serving
+from configs.settings import load
+from stages.annotate.questions import choose
+from stages.annotate.stage import Annotate, AnnotationConfig, Asked, placed
+from stages.models.actors import serving
+from stages.models.protocols import Mllm, Reply, Request
 from stages.motionsight.decouple import decouple
-from stages.motionsight.questions import choose
+from stages.motionsight.observe import Seen
 from tests.benchmarks.clips import varied
 from tests.benchmarks.timing import Line
 from tests.tiny import qwen2_5_vl

@@ -16,8 +16,8 @@ import numpy as np
 from scipy.stats import spearmanr
 
 from filters.flow import FlowConfig, estimator
-from stages.frames import Clip, DecodeConfig, Wanted, fitted, sample_times
-from stages.synthetic import recipes, render
+from stages.demo.synthetic import recipes, render
+from stages.video.frames import Clip, DecodeConfig, Wanted, fitted, sample_times
 from tests.benchmarks.clips import varied
 from tests.benchmarks.timing import Line, compare, decode_all
 from tests.videos import SHARED

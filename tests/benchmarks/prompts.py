@@ -6,10 +6,10 @@ import av
 import cv2
 import numpy as np
 
-from stages.frames import Clip, Wanted, middles
-from stages.look import LookConfig, window_frames, windowed, within
 from stages.motionsight.blur import blur, kernel
+from stages.motionsight.observe import LookConfig, window_frames, windowed, within
 from stages.motionsight.spotlight import spotlight
+from stages.video.frames import Clip, Wanted, middles
 from tests.benchmarks.clips import varied
 from tests.benchmarks.timing import Line, compare
 from tests.videos import SHARED

@@ -11,10 +11,10 @@ from filters.camera import CameraConfig
 from filters.flow import FlowConfig
 from filters.quality import QualityConfig
 from jobs.demo import NOTHING, direction
-from stages.annotate import Annotate, AnnotationConfig
-from stages.frames import DecodeConfig
-from stages.score import Score
-from stages.synthetic import recipes, render
+from stages.annotate.stage import Annotate, AnnotationConfig
+from stages.demo.synthetic import recipes, render
+from stages.score.stage import Score
+from stages.video.frames import DecodeConfig
 from tests.benchmarks.clips import CODECS, varied
 from tests.benchmarks.timing import Line, Work, compare, decode_all, row
 from tests.videos import SEEN, SHARED

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from stages.synthetic import recipes, render
+from stages.demo.synthetic import recipes, render
 from tests.benchmarks.timing import Line
 
 FEW, SOME, MANY = 200, 500, 2000
@@ -39,9 +39,9 @@ def plain_loop(workspace: str) -> float:
     import cv2
     import torch
 
-    from pipeline.config import load
+    from configs.settings import load
     from pipeline.workspace import Workspace
-    from stages.score import Score
+    from stages.score.stage import Score
 
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
@@ -59,7 +59,7 @@ CHILD = """
 import json, sys, time
 from jobs.session import Session
 from pipeline import engine
-from pipeline.config import load
+from configs.settings import load
 from pipeline.workspace import Workspace
 from jobs import score
 workspace, workers = sys.argv[1:]

@@ -7,8 +7,8 @@ from pathlib import Path
 import cv2
 import pytest
 
-from stages.motionsight.answer import VISUAL_PROMPTS
-from stages.synthetic import Camera, Mover, Recipe, render
+from stages.demo.synthetic import Camera, Mover, Recipe, render
+from stages.motionsight.prompt import VISUAL_PROMPTS
 from tests import videos
 
 

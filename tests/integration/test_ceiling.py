@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from pipeline.workspace import Workspace
-from tests.integration.test_openai_chat import CLIPS, Endpoint, completion, motionsight, running
-from tests.integration.test_openai_chat import scored as scored
+from tests.integration.test_openai import CLIPS, Endpoint, completion, motionsight, running
+from tests.integration.test_openai import scored as scored
 
 READ, WRITTEN = 9_000, 1_000  # tokens of an answer: at 1 and 10 a million, 0.019
 PER_CLIP = 4  # requests: two questions, each with its baseline

@@ -13,10 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.errors import CallError, ClipError
-from stages.look import LookConfig, watch
 from stages.models import vision
-from stages.models.base import Detections, View
-from stages.models.grounding_dino import (
+from stages.models.detector.grounding_dino import (
     TOKENS,
     GroundingConfig,
     GroundingDinoConfig,
@@ -26,7 +24,9 @@ from stages.models.grounding_dino import (
     texts,
     token_spans,
 )
-from stages.models.groundingdino_py import GroundingDinoPyConfig
+from stages.models.detector.groundingdino_py import GroundingDinoPyConfig
+from stages.models.protocols import Detections, View
+from stages.motionsight.observe import LookConfig, watch
 from tests import tiny, videos
 
 NAMES = ("dog", "person's hand", "red ball")
@@ -226,7 +226,7 @@ def test_tiny_random_groundingdino_py_detects_in_an_actor_with_its_own_environme
 ) -> None:
     import ray
 
-    from stages.models.remote import Placement, serving
+    from stages.models.actors import Placement, serving
 
     encoder = tiny.bert(tmp_path / "bert")
     (tmp_path / "config.py").write_text(tiny.GROUNDINGDINO_PY)

@@ -15,11 +15,11 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
+from configs.settings import load
 from jobs import distill
 from jobs.session import Session
-from pipeline.config import load
 from pipeline.workspace import Workspace
-from stages.media import read_bytes
+from stages.video.media import read_bytes
 from tests import videos
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]

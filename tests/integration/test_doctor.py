@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from configs.settings import load
 from jobs.doctor import Finding, examine
-from pipeline.config import load
 from tests.integration.test_calls import motionsight
 
 

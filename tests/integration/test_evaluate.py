@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from stages.synthetic import recipes, render
-from tests.integration.test_openai_chat import Endpoint, completion, running
+from stages.demo.synthetic import recipes, render
+from tests.integration.test_openai import Endpoint, completion, running
 from tests.videos import SHARED
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]

@@ -10,16 +10,16 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from configs.settings import load
 from jobs import ingest
 from jobs.session import Session
-from pipeline.config import load
 from pipeline.errors import RunError
 from pipeline.isolation import Limits
 from pipeline.schema import CLIPS, empty_row
 from pipeline.workspace import Workspace
-from stages import look
-from stages.annotate import Annotate
-from stages.score import IsolatedScore, Score
+from stages.annotate.stage import Annotate
+from stages.motionsight import observe as look
+from stages.score.stage import IsolatedScore, Score
 from tests import videos
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]

@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 
 import configs
+from configs.settings import load
 from filters.flow import RaftFlow
-from pipeline.config import load
-from stages.annotate import Annotate, placed
+from stages.annotate.stage import Annotate, placed
 from stages.models import checkpoint
-from stages.models.base import Reply, Request
-from stages.models.t2v import T2vMetricsConfig
-from stages.models.vllm_engine import VllmConfig
-from stages.score import Score
+from stages.models.alignment.t2v_metrics import T2vMetricsConfig
+from stages.models.mllm.vllm import VllmConfig
+from stages.models.protocols import Reply, Request
+from stages.score.stage import Score
 from tests import tiny, videos
 
 SHIPPED = sorted(

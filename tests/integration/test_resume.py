@@ -20,8 +20,8 @@ import psutil
 import pyarrow.parquet as pq
 import pytest
 
-from stages.annotate import Annotate
-from stages.score import Score
+from stages.annotate.stage import Annotate
+from stages.score.stage import Score
 from tests import videos
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]

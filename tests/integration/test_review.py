@@ -21,15 +21,15 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 from rich.console import Console
 
+from configs.settings import load
 from jobs import review as job
 from jobs import split
 from jobs.session import Session
-from pipeline.config import load
 from pipeline.errors import CallError, ClipError
 from pipeline.schema import empty_row
 from pipeline.workspace import Workspace
-from stages.review_page.store import preferences
-from stages.review_page.videos import Playable
+from stages.review.store import preferences
+from stages.review.videos import Playable
 from tests import objectstore, videos
 from tests.tables import annotation, clip, question, score
 

@@ -27,14 +27,14 @@ from hypothesis import strategies as st
 from PIL import Image
 from rich.console import Console
 
+from configs.settings import load
 from jobs import serve as job
-from pipeline.config import load
 from pipeline.errors import CallError
-from stages.serving.answer import Answerer
-from stages.serving.app import make
-from stages.serving.config import ServeConfig
-from stages.serving.errors import ApiError
-from stages.serving.fetch import fetch, is_public
+from stages.serve.answer import Answerer
+from stages.serve.app import make
+from stages.serve.config import ServeConfig
+from stages.serve.errors import ApiError
+from stages.serve.fetch import fetch, is_public
 from tests.videos import bad, scene, write
 
 KEY = "sk-a-secret-that-must-not-leak"
@@ -792,8 +792,8 @@ def test_it_does_not_start_with_a_ceiling_that_it_would_not_keep() -> None:
 
 
 def test_pictures_come_out_of_the_clip_as_they_went_in(tmp_path: Path) -> None:
-    from stages.frames import Clip, DecodeConfig, Wanted
-    from stages.serving.clip import write_clip
+    from stages.serve.clip import write_clip
+    from stages.video.frames import Clip, DecodeConfig, Wanted
 
     times = np.array([0.0, 0.04, 1.5])
     shown = [base64.b64decode(url.partition(",")[2]) for url in pictures(3, 1, "PNG", (33, 17))]

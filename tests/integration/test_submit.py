@@ -12,9 +12,9 @@ import ray.autoscaler
 import yaml
 from typer.testing import CliRunner
 
+from configs.settings import load
 from jobs.cli import app
 from jobs.submit import Submission, read_environment, read_resources, run, submission
-from pipeline.config import load
 from pipeline.errors import CallError, RunError
 
 CLUSTER = Path(__file__).parents[2] / "configs" / "cluster"

@@ -13,12 +13,12 @@ import pytest
 import yaml
 
 from pipeline.errors import CallError
-from stages.look import LookConfig, watch
 from stages.models import vision
-from stages.models.base import Detections, View
-from stages.models.sam2_carrier import MaskConfig, Sam2Config, around
-from stages.models.sam2_meta import Sam2MetaConfig
-from stages.motionsight.masks import decode
+from stages.models.protocols import Detections, View
+from stages.models.tracker.sam2 import MaskConfig, Sam2Config, around
+from stages.models.tracker.sam2_meta import Sam2MetaConfig
+from stages.motionsight.observe import LookConfig, watch
+from stages.video.masks import decode
 from tests import tiny, videos
 
 META = pytest.mark.skipif(
@@ -122,7 +122,7 @@ def test_tiny_random_sam2_runs_in_bfloat16(view: View, tmp_path: Path) -> None:
 
 
 def test_a_long_clip_takes_no_more_of_sam2s_memory_than_it_looks_back(view: View, tmp_path: Path) -> None:
-    from stages.models.sam2_carrier import Sam2Carrier
+    from stages.models.tracker.sam2 import Sam2Carrier
 
     carrier = Sam2Carrier(Sam2Config(model=str(tiny.sam2(tmp_path / "weights"))))
     long = View(np.concatenate([view.frames] * 3), np.arange(3 * len(view.times)) / 4, view.motion)

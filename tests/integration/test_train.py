@@ -19,11 +19,11 @@ import pytest
 from jobs import train
 from jobs.session import console
 from pipeline.errors import CallError, RunError
-from stages.training.config import TrainConfig, group_of, load
-from stages.training.inputs import frames, turns
-from stages.training.loop import ADAPTER, CHECKPOINTS, METRICS, RECORD, Run, last_checkpoint, make_trainer
-from stages.training.model import load_model, load_processor
-from stages.training.rows import Source, read
+from stages.train.config import TrainConfig, group_of, load
+from stages.train.inputs import frames, turns
+from stages.train.loop import ADAPTER, CHECKPOINTS, METRICS, RECORD, Run, last_checkpoint, make_trainer
+from stages.train.model import load_model, load_processor
+from stages.train.rows import Source, read
 from tests import tiny, videos
 
 pytestmark = [pytest.mark.slow]

@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from stages.models.remote import Handle, serving
-from stages.models.vllm_engine import VllmConfig
+from stages.models.actors import Handle, serving
+from stages.models.mllm.vllm import VllmConfig
 from tests.tiny import qwen2_5_vl
 
 ENV = {

@@ -7,7 +7,7 @@ from typing import Any
 import openai
 import pytest
 
-from stages.models.remote import Handle
+from stages.models.actors import Handle
 from tests.integration.test_serve import CAMERA, Start, ask, client
 from tests.integration.test_serve import start as start
 from tests.integration.test_serve import video as video

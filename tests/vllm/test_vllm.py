@@ -15,12 +15,12 @@ import pytest
 from PIL import Image
 
 from filters.vqascore import QUESTION, MllmAlignment
-from stages.look import LookConfig, watch
+from stages.models.actors import Handle, RemoteMllm
 from stages.models.backends import mllm
-from stages.models.base import Mllm, Request
-from stages.models.openai_chat import OpenAiConfig, jpeg_url
-from stages.models.remote import Handle, RemoteMllm
-from stages.models.vllm_engine import VllmConfig
+from stages.models.mllm.openai import OpenAiConfig, jpeg_url
+from stages.models.mllm.vllm import VllmConfig
+from stages.models.protocols import Mllm, Request
+from stages.motionsight.observe import LookConfig, watch
 from stages.motionsight.refer import plans, schema
 from tests.videos import write
 from tests.vllm.conftest import LENGTH

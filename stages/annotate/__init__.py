@@ -1,0 +1,1 @@
+"""Questions about a clip, MotionSight's answers, and how far the measurements support them."""

@@ -1,0 +1,71 @@
+"""A clip in four rows of pictures: as it is, with the spotlight, with motion blur, and with its boxes."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import cv2
+import numpy as np
+
+from filters.flow import FlowConfig
+from stages.models.detector.moving_regions import MovingRegionsConfig
+from stages.models.tracker.regions import FlowTrackerConfig
+from stages.motionsight.observe import LookConfig, Looker, Referred
+
+FRAMES, WIDTH, QUALITY = 6, 168, 72  # pictures in a row, their width in pixels, JPEG quality
+TRACK, REGION = (255, 176, 0), (64, 196, 255)
+
+
+class Filmstrip:
+    """Makes filmstrips; for a child process. Loads no weights: what annotation found it is given."""
+
+    def __init__(self, config: LookConfig) -> None:
+        light = {"flow": FlowConfig(), "detector": MovingRegionsConfig(), "tracker": FlowTrackerConfig()}
+        self._looker = Looker(config.model_copy(update=light))
+
+    def __call__(self, clip: Mapping[str, Any], annotation: Mapping[str, Any] | None) -> dict[str, bytes]:
+        """The rows as JPEG, by name. clip: uri, start_s, end_s. Raises ClipError.
+
+        annotation: times, objects and regions of a row of `annotations`; without it, or where its times are
+        not those of the frames, the regions that move on their own are looked for.
+        """
+        looker = self._looker
+        seen = looker.watch(clip["uri"], clip["start_s"], clip["end_s"], blurred=True)
+        frames, times = seen.view.frames, seen.view.times
+        fits = annotation and annotation["regions"] and np.array_equal(annotation["times"], times)
+        if annotation and fits:
+            regions = np.array(annotation["regions"], float)
+            tracks = [_boxes(found["boxes"]) for found in annotation["objects"]]
+        else:
+            referred: Referred = looker.refer(seen)
+            regions, tracks = referred.boxes, [track.boxes for track in referred.tracks]
+        rows = {
+            "original": frames,
+            "spotlight": looker.enhance(seen, regions, "spotlight"),
+            "motion blur": looker.enhance(seen, regions, "motion_blur"),
+            "boxes": drawn(frames, regions, tracks),
+        }
+        picked = np.unique(np.linspace(0, len(frames) - 1, FRAMES).round().astype(int))
+        return {name: _jpeg(pictures[picked]) for name, pictures in rows.items()}
+
+
+def drawn(frames: np.ndarray, regions: np.ndarray, tracks: list[np.ndarray]) -> np.ndarray:
+    """Frames (T, H, W, 3) uint8 with the boxes (T, 4) of regions and tracks drawn in; NaN: no box."""
+    out = frames.copy()
+    thick = max(2, round(frames.shape[2] / WIDTH * 1.5))
+    for boxes, colour in [(regions, REGION), *((track, TRACK) for track in tracks)]:
+        for frame, box in zip(out, boxes, strict=True):
+            if np.isfinite(box).all():
+                x1, y1, x2, y2 = (round(value) for value in box.tolist())
+                cv2.rectangle(frame, (x1, y1), (x2, y2), colour, thick)
+    return out
+
+
+def _boxes(boxes: list[list[float] | None]) -> np.ndarray:
+    return np.array([box or [np.nan] * 4 for box in boxes], float).reshape(-1, 4)
+
+
+def _jpeg(frames: np.ndarray) -> bytes:
+    height = max(1, round(WIDTH * frames.shape[1] / frames.shape[2]))
+    cells = [cv2.resize(frame, (WIDTH, height), interpolation=cv2.INTER_AREA) for frame in frames]
+    row = cv2.cvtColor(np.hstack(cells), cv2.COLOR_RGB2BGR)
+    return cv2.imencode(".jpg", row, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])[1].tobytes()

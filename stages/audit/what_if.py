@@ -1,0 +1,196 @@
+"""What-if: every clip and question in a few bytes, so that a page can move the gates and count exactly.
+
+A gate moves over offered positions, numbers in rising order. A clip's value on a measure is coded by how it
+compares to each of them: twice the positions below it, plus one where it is one of them. So `value >=
+positions[i]` is `code >= 2 i + 1`, and `value <= positions[i]` is `code <= 2 i + 1`, with nothing rounded.
+"""
+
+import base64
+import gzip
+from collections.abc import Sequence
+from typing import Any
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from pydantic import ValidationError
+
+from filters.gates import LIMITS, GatesConfig, measured
+from stages.audit.statistics import spread
+from stages.split.plan import SplitConfig, build
+from stages.split.votes import choices
+
+POSITIONS = 60  # offered for a measure, about
+FAILS, ABSENT, PASSES = 255, 254, 253  # not a number; a gate that applies to what is there; decided by people
+
+# What a gate on questions measures: the column, its title, its unit, the gate on its least value.
+QA_MEASURES = (
+    ("vqascore", "VQAScore", "probability", "alignment_min"),
+    ("motion_check", "motion check", "share of claims", "motion_check_min"),
+)
+OPEN: dict[str, Any] = {
+    **dict.fromkeys((*(name for name, *_ in LIMITS), "alignment_min", "motion_check_min")),
+    **{"motion_check_required": False, "near_duplicates": "keep"},
+}
+
+
+def what_if(
+    clips: pa.Table,
+    scores: pa.Table,
+    annotations: pa.Table,
+    preferences: pa.Table,
+    gates: GatesConfig,
+    config: SplitConfig,
+) -> dict[str, Any]:
+    """What a page needs to count, for any offered position of each gate, what `split` would keep.
+
+    clips: clip_id, source and the columns that a plan takes. The answer is JSON-able:
+    sources: their names. measures: title, unit, rising `positions`, and how the values are spread.
+    gates: name, measure, kind (min, max, required), `offered` positions as indices, `current` as one or None.
+    clips: those without an error. questions: those that only a gate can drop. Both `packed`.
+    Near duplicates are not looked for.
+    """
+    good = scores.filter(scores["error"].is_null())
+    names = clips["source"].unique().sort()
+    source = pc.index_in(clips["source"], names).take(pc.index_in(good["clip_id"], clips["clip_id"]))
+    values = measured(good)
+    questions = _questions(clips, scores, annotations, preferences, gates, config)
+    measures: list[dict[str, Any]] = []
+    told: list[dict[str, Any]] = []
+    columns = {"source": pc.fill_null(source, 0).cast(pa.uint8())}
+    for at, what in enumerate(dict.fromkeys(what for _, what, _ in LIMITS)):
+        own = [(name, unit) for name, other, unit in LIMITS if other == what]
+        positions = offered(values[what], [getattr(gates, name) for name, _ in own])
+        columns[f"m{at}"] = pa.array(coded(values[what], positions))
+        measures.append(_measure(what, own[0][1], positions, values[what], [name for name, _ in own], gates))
+        told += [_gate(name, at, positions, gates) for name, _ in own]
+    for name, title, unit, gate in QA_MEASURES:
+        known = questions[name].to_numpy()
+        positions = offered(known, [getattr(gates, gate)])
+        codes = coded(known, positions)
+        codes[questions[name].is_null().to_numpy()] = ABSENT
+        codes[questions["human"].to_numpy()] = PASSES
+        questions = questions.append_column(f"m{len(measures)}", pa.array(codes))
+        told.append(_gate(gate, len(measures), positions, gates))
+        measures.append(_measure(title, unit, positions, known, [gate], gates))
+    required = {"name": "motion_check_required", "measure": len(measures) - 1, "kind": "required"}
+    told.append(required | {"offered": [], "current": gates.motion_check_required})
+    db = duckdb.connect(config={"threads": 1})
+    db.register("clips", pa.table({"clip_id": good["clip_id"], **columns}))
+    db.register("questions", questions)
+    clip_codes, qa_codes = list(columns), [f"m{at}" for at in range(len(columns) - 1, len(measures))]
+    alike = ", ".join(clip_codes)
+    grouped = db.sql(f"select {alike}, count(*)::uinteger as count from clips group by all order by all")
+    # Questions of a clip stand together: `first` marks where the next clip begins.
+    asked = db.sql(f"""
+        select {alike}, {", ".join(qa_codes)},
+            (row_number() over (partition by clip_id order by index) = 1)::utinyint as first
+        from questions join clips using (clip_id) order by {alike}, clip_id, index
+    """)
+    return {
+        "sources": names.to_pylist(),
+        "measures": measures,
+        "gates": told,
+        "clips": packed(grouped.to_arrow_table()),
+        "questions": packed(asked.to_arrow_table()),
+    }
+
+
+def _questions(
+    clips: pa.Table,
+    scores: pa.Table,
+    annotations: pa.Table,
+    preferences: pa.Table,
+    gates: GatesConfig,
+    config: SplitConfig,
+) -> pa.Table:
+    """The questions that pass all that is no gate: clip_id, index, vqascore, motion_check, human.
+
+    human: people chose the answer, which no gate then drops.
+    """
+    ids = annotations["clip_id"]
+    plan = build(
+        clips.filter(pc.is_in(clips["clip_id"], ids)),
+        scores.filter(pc.is_in(scores["clip_id"], ids)),
+        annotations,
+        preferences,
+        gates.model_copy(update=OPEN),
+        config.model_copy(update={"preference_share": 0.0}),  # pairs are dear to make, and not asked for
+    )
+    chosen = [key for key, choice in choices(preferences).items() if choice.chosen]
+    db = duckdb.connect(config={"threads": 1})
+    db.register("plan_qa", plan.qa)
+    db.register("annotations", annotations.select(["clip_id", "qa"]))
+    votes = {"clip_id": [clip for clip, _ in chosen], "question": [question for _, question in chosen]}
+    db.register("votes", pa.table(votes, pa.schema([(name, pa.string()) for name in votes])))
+    return db.sql("""
+        select clip_id, index, q.vqascore as vqascore, q.motion_check as motion_check,
+            v.clip_id is not null as human
+        from (
+            select clip_id, unnest(qa) as q, generate_subscripts(qa, 1) - 1 as index from annotations
+        ) join plan_qa p using (clip_id, index)
+            left join votes v on v.clip_id = p.clip_id and v.question = q.question
+        where p.state <> 'dropped' order by clip_id, index
+    """).to_arrow_table()
+
+
+def _measure(
+    title: str,
+    unit: str,
+    positions: Sequence[float],
+    values: np.ndarray,
+    names: Sequence[str],
+    gates: GatesConfig,
+) -> dict[str, Any]:
+    settings = [limit for name in names if (limit := getattr(gates, name)) is not None]
+    return {"title": title, "unit": unit, "positions": positions, **spread(values, settings)}
+
+
+def _gate(name: str, measure: int, positions: Sequence[float], gates: GatesConfig) -> dict[str, Any]:
+    current = getattr(gates, name)
+    return {
+        "name": name,
+        "measure": measure,
+        "kind": "min" if "_min" in name else "max",
+        "offered": [at for at, value in enumerate(positions) if _valid(name, value)],
+        "current": None if current is None else list(positions).index(current),
+    }
+
+
+def _valid(name: str, value: float) -> bool:
+    try:
+        return bool(GatesConfig.model_validate({name: value}))
+    except ValidationError:
+        return False
+
+
+def offered(values: np.ndarray, settings: Sequence[float | None]) -> list[float]:
+    """The positions offered for gates on these values (N,): rising numbers, those of `settings` among them.
+
+    All values when they are few, else quantiles, rounded to four digits. Whole numbers are int.
+    """
+    known = np.unique(values[np.isfinite(values)])
+    if len(known) > POSITIONS:
+        finite = values[np.isfinite(values)]
+        quantiles = np.quantile(finite, np.linspace(0, 1, POSITIONS))
+        known = np.array([float(f"{value:.4g}") for value in quantiles])
+    every = sorted({*known.tolist(), *(float(value) for value in settings if value is not None)})
+    return [int(value) if value.is_integer() else value for value in every]
+
+
+def coded(values: np.ndarray, positions: Sequence[float]) -> np.ndarray:
+    """How each of the values (N,) compares to the positions: (N,) uint8; FAILS for NaN."""
+    at = np.array(positions, float)
+    codes = np.searchsorted(at, values, "left") + np.searchsorted(at, values, "right")
+    return np.where(np.isnan(values), FAILS, codes).astype(np.uint8)
+
+
+def packed(table: pa.Table) -> dict[str, Any]:
+    """The columns of a table, all of unsigned integers, one after the other; little-endian."""
+    planes = b"".join(column.to_numpy().tobytes() for column in table.columns)
+    return {
+        "rows": table.num_rows,
+        "columns": {field.name: field.type.bit_width // 8 for field in table.schema},
+        "data": base64.b64encode(gzip.compress(planes, 6, mtime=0)).decode(),
+    }

@@ -1,0 +1,1 @@
+"""Rendered clips whose camera and object motion is known exactly."""

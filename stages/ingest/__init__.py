@@ -1,0 +1,1 @@
+"""From folders, files, manifests and tars to clips with an identity."""

@@ -1,0 +1,1 @@
+"""Scorers of how well a text fits a clip."""

@@ -1,0 +1,86 @@
+"""VQAScore by the package t2v-metrics, in an environment of its own (`vqascore.actor.runtime_env`).
+
+The package wants files: frames go to it through a folder in memory where the machine has one. Video models
+get all frames at once; image models, such as CLIP-FlanT5, a few frames, whose mean is the clip's score.
+"""
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+from stages.models.actors import Placement
+
+QUESTION = 'Does this video show "{}"? Please answer Yes or No.'
+IN_MEMORY = Path("/dev/shm")
+
+
+class T2vPlacement(Placement):
+    """A `Placement` with a GPU."""
+
+    num_gpus: float = Field(1.0, ge=0)
+
+
+class T2vMetricsConfig(BaseModel):
+    """Which model of t2v-metrics scores, and where it runs."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    backend: Literal["t2v_metrics"] = "t2v_metrics"
+    model: str = Field("clip-flant5-xxl", description="as t2v_metrics.list_all_vqascore_models() names it")
+    checkpoint: str | None = Field(
+        None,
+        description="folder of other weights, for the models that take one (qwen2.5-vl-7b); null: theirs",
+    )
+    cache_dir: str = Field("~/.cache/huggingface/hub", description="where the package keeps its weights")
+    device: str | None = Field(None, description="cuda or cpu; null: cuda where there is one")
+    frames: int = Field(4, ge=1, description="frames that an image model scores; a video model gets all")
+    actor: T2vPlacement | None = Field(T2vPlacement(), description="null: in the annotating process itself")
+
+    def build(self) -> "T2vMetrics":
+        """Load the model. Raises ImportError without the package, and what it raises."""
+        return T2vMetrics(self)
+
+
+class T2vMetrics:
+    """An `AlignmentScorer`."""
+
+    name = "t2v_metrics"
+
+    def __init__(self, config: T2vMetricsConfig) -> None:
+        import t2v_metrics
+        import torch
+
+        self.version = config.model
+        self._frames = config.frames
+        self._torch = torch
+        self._device = config.device or ("cuda" if torch.cuda.is_available() else "cpu")
+        more = {"checkpoint": str(Path(config.checkpoint).expanduser())} if config.checkpoint else {}
+        cache = str(Path(config.cache_dir).expanduser())
+        self._score = t2v_metrics.VQAScore(model=config.model, device=self._device, cache_dir=cache, **more)
+
+    def __call__(self, frames: np.ndarray, times: np.ndarray, texts: Sequence[str]) -> list[float | None]:
+        """frames: (T, H, W, 3) uint8 RGB at times (T,) seconds. A score, 0 to 1, each; None: not a number."""
+        if not texts:
+            return []
+        video = self._score.model.video_mode == "direct"
+        with tempfile.TemporaryDirectory(dir=IN_MEMORY if IN_MEMORY.is_dir() else None) as folder:
+            paths = [self._saved(folder, "video", frames)] if video else self._few(folder, frames)
+            # The package mixes types on a GPU by itself, and only there.
+            with self._torch.autocast(self._device, self._torch.bfloat16, enabled=self._device == "cpu"):
+                scores = self._score(images=paths, texts=list(texts), question_template=QUESTION)
+        means = scores.float().mean(dim=0).tolist()
+        return [score if np.isfinite(score) else None for score in means]
+
+    def _few(self, folder: str, frames: np.ndarray) -> list[str]:
+        chosen = np.unique(np.linspace(0, len(frames) - 1, self._frames).round().astype(int))
+        # Of a single picture the package expects the channels in OpenCV's order.
+        return [self._saved(folder, str(k), frames[k, :, :, ::-1]) for k in chosen]
+
+    def _saved(self, folder: str, name: str, pixels: np.ndarray) -> str:
+        path = f"{folder}/{name}.npy"
+        np.save(path, np.ascontiguousarray(pixels))
+        return path

@@ -1,0 +1,1 @@
+"""Detectors: which objects are in a frame, and where."""

@@ -1,0 +1,161 @@
+"""Grounding DINO (Liu et al. 2023, arXiv 2303.05499): finds objects by their names.
+
+The key frames of a view go in together; the names as one text, "c1. c2.", each word of which the model
+scores for every box.
+"""
+
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+from stages.models.checkpoint import CheckpointConfig, load, load_model, version
+from stages.models.protocols import Detections, View
+
+TOKENS = 256  # of one text, with a mark before and behind
+Forward = Callable[[np.ndarray, str], tuple[np.ndarray, np.ndarray]]
+
+
+class GroundingConfig(BaseModel):
+    """What counts as found, and how often is looked."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    box_threshold: float = Field(0.25, ge=0, le=1, description="least score of a box (official: 0.25)")
+    text_threshold: float = Field(0.25, ge=0, le=1, description="least score of its name (official: 0.25)")
+    step_s: float = Field(1.0, ge=0, description="between frames that are looked at, seconds; 0: all shown")
+    batch_size: int = Field(4, ge=1, description="frames at a time")
+
+
+class GroundingDinoConfig(GroundingConfig, CheckpointConfig):
+    """Grounding DINO by transformers."""
+
+    architecture: ClassVar[str] = "grounding-dino"
+    backend: Literal["grounding_dino"] = "grounding_dino"
+    model: str = Field(
+        "IDEA-Research/grounding-dino-base", min_length=1, description="a folder, or a name on the hub"
+    )
+
+    def build(self) -> "GroundingDino":
+        """The detector. Raises CallError when the checkpoint cannot be had."""
+        self.check()
+        return GroundingDino(self)
+
+
+class GroundingDino:
+    """The detector on transformers' classes."""
+
+    name = "grounding_dino"
+
+    def __init__(self, config: GroundingDinoConfig) -> None:
+        from transformers import GroundingDinoForObjectDetection, GroundingDinoProcessor
+
+        self._config = config
+        self._processor: Any = load(GroundingDinoProcessor, config)
+        self._model: Any = load_model(GroundingDinoForObjectDetection, config)
+        self.version = version(config, self._model)
+
+    def detect(self, view: View, labels: Sequence[str]) -> dict[float, Detections]:
+        """Boxes with these names at the key frames; without any name, nothing. Raises ClipError."""
+        return detect(view, labels, self._config, self._processor.tokenizer, self._forward)
+
+    def _forward(self, frames: np.ndarray, text: str) -> tuple[np.ndarray, np.ndarray]:
+        import torch
+
+        inputs = self._processor(images=list(frames), text=[text] * len(frames), return_tensors="pt")
+        inputs = inputs.to(self._model.device)
+        inputs["pixel_values"] = inputs["pixel_values"].to(self._model.dtype)
+        with torch.inference_mode():
+            outputs = self._model(**inputs)
+        return outputs.logits.float().sigmoid().cpu().numpy(), outputs.pred_boxes.float().cpu().numpy()
+
+
+def detect(
+    view: View, labels: Sequence[str], config: GroundingConfig, tokenizer: Any, forward: Forward
+) -> dict[float, Detections]:
+    """Look at the key frames of a view for objects of these names.
+
+    tokenizer: of the model's text encoder. forward: frames (B, H, W, 3) uint8 and a text to scores
+    (B, Q, 256), 0 to 1, of each token for each of Q boxes, and boxes (B, Q, 4), centre and size in shares of
+    the frame. Names that are too many for one text go into several. Raises ClipError on scores that are NaN.
+    """
+    from pipeline.errors import ClipError
+
+    if not labels:
+        return {}
+    lengths = [len(tokenizer(label, add_special_tokens=False)["input_ids"]) for label in labels]
+    keys = key_frames(view, config.step_s)
+    found: dict[int, list[Detections]] = {k: [] for k in keys}
+    for part in texts(lengths):
+        some, spans = labels[part], token_spans(lengths[part])
+        for batch in (keys[k : k + config.batch_size] for k in range(0, len(keys), config.batch_size)):
+            scores, boxes = forward(view.frames[batch], " ".join(f"{label}." for label in some))
+            if np.isnan(scores).any():
+                raise ClipError("internal", "Grounding DINO's scores are NaN; check its weights")
+            for k, scored, placed in zip(batch, scores, boxes, strict=True):
+                found[k].append(named(scored, placed, spans, some, view.size, config))
+    return {float(view.times[k]): best_first(parts) for k, parts in found.items()}
+
+
+def key_frames(view: View, step_s: float) -> list[int]:
+    """Frames to look at: the first one of each shot, then each that is `step_s` after the one before."""
+    cuts = [view.motion.times[k] for k in view.motion.cuts]
+    keys: list[int] = []
+    for k, now in enumerate(view.times):
+        since = view.times[keys[-1]] if keys else -np.inf
+        if now - since >= step_s - 1e-6 or any(since < cut <= now + 1e-6 for cut in cuts):
+            keys.append(k)
+    return keys
+
+
+def texts(lengths: Sequence[int]) -> list[slice]:
+    """Which names go into one text, as few texts as there can be in this order; lengths: in tokens."""
+    starts, taken = [0], 0
+    for k, length in enumerate(lengths):
+        if k > starts[-1] and taken + length + 1 > TOKENS - 2:
+            starts.append(k)
+            taken = 0
+        taken += length + 1
+    return [slice(start, end) for start, end in pairwise([*starts, len(lengths)])]
+
+
+def token_spans(lengths: Sequence[int]) -> list[slice]:
+    """Where the tokens of each name stand in the text: a mark comes first, and a full stop after each."""
+    ends = np.cumsum([length + 1 for length in lengths])
+    return [slice(int(end - length), int(end)) for length, end in zip(lengths, ends, strict=True)]
+
+
+def named(
+    scores: np.ndarray,
+    boxes: np.ndarray,
+    spans: Sequence[slice],
+    labels: Sequence[str],
+    size: tuple[int, int],
+    config: GroundingConfig,
+) -> Detections:
+    """Detections out of scores (Q, L) of tokens and boxes (Q, 4), centre and size in shares of the frame.
+
+    A box is called by the name of its best token. size: of the frame, (width, height).
+    """
+    of_names = np.stack([scores[:, span].max(1, initial=0) for span in spans], axis=1)
+    best, which = of_names.max(1), of_names.argmax(1)
+    kept = np.flatnonzero((scores.max(1) > config.box_threshold) & (best > config.text_threshold))
+    middle, side = boxes[kept, :2], boxes[kept, 2:]
+    corners = np.concatenate([middle - side / 2, middle + side / 2], axis=1).clip(0, 1)
+    return Detections(
+        (corners * [*size, *size]).astype(np.float32),
+        best[kept].astype(np.float32),
+        tuple(labels[k] for k in which[kept]),
+    )
+
+
+def best_first(parts: Sequence[Detections]) -> Detections:
+    """All detections of a frame together, by falling score."""
+    scores = np.concatenate([part.scores for part in parts])
+    order = np.argsort(-scores, kind="stable")
+    labels = [label for part in parts for label in part.labels]
+    return Detections(
+        np.concatenate([part.boxes for part in parts])[order], scores[order], tuple(labels[k] for k in order)
+    )

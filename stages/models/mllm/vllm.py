@@ -1,0 +1,215 @@
+"""A multimodal model on a vLLM engine, which batches the calls of all workers as they come.
+
+The frames of a prompt stand before its text, so that questions about the same frames share a prefix, which
+the engine knows by a hash and computes once.
+"""
+
+import asyncio
+import os
+import subprocess
+import sys
+import threading
+import uuid
+from collections.abc import Coroutine, Iterable, Sequence
+from dataclasses import replace
+from functools import cached_property
+from multiprocessing import active_children
+from multiprocessing.process import BaseProcess
+from typing import Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from stages.models.actors import Placement
+from stages.models.mllm.replies import after, checked, first_token, sentence, whole_characters
+from stages.models.protocols import Reply, Request
+
+RETRY_TEMPERATURE = 0.7  # at least, for another try: a greedy answer would come out the same again
+T = TypeVar("T")
+WATCH = """
+import signal, sys
+sys.stdin.read()
+for process in map(int, sys.argv[1:]):
+    try:
+        signal.pidfd_send_signal(process, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+"""
+
+
+class VllmPlacement(Placement):
+    """A `Placement` with a GPU, and with as many calls at once as an engine likes to batch."""
+
+    num_gpus: float = Field(1.0, ge=0, description="mllm.tensor_parallel, or 0 for an engine on the CPU")
+    max_concurrency: int = Field(64, ge=1, description="calls that a replica works on at once")
+
+
+class VllmConfig(BaseModel):
+    """Which model, how its engine is set up, and where it runs."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    backend: Literal["vllm"] = "vllm"
+    model: str = Field(min_length=1, description="a folder, or a name on the Hugging Face hub")
+    revision: str | None = Field(None, description="commit, tag or branch on the hub; null: the newest")
+    dtype: str = Field("auto", description="bfloat16, float16 or float32; auto: that of the checkpoint")
+    tensor_parallel: int = Field(1, ge=1, description="GPUs that share the weights of one replica")
+    gpu_memory_utilization: float = Field(0.9, gt=0, le=1, description="share of a GPU's memory")
+    max_model_len: int | None = Field(None, ge=1, description="tokens of a call; null: what the model allows")
+    max_images: int = Field(32, ge=1, description="frames of a call: two kinds of prompt on 16 frames")
+    trust_remote_code: bool = Field(False, description="run Python code that comes with the checkpoint")
+    max_tokens: int = Field(256, ge=1)
+    temperature: float = Field(0.0, ge=0)
+    max_attempts: int = Field(3, ge=1, le=20, description="answers asked for until one can be used")
+    engine: dict[str, Any] = Field({}, description="more arguments of vLLM's AsyncEngineArgs")
+    actor: VllmPlacement = VllmPlacement()
+
+    def build(self) -> "VllmMllm":
+        """Start the engine in this process. Raises ImportError without vLLM, and what vLLM raises."""
+        return VllmMllm(self)
+
+
+class VllmMllm:
+    """An engine, and the event loop that it lives in; `generate` may be called from many threads at once."""
+
+    name = "vllm"
+
+    def __init__(self, config: VllmConfig) -> None:
+        os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")  # which vLLM sends to its makers
+        os.environ.setdefault("VLLM_HOST_IP", "127.0.0.1")  # the parts of an engine talk on this machine only
+        from vllm import AsyncEngineArgs
+        from vllm.v1.engine.async_llm import AsyncLLM
+
+        self._config = config
+        self.version = f"{config.model}@{config.revision}" if config.revision else config.model
+        arguments = {
+            "model": config.model,
+            "revision": config.revision,
+            "dtype": config.dtype,
+            "tensor_parallel_size": config.tensor_parallel,
+            "gpu_memory_utilization": config.gpu_memory_utilization,
+            "max_model_len": config.max_model_len,
+            "limit_mm_per_prompt": {"image": config.max_images, "video": 0},
+            "trust_remote_code": config.trust_remote_code,
+            "enable_prefix_caching": True,
+            "disable_log_stats": True,
+        }
+
+        async def start() -> AsyncLLM:  # in the loop, where the engine's own tasks go
+            return AsyncLLM.from_engine_args(AsyncEngineArgs(**arguments | config.engine))
+
+        self._loop = asyncio.new_event_loop()
+        threading.Thread(target=self._loop.run_forever, daemon=True, name="vllm").start()
+        before = set(active_children())
+        self._engine = self._run(start())
+        end_with_this_process(set(active_children()) - before)
+
+    def _run(self, work: Coroutine[Any, Any, T]) -> T:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+
+    @property
+    def broken(self) -> bool:
+        """Whether the engine has died, for good."""
+        return self._engine.errored
+
+    def close(self) -> None:
+        """End the engine and its processes."""
+        self._engine.shutdown()
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        del self._engine  # which would shut down once more, when Python ends and half of it is gone
+
+    def generate(self, requests: Sequence[Request]) -> list[Reply]:
+        """One reply for each request, in order: an answer, or error `mllm_error` or `mllm_bad_output`."""
+
+        async def all_of_them() -> list[Reply]:
+            return await asyncio.gather(*map(self._ask, requests))
+
+        return [replace(reply, detail=sentence(reply.detail)) for reply in self._run(all_of_them())]
+
+    async def _ask(self, request: Request) -> Reply:
+        """Ask until a usable reply, at most `max_attempts` times."""
+        from vllm.exceptions import VLLMError
+
+        reply = Reply("", requests=0)
+        try:
+            for attempt in range(self._config.max_attempts):
+                reply = after(reply, await self._once(request, attempt))
+                if not reply.error:
+                    break
+        except (VLLMError, ValueError) as error:
+            why = error.__cause__ or error  # what vLLM wraps says more than its own words
+            return replace(reply, error="mllm_error", detail=f"{type(why).__name__}: {why}")
+        return reply
+
+    async def _prompt(self, request: Request) -> Any:
+        """The request as the model's own chat template and processor have it, for the engine."""
+        from PIL import Image
+        from vllm.renderers import ChatParams
+
+        content: list[dict[str, Any]] = [
+            {"type": "image_pil", "image_pil": Image.fromarray(frame)} for frame in request.frames
+        ]
+        content.append({"type": "text", "text": whole_characters(request.prompt)})
+        messages = [{"role": "user", "content": content}]
+        template = ChatParams(chat_template_kwargs={"add_generation_prompt": True})
+        _, (prompt,) = await self._engine.renderer.render_chat_async([messages], template)
+        return prompt
+
+    async def _once(self, request: Request, attempt: int) -> Reply:
+        from vllm import SamplingParams
+        from vllm.sampling_params import RequestOutputKind, StructuredOutputsParams
+
+        schema = request.json_schema
+        settings = self._engine.model_config.get_diff_sampling_param() | {
+            "max_tokens": request.max_tokens,
+            "temperature": max(request.temperature, RETRY_TEMPERATURE if attempt else 0.0),
+            "seed": request.seed + attempt,
+            "structured_outputs": StructuredOutputsParams(json=dict(schema)) if schema is not None else None,
+            "logprob_token_ids": await self._spellings(request.logprob_tokens) or None,
+            "output_kind": RequestOutputKind.FINAL_ONLY,
+        }
+        prompt = await self._prompt(request)
+        (made,) = [
+            x async for x in self._engine.generate(prompt, SamplingParams(**settings), uuid.uuid4().hex)
+        ]
+        (output,) = made.outputs
+        read = len(made.prompt_token_ids or ())
+        told = output.logprobs[0] if output.logprobs else {}
+        return checked(
+            Reply(
+                output.text,
+                read + len(output.token_ids),
+                first_token(
+                    [(self._vocabulary[token], item.logprob) for token, item in told.items()],
+                    request.logprob_tokens,
+                ),
+                prompt_tokens=read,
+                cached_tokens=made.num_cached_tokens or 0,
+            ),
+            request,
+        )
+
+    async def _spellings(self, wanted: Sequence[str]) -> list[int]:
+        """The tokens that spell one of the wanted, with or without white space around it."""
+        if not wanted:
+            return []
+        vocabulary = await asyncio.to_thread(lambda: self._vocabulary)
+        return [token for token, text in enumerate(vocabulary) if text.strip() in wanted]
+
+    @cached_property
+    def _vocabulary(self) -> list[str]:
+        """What each token reads as."""
+        tokenizer = self._engine.get_tokenizer()
+        return tokenizer.batch_decode([[token] for token in range(len(tokenizer))])
+
+
+def end_with_this_process(children: Iterable[BaseProcess]) -> None:
+    """See to it that child processes do not outlive this one, however it ends.
+
+    An engine whose parent was killed waits for ever, and keeps its GPU.
+    """
+    processes = [os.pidfd_open(child.pid) for child in children if child.pid]
+    watch = [sys.executable, "-I", "-S", "-c", WATCH, *map(str, processes)]
+    # The pipe to its standard input closes when this process is gone; sessions keep Ctrl-C from it.
+    subprocess.Popen(watch, stdin=subprocess.PIPE, pass_fds=processes, start_new_session=True)
+    for process in processes:
+        os.close(process)

@@ -1,0 +1,1 @@
+"""Trackers: detections carried through the frames of a clip."""

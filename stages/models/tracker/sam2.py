@@ -1,0 +1,131 @@
+"""SAM 2 (Ravi et al. 2024, arXiv 2408.00714) as a carrier: masks that follow an object, by transformers."""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from pydantic import Field
+
+from stages.models.checkpoint import CheckpointConfig, load, load_model, version
+from stages.models.protocols import View
+from stages.models.tracker.refined import Carried, RefinedConfig, RefinedTracker
+from stages.video.boxes import iou
+from stages.video.masks import encode
+
+
+class MaskConfig(RefinedConfig):
+    """How a tracker with masks is corrected."""
+
+    # Longer than for boxes without a picture of the object: SAM 2 sees for itself when it is hidden.
+    fade_s: float = Field(
+        3.0, gt=0, description="in which a track without detections loses half of its confidence, seconds"
+    )
+    agreed: float = Field(
+        0.8,
+        ge=0,
+        le=1,
+        description="overlap with a detection from which a mask is right as it is (official: 0.8)",
+    )
+    masks: bool = Field(False, description="keep the masks, for the prompt background_blur")
+
+
+class Sam2Config(MaskConfig, CheckpointConfig):
+    """SAM 2 by transformers."""
+
+    architecture: ClassVar[str] = "sam2_video"
+    backend: Literal["sam2"] = "sam2"
+    model: str = Field(
+        "facebook/sam2.1-hiera-large", min_length=1, description="a folder, or a name on the hub"
+    )
+
+    def build(self) -> RefinedTracker:
+        """The tracker. Raises CallError when the checkpoint cannot be had."""
+        self.check()
+        return RefinedTracker(self, Sam2Carrier(self))
+
+
+class Sam2Carrier:
+    """Boxes as prompts, masks in memory, and boxes around the masks of the frames that follow."""
+
+    name = "sam2"
+
+    def __init__(self, config: Sam2Config) -> None:
+        from transformers import Sam2VideoModel, Sam2VideoProcessor
+
+        self.config = config
+        self.processor: Any = load(Sam2VideoProcessor, config)
+        self.model: Any = load_model(Sam2VideoModel, config)
+        self.version = version(config, self.model)
+        # How far back the model looks; what is older is let go of.
+        self.memory = max(self.model.config.num_maskmem, self.model.config.max_object_pointers_in_encoder)
+
+    def begin(self, view: View) -> "_Sam2":
+        """At the view's first frame, with no objects."""
+        return _Sam2(self, view)
+
+
+class _Sam2:
+    """A session per object, so that one can be dropped or begun anew; they share the frame's features."""
+
+    def __init__(self, carrier: Sam2Carrier, view: View) -> None:
+        self._carrier, self._view = carrier, view
+        self._sessions: dict[int, Any] = {}
+        self._seen: dict[int, Carried] = {}
+        self._features = self._session().cache
+        self._look(0)
+
+    def _session(self) -> Any:
+        model = self._carrier.model
+        return self._carrier.processor.init_video_session(inference_device=model.device, dtype=model.dtype)
+
+    def _look(self, frame: int) -> None:
+        self._frame = frame
+        self._pixels = self._carrier.processor(
+            images=self._view.frames[frame], return_tensors="pt"
+        ).pixel_values[0]
+
+    def put(self, key: int, box: np.ndarray) -> Carried:
+        """A mask that agrees with the box stays, with its memory; otherwise the box prompts a new one."""
+        old = self._seen.get(key)
+        if old is not None and iou(old.box, box) >= self._carrier.config.agreed:
+            return old
+        width, height = self._view.size
+        session = self._session()
+        session.cache = self._features
+        self._carrier.processor.add_inputs_to_inference_session(
+            session, self._frame, [key], input_boxes=[[box.tolist()]], original_size=(height, width)
+        )
+        self._sessions[key] = session
+        self._seen[key] = self._segment(session) or Carried(box)
+        return self._seen[key]
+
+    def advance(self, frame: int, boxes: Mapping[int, np.ndarray]) -> dict[int, Carried]:
+        self._sessions = {key: self._sessions[key] for key in boxes}
+        if self._sessions:
+            self._look(frame)
+        found = {key: self._segment(session) for key, session in self._sessions.items()}
+        self._seen = {key: carried for key, carried in found.items() if carried}
+        return self._seen
+
+    def _segment(self, session: Any) -> Carried | None:
+        """The object of a session in the frame at hand."""
+        carrier, frame = self._carrier, self._frame
+        output = carrier.model(session, frame_idx=frame, frame=self._pixels)
+        # Neither is read again; they would make most of what a long clip takes.
+        session.processed_frames.clear()
+        for kept in session.output_dict_per_obj[0].values():
+            kept.get(frame, {}).pop("high_res_masks", None)
+        session.output_dict_per_obj[0]["non_cond_frame_outputs"].pop(frame - carrier.memory, None)
+        width, height = self._view.size
+        (masks,) = carrier.processor.post_process_masks([output.pred_masks.float()], [[height, width]])
+        score = float(output.object_score_logits.float().sigmoid().max())
+        return around(masks[0, 0].cpu().numpy(), score, carrier.config.masks)
+
+
+def around(mask: np.ndarray, score: float, keep: bool) -> Carried | None:
+    """The box around a mask (H, W) bool, with the mask if it is to be kept; None for an empty one."""
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    if not len(rows):
+        return None
+    box = np.array([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1], np.float64)
+    return Carried(box, score, encode(mask) if keep else None)

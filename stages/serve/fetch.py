@@ -1,0 +1,106 @@
+"""A video from the web on a client's word: only from hosts that were allowed, and from public addresses.
+
+The address that was checked is the one that is connected to, so a name that changes its address in between
+(DNS rebinding) leads nowhere else. Redirects are not followed.
+"""
+
+import http.client
+import ipaddress
+import socket
+import ssl
+import time
+from collections.abc import Callable, Collection
+from urllib.parse import urlsplit
+
+from pipeline.errors import reason
+from stages.serve.errors import ApiError
+
+CHUNK = 1 << 16  # bytes
+PORTS = {"http": 80, "https": 443}
+
+
+def is_public(address: str) -> bool:
+    """Whether an IP address is one of the public internet, also inside an IPv6 address that wraps IPv4."""
+    ip = ipaddress.ip_address(address.partition("%")[0])
+    if isinstance(ip, ipaddress.IPv6Address):
+        # NAT64 (RFC 6052) and the older ways to write an IPv4 address as an IPv6 one.
+        nat64 = ip in ipaddress.ip_network("64:ff9b::/96")
+        inner = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF) if nat64 else ip.ipv4_mapped or ip.sixtofour
+        if inner or ip.teredo:
+            return bool(inner) and is_public(str(inner))
+    return ip.is_global and not (ip.is_multicast or ip.is_reserved)
+
+
+def fetch(
+    url: str,
+    hosts: Collection[str],
+    limit: int,
+    timeout_s: float,
+    public: Callable[[str], bool] = is_public,
+) -> bytes:
+    """What a URL gives: at most `limit` bytes, within `timeout_s` seconds in all.
+
+    hosts: those allowed, as host or host:port. public: which addresses may be connected to. Raises ApiError
+    400 for a URL that is not read, and for one that does not give its bytes in time; 413 for too many.
+    """
+    deadline = time.monotonic() + timeout_s
+    scheme, host, port, path = _target(url, hosts)
+    try:
+        address = _address(host, port, public)
+        with socket.create_connection((address, port), timeout=timeout_s) as plain:
+            connection = http.client.HTTPConnection(host, port)
+            connection.sock = sock = plain
+            if scheme == "https":
+                sock = ssl.create_default_context().wrap_socket(plain, server_hostname=host)
+                connection = http.client.HTTPSConnection(host, port)
+                connection.sock = sock
+            connection.request("GET", path, headers={"Accept-Encoding": "identity"})
+            data = bytearray()
+            with connection.getresponse() as response:
+                if response.status != 200:
+                    raise _unread(f"{host} answers with status {response.status}; redirects are not followed")
+                while chunk := response.read1(CHUNK):
+                    data += chunk
+                    if len(data) > limit:
+                        raise ApiError(
+                            413, f"the video is larger than {limit} bytes", "too_large", "messages"
+                        )
+                    sock.settimeout(max(0.001, deadline - time.monotonic()))
+                    if time.monotonic() > deadline:
+                        raise TimeoutError
+    except TimeoutError:
+        raise _unread(f"{host} did not send the video in time") from None
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        raise _unread(f"cannot read from {host}: {reason(error)}") from None
+    return bytes(data)
+
+
+def _target(url: str, hosts: Collection[str]) -> tuple[str, str, int, str]:
+    """Scheme, host, port and path of a URL that may be read. Raises ApiError."""
+    try:
+        parts = urlsplit(url)
+        host, port = (parts.hostname or "").rstrip("."), parts.port or PORTS.get(parts.scheme, 0)
+    except ValueError:
+        raise _unread("this URL cannot be read") from None
+    if parts.scheme not in PORTS:
+        raise _unread("only data: URLs, and http(s) URLs of hosts in serve.fetch_hosts, are read")
+    allowed = {name.lower() for name in hosts}
+    usual = port == PORTS[parts.scheme] and host in allowed
+    if parts.username is not None or not (usual or f"{host}:{port}" in allowed):
+        raise _unread("this host is not in serve.fetch_hosts; send the video as a data: URL")
+    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    if not (path.isascii() and path.isprintable()) or " " in path:
+        raise _unread("this URL has characters that need escaping")
+    return parts.scheme, host, port, path
+
+
+def _address(host: str, port: int, public: Callable[[str], bool]) -> str:
+    """An address of a host all of whose addresses are public. Raises OSError, ApiError."""
+    found = [str(info[4][0]) for info in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
+    if not all(map(public, found)):
+        raise _unread("this host is at an address of a private network")
+    return found[0]
+
+
+def _unread(message: str) -> ApiError:
+    return ApiError(400, message, "invalid_url", "messages")

@@ -1,0 +1,1 @@
+"""From the tables to a published dataset."""

@@ -1,0 +1,1 @@
+"""Bytes, frames, masks and boxes of a video."""

@@ -1,0 +1,532 @@
+"""The OpenAI-compatible backend against a real HTTP server that misbehaves on purpose."""
+
+import asyncio
+import base64
+import json
+import logging
+import math
+import os
+import pickle
+import random
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from shutil import copytree
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from pydantic import ValidationError
+
+from pipeline.errors import CallError, RunError
+from pipeline.workspace import Workspace
+from stages.models.mllm import openai as openai_chat
+from stages.models.mllm.openai import OpenAiConfig, OpenAiMllm
+from stages.models.protocols import Reply, Request
+from tests.videos import write
+
+KEY = "sk-a-secret-that-must-not-leak"
+TIMEOUT_S = 0.5
+SCHEMA = {"type": "object", "properties": {"claims": {"type": "array"}}, "required": ["claims"]}
+
+
+def completion(text: str | None, **choice: Any) -> dict[str, Any]:
+    message = {"role": "assistant", "content": text}
+    choices = [{"index": 0, "message": message, "finish_reason": "stop", **choice}]
+    return {"id": "1", "object": "chat.completion", "choices": choices, "usage": {"total_tokens": 7}}
+
+
+class Endpoint(ThreadingHTTPServer):
+    """Chat completions by script: the faults listed for a prompt, one a request, then its echo for ever.
+
+    A fault is a body to send with status 200 (bytes, or anything that is sent as JSON), the name of one, or
+    the status of a refusal, which quotes the key.
+    """
+
+    daemon_threads = True
+    request_queue_size = 64
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server_address[1]}/v1"
+        self.faults: dict[str, list[Any]] = {}
+        self.slow_s = TIMEOUT_S * 2
+        self.delay_s: Callable[[str], float] = lambda prompt: 0.0
+        self.asked: Counter[str] = Counter()
+        self.bodies: list[dict[str, Any]] = []
+        self.keys: set[str] = set()
+        self.in_flight = self.most_in_flight = 0
+        self.lock = threading.Lock()
+
+    def answer(self, prompt: str, attempt: int) -> Any:
+        """What this attempt for a prompt, counted from 0, gets."""
+        script = self.faults.get(prompt, [])
+        return script[attempt] if attempt < len(script) else completion(f"echo {prompt}")
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that hangs up on a slow answer is part of the tests."""
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: Endpoint
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, format: str, *args: Any) -> None:
+        pass
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        prompt = body["messages"][0]["content"][-1]["text"]
+        server = self.server
+        with server.lock:
+            server.in_flight += 1
+            server.most_in_flight = max(server.most_in_flight, server.in_flight)
+            server.bodies.append(body)
+            server.keys.add(self.headers["Authorization"])
+            attempt = server.asked[prompt]
+            server.asked[prompt] += 1
+        fault = server.answer(prompt, attempt)
+        time.sleep(server.delay_s(prompt))
+        with server.lock:  # before answering: the client may ask again as soon as it has the answer
+            server.in_flight -= 1
+        self.answer(fault)
+
+    def answer(self, fault: Any) -> None:
+        if fault == "slow":
+            time.sleep(self.server.slow_s)
+            self.close_connection = True
+        elif fault == "cut":
+            self.send_response(200)
+            self.send_header("Content-Length", "1000")
+            self.end_headers()
+            self.wfile.write(b'{"choices": [')
+            self.close_connection = True
+        elif fault == "drip":
+            self.send_response(200)
+            self.send_header("Content-Length", "1000")
+            self.end_headers()
+            for _ in range(40):
+                self.wfile.write(b" ")
+                time.sleep(0.1)
+        elif fault == "busy":
+            self.send(429, b'{"error": {"message": "slow down"}}')
+        elif fault == "broken":
+            self.send(500, b"<html>Internal Server Error</html>")
+        elif isinstance(fault, int):
+            self.send(fault, json.dumps({"error": {"message": f"Incorrect API key: {KEY}"}}).encode())
+        elif fault == "long excuse":
+            self.send(400, json.dumps({"error": {"message": ("x" * 50 + "\n" + KEY) * 20}}).encode())
+        else:
+            self.send(200, fault if isinstance(fault, bytes) else json.dumps(fault).encode())
+
+    def send(self, status: int, body: bytes) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        if status == 429:
+            self.send_header("Retry-After", "0")
+        self.end_headers()
+        self.wfile.write(body)
+
+
+@contextmanager
+def running(server: Endpoint) -> Iterator[Endpoint]:
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    try:
+        yield server
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@pytest.fixture
+def endpoint(monkeypatch: pytest.MonkeyPatch) -> Iterator[Endpoint]:
+    """A running server; delays between attempts, the client's and ours, shortened to keep the tests fast."""
+    monkeypatch.setattr("openai._base_client.INITIAL_RETRY_DELAY", 0.01)
+    monkeypatch.setattr(openai_chat, "RETRY_DELAY_S", 0.01)
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    with running(Endpoint()) as server:
+        yield server
+
+
+def model(endpoint: Endpoint, **settings: Any) -> OpenAiMllm:
+    settings = {"base_url": endpoint.url, "model": "m", "timeout_s": TIMEOUT_S} | settings
+    return OpenAiMllm(OpenAiConfig(**settings))
+
+
+def request(prompt: str, frames: np.ndarray | None = None, **wanted: Any) -> Request:
+    frames = np.zeros((1, 8, 8, 3), np.uint8) if frames is None else frames
+    return Request(prompt, prompt, "both", frames, np.arange(len(frames)) / 4, **wanted)
+
+
+def ask(endpoint: Endpoint, *faults: Any, wanted: dict[str, Any] | None = None, **settings: Any) -> Reply:
+    endpoint.faults["q"] = list(faults)
+    (reply,) = model(endpoint, **settings).generate([request("q", **(wanted or {}))])
+    return reply
+
+
+PASSING = {
+    "busy": "busy",
+    "server error": "broken",
+    "slow": "slow",
+    "cut connection": "cut",
+    "invalid JSON": b'{"choices": [',
+    "not UTF-8": b"\xff\xfe\xff",
+    "HTML": b"<html><body>Sign in to the wifi</body></html>",
+    "empty text": completion(""),
+    "null text": completion(None),
+    "no choices": {"choices": []},
+    "no object": [1],
+    "error with status 200": {"error": {"message": "upstream"}},
+}
+
+
+@pytest.mark.parametrize("fault", PASSING.values(), ids=PASSING)
+def test_a_passing_fault_costs_one_more_request(endpoint: Endpoint, fault: Any) -> None:
+    reply = ask(endpoint, fault)
+    assert (reply.text, reply.error) == ("echo q", None)
+    assert endpoint.asked["q"] == 2
+
+
+@pytest.mark.parametrize("fault", PASSING.values(), ids=PASSING)
+def test_a_lasting_fault_ends_in_a_code_after_max_attempts(endpoint: Endpoint, fault: Any) -> None:
+    reply = ask(endpoint, *[fault] * 50, max_attempts=3)
+    no_answer = isinstance(fault, str)
+    assert reply.error == ("mllm_error" if no_answer else "mllm_bad_output")
+    assert reply.text == ""
+    assert reply.detail
+    assert "\n" not in reply.detail
+    assert endpoint.asked["q"] == 3
+
+
+def test_faults_of_both_kinds_share_one_budget(endpoint: Endpoint) -> None:
+    faults = ["busy", completion(""), "cut", b"<html>", "broken", completion("late")]
+    assert ask(endpoint, *faults, max_attempts=6).text == "late"
+    assert endpoint.asked["q"] == 6
+    endpoint.asked.clear()
+    assert ask(endpoint, *faults, max_attempts=5).error == "mllm_error"
+    assert endpoint.asked["q"] == 5
+    endpoint.asked.clear()
+    assert ask(endpoint, *faults, max_attempts=4).error == "mllm_bad_output"
+    assert endpoint.asked["q"] == 4
+
+
+def test_one_attempt_means_one_request(endpoint: Endpoint) -> None:
+    assert ask(endpoint, "busy", max_attempts=1).error == "mllm_error"
+    assert endpoint.asked["q"] == 1
+
+
+def test_an_endpoint_that_drips_is_given_up(endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(openai_chat, "LONGEST_PAUSE_S", 0.0)
+    started = time.monotonic()
+    reply = ask(endpoint, "drip", max_attempts=2)
+    assert (reply.error, reply.detail) == ("mllm_error", "no answer in time")
+    assert time.monotonic() - started < 2
+
+
+def test_every_request_of_a_faulty_day_ends_answered_or_with_its_code(endpoint: Endpoint) -> None:
+    kinds = list(PASSING.values())
+    lasting = {f"q{i}" for i in range(0, 60, 10)}
+    for i in range(60):
+        fault = kinds[i % len(kinds)]
+        endpoint.faults[f"q{i}"] = [fault] * (50 if f"q{i}" in lasting else i % 3)
+    replies = model(endpoint, max_attempts=3).generate([request(f"q{i}") for i in range(60)])
+    for i, reply in enumerate(replies):
+        if f"q{i}" in lasting:
+            assert reply.error in ("mllm_error", "mllm_bad_output")
+        else:
+            assert reply.text == f"echo q{i}", reply
+    assert max(endpoint.asked.values()) <= 3
+
+
+def test_replies_keep_the_order_of_requests_and_the_limit_in_flight(endpoint: Endpoint) -> None:
+    endpoint.delay_s = lambda prompt: 0.1 if int(prompt) % 3 == 0 else 0.02
+    replies = model(endpoint, concurrency=4).generate([request(str(i)) for i in range(24)])
+    assert [reply.text for reply in replies] == [f"echo {i}" for i in range(24)]
+    assert endpoint.most_in_flight == 4
+    assert model(endpoint).generate([]) == []
+
+
+def test_the_key_goes_to_the_endpoint_and_nowhere_else(
+    endpoint: Endpoint, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    endpoint.faults = {"a": [401], "b": ["busy"], "c": ["cut"] * 9, "d": ["long excuse"]}
+    endpoint.faults["e"] = [{"error": "x" * 260 + KEY}] * 9
+    asked = model(endpoint)
+    replies = asked.generate([request(prompt) for prompt in "bcde"])
+    with pytest.raises(RunError) as refusal:
+        asked.generate([request("a")])
+    assert endpoint.keys == {f"Bearer {KEY}"}
+    assert [reply.error for reply in replies] == [None, "mllm_error", "mllm_error", "mllm_bad_output"]
+    assert len(replies[2].detail) == 300
+    out, err = capfd.readouterr()
+    said = [
+        caplog.text,
+        out,
+        err,
+        repr(replies),
+        str(refusal.getrepr()),
+        repr(asked),
+        repr(vars(asked)),
+        asked.config.model_dump_json(),
+    ]
+    assert not [text for text in said if KEY in text or KEY[:12] in text]
+
+
+@pytest.mark.parametrize("status", [401, 403, 404])
+def test_a_refusal_of_every_call_alike_ends_the_run_at_once(endpoint: Endpoint, status: int) -> None:
+    endpoint.faults = {f"q{k}": [status] for k in range(40)}
+    with pytest.raises(
+        RunError, match=rf"refuses to answer as m; check .*OPENAI_API_KEY: .*{status}"
+    ) as refusal:
+        model(endpoint, concurrency=2).generate([request(f"q{k}") for k in range(40)])
+    assert "\n" not in str(refusal.value)
+    assert max(endpoint.asked.values()) == 1
+    assert len(endpoint.asked) <= 4, "those in flight, and no more"
+
+
+def test_an_endpoint_elsewhere_needs_a_key(endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
+    monkeypatch.delenv("OPENAI_API_KEY")
+    assert ask(endpoint).text == "echo q"
+    for url in (None, "https://models.example.org/v1"):
+        with pytest.raises(CallError, match="environment variable MY_KEY"):
+            OpenAiMllm(OpenAiConfig(base_url=url, model="m", api_key_env="MY_KEY"))
+    monkeypatch.setenv("MY_KEY", f"{KEY}\u2026")
+    with pytest.raises(CallError, match="MY_KEY") as refusal:
+        OpenAiMllm(OpenAiConfig(model="m", api_key_env="MY_KEY"))
+    assert KEY not in str(refusal.value)
+    monkeypatch.setenv("MY_KEY", f"{KEY}\n")  # read from a file, say
+    ask(endpoint, api_key_env="MY_KEY")
+    assert f"Bearer {KEY}" in endpoint.keys
+
+
+def test_settings_that_cannot_be_meant_are_refused() -> None:
+    for wrong in (
+        {"base_url": "localhost:8000"},
+        {"api_key_env": "sk-12"},
+        {"concurrency": 0},
+        {"api_key": "x"},
+    ):
+        with pytest.raises(ValidationError):
+            OpenAiConfig(**{"model": "m"} | wrong)
+
+
+def test_frames_arrive_as_images_in_order_before_the_prompt(endpoint: Endpoint) -> None:
+    frames = np.zeros((3, 48, 64, 3), np.uint8)
+    frames[0, ..., 0] = frames[1, ..., 1] = frames[2, ..., 2] = 200
+    model(endpoint).generate([request("q", frames, max_tokens=33, temperature=0.5, seed=4)])
+    (body,) = endpoint.bodies
+    assert (body["model"], body["max_tokens"], body["temperature"], body["seed"]) == ("m", 33, 0.5, 4)
+    *images, text = body["messages"][0]["content"]
+    assert text == {"type": "text", "text": "q"}
+    assert len(images) == 3
+    for frame, image in zip(frames, images, strict=True):
+        kind, data = image["image_url"]["url"].split(",")
+        assert kind == "data:image/jpeg;base64"
+        seen = cv2.imdecode(np.frombuffer(base64.b64decode(data), np.uint8), cv2.IMREAD_COLOR)
+        assert seen is not None
+        assert seen.shape == (48, 64, 3)
+        assert np.abs(seen[..., ::-1].astype(int) - frame).max() < 8
+
+
+def test_log_probabilities_of_a_token_sum_over_its_spellings(endpoint: Endpoint) -> None:
+    shares = {"Yes": 0.5, " Yes": 0.2, "yes": 0.1, "No": 0.05, "\n": 0.01}
+    top = [{"token": token, "logprob": math.log(share)} for token, share in shares.items()]
+    content = [{"token": " Yes", "logprob": math.log(0.2), "top_logprobs": top}]
+    wanted = {"logprob_tokens": ("Yes", "No", "Maybe"), "max_tokens": 1}
+    reply = ask(endpoint, completion(" Yes", logprobs={"content": content}), wanted=wanted)
+    assert reply.logprobs == pytest.approx({"Yes": math.log(0.7), "No": math.log(0.05)})
+    assert reply.tokens == 7
+    assert endpoint.bodies[0]["logprobs"] is True
+    assert endpoint.bodies[0]["top_logprobs"] == 20
+    # A first token of white space alone still has a score; a server that tells none gives none.
+    endpoint.asked.clear()
+    reply = ask(endpoint, completion("\n", logprobs={"content": content}), wanted=wanted)
+    assert reply.logprobs["Yes"] == pytest.approx(math.log(0.7))
+    silent: list[Any] = [None, {"content": None}, {"content": []}, {"content": [{"token": "Yes"}]}]
+    for told in silent:
+        endpoint.asked.clear()
+        assert ask(endpoint, completion("Yes", logprobs=told), wanted=wanted) == Reply("Yes", 7)
+
+
+def test_a_reply_without_usage_counts_no_tokens(endpoint: Endpoint) -> None:
+    for usage in (None, {}, {"total_tokens": None}):
+        endpoint.asked.clear()
+        assert ask(endpoint, completion("hi") | {"usage": usage}) == Reply("hi", 0)
+
+
+def test_a_schema_is_passed_on_and_checked(endpoint: Endpoint) -> None:
+    good = '{"claims": ["pans left"]}'
+    raw = good.replace("pans left", "pans\x15left")  # which engines write where a string has a maxLength
+    for said in (good, f"Here you are:\n```json\n{good}\n```", raw):
+        endpoint.asked.clear()
+        assert ask(endpoint, completion(said), wanted={"json_schema": SCHEMA}) == Reply(good, 7)
+    asked_for = endpoint.bodies[0]["response_format"]
+    assert (asked_for["type"], asked_for["json_schema"]["schema"]) == ("json_schema", SCHEMA)
+    for said in ("pans left", '{"claims": "pans left"}', '{"claims": [', "{}", "[" * 100_000):
+        endpoint.asked.clear()
+        reply = ask(endpoint, *[completion(said)] * 9, wanted={"json_schema": SCHEMA}, max_attempts=2)
+        assert (reply.text, reply.error) == ("", "mllm_bad_output")
+        assert endpoint.asked["q"] == 2
+        assert reply.tokens == 14, "what unusable answers cost is counted too"
+        assert len(reply.detail) <= 300
+
+
+def test_half_a_character_does_not_reach_the_tables(endpoint: Endpoint) -> None:
+    assert ask(endpoint, completion("a cat \ud83d")).text == "a cat ?"
+    endpoint.asked.clear()
+    assert ask(endpoint, {"error": "\ud83d"}, max_attempts=1).detail.encode()
+
+
+def test_an_endpoint_that_is_not_there_is_an_error_of_the_request(endpoint: Endpoint) -> None:
+    reply = model(endpoint, base_url="http://127.0.0.1:9/v1").generate([request("q")])[0]
+    assert reply.error == "mllm_error"
+    assert "Connection error" in reply.detail
+
+
+def test_it_works_in_threads_with_and_without_a_running_loop(endpoint: Endpoint) -> None:
+    asked = pickle.loads(pickle.dumps(model(endpoint)))  # as Ray sends it
+
+    async def inside() -> list[Reply]:
+        return asked.generate([request("loop")])
+
+    texts: list[str] = []
+    work = [lambda: asyncio.run(inside()), lambda: asked.generate([request("bare")])]
+    threads = [threading.Thread(target=lambda job=job: texts.extend(r.text for r in job())) for job in work]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(texts) == ["echo bare", "echo loop"]
+
+
+class Faulty(Endpoint):
+    """Any attempt may go wrong, in any way, as the seed has it; the others are answered as by a model.
+
+    Of the first question about all frames every attempt goes wrong, as chance alone might spare them all.
+    """
+
+    share, seed = 0.35, 0
+    unlucky: str | None = None
+
+    def goes_wrong(self, prompt: str, attempt: int) -> bool:
+        return prompt == self.unlucky or self._dice(prompt, attempt).random() < self.share
+
+    def answer(self, prompt: str, attempt: int) -> Any:
+        with self.lock:
+            if prompt.startswith("These are 16 frames") and "Yes or No" not in prompt:
+                self.unlucky = self.unlucky or prompt
+        if self.goes_wrong(prompt, attempt):
+            return self._dice(prompt, attempt + 100).choice([*PASSING.values()])
+        shares = [{"token": "Yes", "logprob": -0.1}]
+        return completion(f"echo {prompt}", logprobs={"content": [shares[0] | {"top_logprobs": shares}]})
+
+    def _dice(self, prompt: str, attempt: int) -> random.Random:
+        return random.Random(f"{self.seed} {attempt} {prompt}")
+
+
+class Refusing(Endpoint):
+    """Answers some, then refuses, as when a key is withdrawn."""
+
+    until = 3
+
+    def answer(self, prompt: str, attempt: int) -> Any:
+        with self.lock:
+            self.until -= 1
+            return completion("It moves.") if self.until >= 0 else 401
+
+
+CLIPS, ATTEMPTS, QUESTIONS = 8, 3, 2
+KEPT = ("quality.metric=null", "gates.quality_max=null", "mllm.backend=openai", "mllm.model=m")
+
+
+def motionsight(*arguments: object) -> "subprocess.CompletedProcess[str]":
+    options = [option for setting in KEPT for option in ("--set", setting)]
+    command = [sys.executable, "-m", "jobs.cli", *map(str, arguments), *options]
+    environment = os.environ | {"OPENAI_API_KEY": KEY}
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False, env=environment)
+
+
+@pytest.fixture(scope="module")
+def scored(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A workspace of scored clips of different lengths, so that no two prompts are alike."""
+    folder = tmp_path_factory.mktemp("faulty")
+    for k in range(CLIPS):
+        write(folder / f"{k}.mp4", frames=24 + 5 * k)
+    for step in (("ingest", "--input", folder), ("score",)):
+        run = motionsight(*step, "--output", folder / "W")
+        assert run.returncode == 0, run.stderr
+    return folder / "W"
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_a_run_on_a_faulty_endpoint_loses_no_clip(scored: Path, tmp_path: Path) -> None:
+    """Each question ends answered, or with a code exactly where every attempt for it went wrong."""
+    copytree(scored, tmp_path / "W")
+    server = Faulty()
+    server.slow_s = 6.0
+    with running(server):
+        settings = (f"mllm.base_url={server.url}", f"mllm.max_attempts={ATTEMPTS}", "mllm.timeout_s=4")
+        settings += ("vqascore.backend=mllm", f"annotate.questions={QUESTIONS}", "engine.block_clips=2")
+        options = [option for setting in settings for option in ("--set", setting)]
+        run = motionsight("annotate", "--output", tmp_path / "W", *options)
+    assert run.returncode == 0, run.stderr
+    rows = Workspace(str(tmp_path / "W")).read("annotations").to_pylist()
+    assert len({row["clip_id"] for row in rows}) == len(rows) == CLIPS
+    given_up = {
+        prompt for prompt in server.asked if all(server.goes_wrong(prompt, k) for k in range(ATTEMPTS))
+    }
+    for prompt, times in server.asked.items():
+        bad = next((k for k in range(ATTEMPTS) if not server.goes_wrong(prompt, k)), ATTEMPTS)
+        assert times == min(bad + 1, ATTEMPTS), "no attempt too many, none too few"
+    frames = {
+        it["messages"][0]["content"][-1]["text"]: len(it["messages"][0]["content"]) - 1
+        for it in server.bodies
+    }
+    scores = {prompt for prompt in given_up if "Please answer Yes or No" in prompt}
+    baselines = {prompt for prompt in given_up - scores if frames[prompt] == 4}
+    answers = given_up - scores - baselines
+    asked = [one for row in rows for one in row["qa"]]
+    answered = [one for one in asked if not one["error"]]
+    assert len(asked) == CLIPS * QUESTIONS
+    assert {one["error"] for one in asked} <= {None, "mllm_error", "mllm_bad_output"}
+    assert all(one["answer"].startswith("echo ") for one in answered)
+    assert not [one for one in asked if one["error"] and one["answer"]]
+    assert len(asked) - len(answered) == len(answers) > 0
+    assert sum(one["baseline"] is None for one in answered) == len(baselines)
+    assert sum(one["vqascore"] is None for one in answered) == len(scores)
+    for row in rows:
+        assert bool(row["error"]) == all(one["error"] for one in row["qa"])
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_a_run_whose_key_is_refused_ends_and_goes_on_with_another(scored: Path, tmp_path: Path) -> None:
+    workspace = Workspace(str(copytree(scored, tmp_path / "W")))
+    with running(Refusing()) as refusing:
+        run = motionsight("annotate", "-o", workspace.root, "-s", f"mllm.base_url={refusing.url}")
+        assert run.returncode == 1, run.stderr
+        assert "refuses to answer" in run.stderr
+        assert "OPENAI_API_KEY" in run.stderr
+        for no in ("Traceback", KEY):
+            assert no not in run.stderr
+        rows = workspace.read("annotations").to_pylist()
+        assert not [row["clip_id"] for row in rows if row["error"] or any(one["error"] for one in row["qa"])]
+        assert len(rows) < CLIPS
+        refusing.until = 1000
+        run = motionsight("annotate", "-o", workspace.root, "-s", f"mllm.base_url={refusing.url}")
+    assert run.returncode == 0, run.stderr
+    rows = workspace.read("annotations").to_pylist()
+    assert [row["error"] for row in rows] == [None] * CLIPS

@@ -1,0 +1,70 @@
+from pathlib import Path
+
+import pytest
+import yaml
+
+import configs
+from configs.settings import Config, fingerprint, load, settings
+from pipeline.errors import CallError
+
+SHIPPED = sorted(
+    p for p in Path(next(iter(configs.__path__))).glob("*.yaml") if not p.stem.startswith("train_")
+)
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_a_shipped_config_is_valid_by_path_and_by_name(path: Path) -> None:
+    assert load(str(path)) == load(path.stem) == load(f"configs/{path.name}")
+
+
+def test_an_override_beats_the_file_and_the_file_beats_the_default(tmp_path: Path) -> None:
+    (tmp_path / "c.yaml").write_text("decode: {fps: 4, size: 128}\n")
+    config = load(str(tmp_path / "c.yaml"), ["decode.fps=2", "gates.flow_min=0.5"])
+    assert (config.decode.fps, config.decode.size, config.gates.flow_min) == (2, 128, 0.5)
+    assert config.decode.max_samples == Config().decode.max_samples
+
+
+@pytest.mark.parametrize(
+    ("overrides", "told"),
+    [
+        (["decode.fsp=2"], "unknown setting 'decode.fsp'; did you mean 'decode.fps'"),
+        (["decod.fps=2"], "did you mean 'decode'"),
+        (["focus.paddding=0"], "'focus.padding'"),
+        (["decode.fps=-1"], "decode.fps.*greater than 0.*-1"),
+        (["decode.fps"], "name=value"),
+        (["decode.fps=2", "decode.fps.x=1"], "is a value"),
+        (["decode=[1"], "not valid YAML"),
+        (["flow.backend=magic"], "flow.backend.*dis.*raft"),
+    ],
+)
+def test_a_wrong_setting_is_refused_with_what_would_be_right(overrides: list[str], told: str) -> None:
+    with pytest.raises(CallError, match=told) as caught:
+        load(None, overrides)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("content", ["- 1\n- 2\n", "a: [", "\x00", "text"])
+def test_a_file_that_is_no_config_is_refused(tmp_path: Path, content: str) -> None:
+    (tmp_path / "c.yaml").write_text(content)
+    with pytest.raises(CallError, match=r"c\.yaml") as caught:
+        load(str(tmp_path / "c.yaml"))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_config_that_is_not_there_names_those_that_are() -> None:
+    with pytest.raises(CallError, match="embedded"):
+        load("nowhere.yaml")
+
+
+def test_gates_and_shares_are_no_part_of_what_a_table_is_bound_to() -> None:
+    plain = load()
+    changed = load(None, ["gates.flow_min=0.5", "split.seed=9", "decode.threads=4", "engine.workers=7"])
+    other = load(None, ["decode.fps=4"])
+    for table in ("scores", "annotations"):
+        assert settings(plain, table) == settings(changed, table) != settings(other, table)
+    assert fingerprint(settings(plain, "scores")) != fingerprint(settings(other, "scores"))
+
+
+def test_every_setting_can_be_written_to_yaml_and_read_back(tmp_path: Path) -> None:
+    (tmp_path / "all.yaml").write_text(yaml.safe_dump(Config().model_dump(mode="json")))
+    assert load(str(tmp_path / "all.yaml")) == Config()
