@@ -1,0 +1,91 @@
+"""Things that are chosen by name, each declared in a file of its own and listed nowhere else.
+
+A registry looks through the modules of one package for classes of one kind, so that adding a backend, a format
+or a benchmark is adding a file. Installed packages add theirs by an entry point: the group `motionsight.detector`
+naming the module `my_package.my_detector` is looked through like a file of `stages/models/detector`.
+"""
+
+import difflib
+import pkgutil
+from collections.abc import Callable, Iterator
+from functools import cached_property
+from importlib import import_module
+from importlib.metadata import entry_points
+from types import ModuleType
+from typing import Any, Generic, TypeVar
+
+from pipeline.errors import CallError, reason
+
+T = TypeVar("T")
+
+
+def _name(kind: type) -> str | None:
+    return getattr(kind, "name", None)
+
+
+class Registry(Generic[T]):
+    """The classes of one kind, by name.
+
+    Modules are imported when somebody first asks, so importing a registry imports no backend.
+    """
+
+    def __init__(
+        self, kind: str, package: str, base: type[T], name: Callable[[type[T]], Any] = _name
+    ) -> None:
+        """Describe where to look.
+
+        Args:
+            kind: What people call these things, such as "detector"; used in messages and entry points.
+            package: The package whose modules are looked through.
+            base: Subclasses of it are collected.
+            name: Gives the name of a subclass; None or "" for one that is only a base of others.
+        """
+        self.kind, self._package, self._base, self._name = kind, package, base, name
+
+    @cached_property
+    def _found(self) -> dict[str, type[T]]:
+        found: dict[str, type[T]] = {}
+        for module in self._modules():
+            for value in vars(module).values():
+                mine = isinstance(value, type) and value.__module__ == module.__name__
+                if not (mine and issubclass(value, self._base) and (name := self._name(value))):
+                    continue
+                if name in found:
+                    raise CallError(
+                        f"two files declare the {self.kind} {name!r}: {found[name].__module__} and"
+                        f" {module.__name__}; rename one"
+                    )
+                found[name] = value
+        return dict(sorted(found.items()))
+
+    def _modules(self) -> Iterator[ModuleType]:
+        package = import_module(self._package)
+        names = [f"{self._package}.{module.name}" for module in pkgutil.iter_modules(package.__path__)]
+        names += [point.value for point in entry_points(group=f"motionsight.{self.kind.replace(' ', '_')}")]
+        for name in names:
+            try:
+                yield import_module(name)
+            except Exception as error:
+                raise CallError(
+                    f"{name} cannot be imported: {type(error).__name__}: {reason(error)}"
+                ) from error
+
+    def __iter__(self) -> Iterator[type[T]]:
+        return iter(self._found.values())
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names, sorted."""
+        return tuple(self._found)
+
+    def get(self, name: str) -> type[T]:
+        """Look one up.
+
+        Raises:
+            CallError: There is none of this name; the message gives the nearest one and all others.
+        """
+        if name in self._found:
+            return self._found[name]
+        near = difflib.get_close_matches(str(name), self.names, n=1)
+        meant = f"; did you mean {near[0]!r}?" if near else ""
+        raise CallError(f"no {self.kind} {name!r}{meant} (there are: {', '.join(self.names)})")
