@@ -15,7 +15,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Any, Protocol
+from itertools import islice
+from typing import Any, Protocol, TypeVar
 
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
@@ -26,6 +27,9 @@ from pipeline.metrics import Meter, Queue
 from pipeline.workspace import Workspace
 
 log = logging.getLogger("motionsight")
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 # The driver keeps some 100 KB of each task of Ray Data: larger tasks, not more of them, as rows grow.
 TASKS = 2048
@@ -229,7 +233,7 @@ def run(
     from ray.exceptions import RayError
 
     start(config)
-    cpus = max(1, int(ray.cluster_resources().get("CPU", 1) / config.cpus_per_worker))
+    cpus = _cpus(config)
     if isinstance(config.workers, dict) or isinstance(config.gpus_per_worker, dict):
         raise TypeError("settings of one command are needed: EngineConfig.of")
     blocks = -(-rows.num_rows // config.block_clips)
@@ -257,6 +261,52 @@ def run(
             yield Block(report["rows"], dict(report["errors"])), item.get("out") or []
     except RayError as error:
         raise RunError(f"the work on the cluster failed: {reason(error)[-300:]}") from error
+
+
+def scatter(function: Callable[[T], R], items: Sequence[T], config: EngineConfig) -> Iterator[R]:
+    """Apply a function to every item, spread over the workers.
+
+    For work that is no clip: an item is whatever can be pickled, a task each.
+
+    Args:
+        function: Called with one item, in a process of Ray's.
+        items: What to call it with.
+        config: The settings of one command (`EngineConfig.of`).
+
+    Yields:
+        What the function returned, in the order in which the calls end.
+
+    Raises:
+        RunError: A worker was lost more often than Ray tries again. What the function raises, as it is.
+    """
+    start(config)
+    import ray
+    from ray.exceptions import RayError, RayTaskError
+
+    task = ray.remote(function).options(num_cpus=config.cpus_per_worker, num_gpus=config.gpus_per_worker)
+    at_once = 2 * (config.workers if isinstance(config.workers, int) else _cpus(config))
+    left, under_way = iter(items), list[Any]()
+    try:
+        while True:
+            under_way += [task.remote(item) for item in islice(left, at_once - len(under_way))]
+            if not under_way:
+                return
+            done, under_way = ray.wait(under_way)
+            yield from ray.get(done)
+    except RayTaskError as error:
+        raise (error.cause if isinstance(error.cause, Exception) else error) from error
+    except RayError as error:
+        raise RunError(f"the work on the cluster failed: {reason(error)[-300:]}") from error
+    finally:
+        for call in under_way:
+            ray.cancel(call)
+
+
+def _cpus(config: EngineConfig) -> int:
+    """How many workers the CPUs of the cluster are enough for."""
+    import ray
+
+    return max(1, int(ray.cluster_resources().get("CPU", 1) / config.cpus_per_worker))
 
 
 def pending(rows: pa.Table, done: set[str]) -> pa.Table:

@@ -1,8 +1,8 @@
 """Things that are chosen by name, each declared in a file of its own and listed nowhere else.
 
-A registry looks through the modules of one package for classes of one kind, so that adding a backend, a format
-or a benchmark is adding a file. Installed packages add theirs by an entry point: the group `motionsight.detector`
-naming the module `my_package.my_detector` is looked through like a file of `stages/models/detector`.
+A registry looks through the modules of one package for classes of one kind, so that adding a backend, a
+format or a benchmark is adding a file. Installed packages add theirs by an entry point: a module that stands
+in the group `motionsight.detector` is looked through like a file of `stages/models/detector`.
 """
 
 import difflib
