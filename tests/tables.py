@@ -2,9 +2,11 @@
 
 import math
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 from hypothesis import strategies as st
 
 from filters.gates import GatesConfig
@@ -20,6 +22,14 @@ QUESTION = "How does the camera move?"
 
 def table(name: str, rows: list[dict[str, Any]]) -> pa.Table:
     return pa.Table.from_pylist([empty_row(name) | row for row in rows], TABLES[name])
+
+
+def stored(workspace: Path, name: str) -> list[dict[str, Any]]:
+    """Rows of a table as any Parquet reader sees them, by `clip_id` and without the time that they took."""
+    if not (workspace / name).is_dir():
+        return []
+    rows = pq.read_table(workspace / name).to_pylist()
+    return sorted(({**row, "seconds": None} for row in rows), key=lambda row: str(row["clip_id"]))
 
 
 def clip(clip_id: str, video_id: str | None = None, **more: Any) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from tests.benchmarks.clips import varied
 from tests.benchmarks.timing import Line
 from tests.tiny import qwen2_5_vl
 from tests.videos import SHARED
-from tests.vllm.conftest import settings
+from tests.vllm_engine import settings
 
 QUESTIONS = 3
 HERE = Path(".venv-vllm/bin/python")

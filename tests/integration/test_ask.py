@@ -1,7 +1,5 @@
 """One video, one question, no workspace."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import cv2
@@ -10,6 +8,7 @@ import pytest
 from stages.demo.synthetic import Camera, Mover, Recipe, render
 from stages.motionsight.prompt import VISUAL_PROMPTS
 from tests import videos
+from tests.cli import motionsight
 
 
 @pytest.fixture(scope="module")
@@ -18,11 +17,6 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     mover = Mover((-0.12, 0.0), 0.25, "cup")
     render(Recipe("a", "astronaut", Camera(tilt=0.1), (mover,), width=320, height=240), path)
     return path
-
-
-def ask(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "jobs.cli", "ask", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
 
 @pytest.mark.parametrize(
@@ -36,7 +30,7 @@ def ask(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 def test_the_answer_is_on_standard_output_and_what_led_to_it_beside(
     clip: Path, question: str, category: str, said: tuple[str, ...]
 ) -> None:
-    run = ask(clip, question)
+    run = motionsight("ask", clip, question)
     assert run.returncode == 0, run.stderr
     assert all(word in run.stdout for word in said), run.stdout
     assert f"about {category}" in run.stderr
@@ -46,7 +40,9 @@ def test_the_answer_is_on_standard_output_and_what_led_to_it_beside(
 
 @pytest.mark.parametrize("prompt", VISUAL_PROMPTS)
 def test_the_frames_that_the_model_saw_are_saved(clip: Path, tmp_path: Path, prompt: str) -> None:
-    run = ask(clip, "Which way does the cup go?", "--prompt", prompt, "--save-prompt", tmp_path / "seen")
+    run = motionsight(
+        "ask", clip, "Which way does the cup go?", "--prompt", prompt, "--save-prompt", tmp_path / "seen"
+    )
     assert run.returncode == 0, run.stderr
     files = sorted(path.name for path in (tmp_path / "seen").iterdir())
     assert len(files) == 17
@@ -56,7 +52,7 @@ def test_the_frames_that_the_model_saw_are_saved(clip: Path, tmp_path: Path, pro
 
 
 def test_a_question_about_both_is_shown_both_ways(clip: Path, tmp_path: Path) -> None:
-    run = ask(clip, "How do the camera and the cup move?", "--save-prompt", tmp_path)
+    run = motionsight("ask", clip, "How do the camera and the cup move?", "--save-prompt", tmp_path)
     assert "spotlight, motion_blur" in run.stderr
     assert len(list(tmp_path.glob("*s.png"))) == 32
 
@@ -69,7 +65,7 @@ def test_a_wrong_call_is_one_line(tmp_path: Path, clip: Path) -> None:
         ((clip, " "), "empty"),
         ((videos.__file__, "What?"), "not_a_video"),
     ):
-        run = ask(*arguments)
+        run = motionsight("ask", *arguments)
         assert run.returncode == 2
         assert told in run.stderr
         assert len(run.stderr.strip().splitlines()) == 1

@@ -2,8 +2,6 @@
 
 import io
 import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,6 +19,7 @@ from pipeline.errors import RunError
 from pipeline.schema import empty_row
 from pipeline.workspace import Workspace
 from tests import objectstore, videos
+from tests.cli import motionsight
 from tests.tables import annotation, clip, question, score, vote
 
 EVIL = "<script>window.hacked = 1</script><img src=x onerror='window.hacked = 1'>\"&"
@@ -317,8 +316,8 @@ def test_a_workspace_in_an_object_store_gets_its_report_there(browser: Browser, 
         clips = [clip(name, uri=uri) for name, uri in uris.items()]
         fill(remote, {"clips": clips, "scores": [score(name) for name in uris]})
         # As a command of its own: the process that starts children has the environment of its first use.
-        command = [sys.executable, "-m", "jobs.cli", "audit", "--output", remote.root]
-        subprocess.run(command, check=True, capture_output=True)
+        run = motionsight("audit", "--output", remote.root)
+        assert run.returncode == 0, run.stderr
         html = remote.read_bytes("audit", "report.html")
     local = Workspace(str(tmp_path / "W"))
     assert html

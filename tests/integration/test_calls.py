@@ -2,22 +2,16 @@
 
 import os
 import subprocess
-import sys
-from collections.abc import Sequence
 from pathlib import Path
 from shutil import which
 
 import pytest
 
 from tests import videos
+from tests.cli import motionsight
 
 # Root may write anywhere, unless these rights are taken away.
 MERE = ("setpriv", "--bounding-set=-dac_override,-dac_read_search") if os.geteuid() == 0 else ()
-
-
-def motionsight(*arguments: str | Path, by: Sequence[str] = ()) -> subprocess.CompletedProcess[str]:
-    command = [*by, sys.executable, "-m", "jobs.cli", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
 
 
 def refused(run: subprocess.CompletedProcess[str], told: str) -> None:

@@ -14,13 +14,13 @@ import pytest
 import requests
 
 from tests import videos
-from tests.integration.test_resume import table
+from tests.cli import ROOT, start
+from tests.tables import stored
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
 CLIPS = int(os.environ.get("CLUSTER_CLIPS", "60"))
 BLOCK = 4
-ROOT = Path(__file__).parents[2]
 
 
 def ports() -> dict[str, int]:
@@ -75,17 +75,12 @@ def nodes() -> Iterator[Nodes]:
     started.stop()
 
 
-def motionsight(*arguments: str | Path) -> "subprocess.Popen[str]":
-    return subprocess.Popen(
-        [sys.executable, "-m", "jobs.cli", *map(str, arguments)],
-        stderr=subprocess.PIPE,
-        text=True,
-        env={name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"},
-    )
+def begin(*arguments: object) -> "subprocess.Popen[str]":
+    return start(*arguments, env={"RAY_ADDRESS": None})
 
 
-def done(*arguments: str | Path, code: int = 0) -> str:
-    run = motionsight(*arguments)
+def done(*arguments: object, code: int = 0) -> str:
+    run = begin(*arguments)
     _, told = run.communicate(timeout=300)
     assert run.returncode == code, told
     return told
@@ -107,12 +102,12 @@ def test_a_job_outlives_a_node_that_dies(nodes: Nodes, tmp_path: Path) -> None:
     command = ("score", "--output", killed, *quick, "--set", "engine.workers=4")
     told = done(*submitting, "--name", "chaos", "--no-follow", *command)
     assert "job chaos submitted" in told
-    following = motionsight(*submitting, "--logs", "chaos")
-    while not table(killed, "scores"):
+    following = begin(*submitting, "--logs", "chaos")
+    while not stored(killed, "scores"):
         assert following.poll() is None, following.communicate()
         time.sleep(0.05)
     nodes.kill(nodes.workers[0])
-    assert 0 < len(table(killed, "scores")) < CLIPS
+    assert 0 < len(stored(killed, "scores")) < CLIPS
     # It takes Ray half a minute to believe that a node is dead: time to look at what is told of the others.
     seen: set[str] = set()
     while len({line.partition("{")[0] for line in seen}) != 3 and following.poll() is None:
@@ -121,7 +116,7 @@ def test_a_job_outlives_a_node_that_dies(nodes: Nodes, tmp_path: Path) -> None:
     _, told = following.communicate(timeout=300)
     assert following.returncode == 0, told
     assert f"score: {CLIPS + 1} clips done, 1 failed (not_a_video 1)" in told
-    assert table(killed, "scores") == table(quiet, "scores")
+    assert stored(killed, "scores") == stored(quiet, "scores")
     assert any("ray_motionsight_clips_total{" in line and 'stage="scores"' in line for line in seen), seen
     assert {line.partition("{")[0] for line in seen} >= {"ray_motionsight_queue"}
     assert "SUCCEEDED" in done(*submitting, "--status", "chaos")

@@ -6,7 +6,6 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,21 +20,11 @@ from jobs.session import Session
 from pipeline.workspace import Workspace
 from stages.video.media import read_bytes
 from tests import videos
+from tests.cli import motionsight
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
 REAL = pytest.mark.skipif(not videos.SHARED.is_dir(), reason="the real clips are not beside the project")
-
-
-def motionsight(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "jobs.cli", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        timeout=500,
-        check=False,
-        env=os.environ | environment,
-    )
 
 
 def table(workspace: Path, name: str) -> pd.DataFrame:

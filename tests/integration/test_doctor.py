@@ -1,15 +1,13 @@
-import json
 import sys
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
 from configs.settings import load
 from jobs.doctor import Finding, examine
-from tests.integration.test_calls import motionsight
+from tests.cli import motionsight
+from tests.http_server import Exchange, FakeServer
 
 
 def findings(name: str, *overrides: str, folder: str = "weights") -> dict[tuple[str, str], Finding]:
@@ -18,25 +16,20 @@ def findings(name: str, *overrides: str, folder: str = "weights") -> dict[tuple[
     }
 
 
-@pytest.fixture
-def endpoint() -> Iterator[str]:
+class Models(FakeServer):
     """An endpoint that has the model `here`, for those with the key `good`."""
 
-    class Models(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            allowed = self.headers["Authorization"] == "Bearer good"
-            self.send_response(200 if allowed else 401)
-            self.end_headers()
-            self.wfile.write(json.dumps({"data": [{"id": "here"}]}).encode() if allowed else b"{}")
+    def respond(self, exchange: Exchange) -> None:
+        if exchange.headers["Authorization"] == "Bearer good":
+            exchange.send(200, {"data": [{"id": "here"}]})
+        else:
+            exchange.send(401, {})
 
-        def log_message(self, *_: object) -> None:
-            pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Models)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}/v1"
-    server.shutdown()
-    server.server_close()
+@pytest.fixture
+def endpoint() -> Iterator[str]:
+    with Models() as server:
+        yield server.url
 
 
 def test_the_embedded_profile_lacks_nothing() -> None:

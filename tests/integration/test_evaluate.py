@@ -1,8 +1,6 @@
 """`motionsight evaluate` on rendered clips whose camera motion is known, and against a model over HTTP."""
 
 import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +8,8 @@ from typing import Any
 import pytest
 
 from stages.demo.synthetic import recipes, render
-from tests.integration.test_openai import Endpoint, completion, running
+from tests.chat_server import Endpoint, completion
+from tests.cli import motionsight
 from tests.videos import SHARED
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
@@ -26,11 +25,6 @@ SAID = {
     "roll_clockwise": "A clockwise roll",
     "roll_counterclockwise": "A counterclockwise roll",
 }
-
-
-def motionsight(*arguments: object) -> "subprocess.CompletedProcess[str]":
-    command = [sys.executable, "-m", "jobs.cli", "evaluate", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +76,7 @@ def arguments(bench: Path, out: Path, *prompts: str) -> list[object]:
 
 
 def test_measured_motion_answers_camera_questions_and_the_prompts_differ(bench: Path, tmp_path: Path) -> None:
-    told = motionsight(*arguments(bench, tmp_path, "none", "motionsight"))
+    told = motionsight("evaluate", *arguments(bench, tmp_path, "none", "motionsight"))
     assert told.returncode == 0, told.stderr
     results = json.loads((tmp_path / "results.json").read_text())["prompts"]
     camera = {name: one["accuracy"]["categories"]["Camera Motion"] for name, one in results.items()}
@@ -98,15 +92,15 @@ def test_measured_motion_answers_camera_questions_and_the_prompts_differ(bench: 
     if SHARED.is_dir():
         assert answers["hidden"]["right"] is None
 
-    again = motionsight(*arguments(bench, tmp_path, "motionsight"))
+    again = motionsight("evaluate", *arguments(bench, tmp_path, "motionsight"))
     assert "clips done" not in again.stderr, "nothing is asked twice"
-    dry = motionsight(*arguments(bench, tmp_path, "motionsight", "crop"), "--dry-run")
+    dry = motionsight("evaluate", *arguments(bench, tmp_path, "motionsight", "crop"), "--dry-run")
     assert "motionsight: 0 clips to ask about" in dry.stderr
     assert "crop: 0 clips" not in dry.stderr
-    compared = motionsight("-o", tmp_path / "none", "--compare", tmp_path / "motionsight")
+    compared = motionsight("evaluate", "-o", tmp_path / "none", "--compare", tmp_path / "motionsight")
     assert compared.returncode == 0
     assert "| overall |" in compared.stdout
-    refused = motionsight(*arguments(bench, tmp_path, "motionsight"), "-s", "decode.fps=4")
+    refused = motionsight("evaluate", *arguments(bench, tmp_path, "motionsight"), "-s", "decode.fps=4")
     assert refused.returncode == 2
     assert "made with other settings: decode.fps was 8.0, is now 4.0" in refused.stderr
 
@@ -118,7 +112,7 @@ class AlwaysA(Endpoint):
 
 @pytest.fixture
 def always_a() -> Iterator[Endpoint]:
-    with running(AlwaysA()) as server:
+    with AlwaysA() as server:
         yield server
 
 
@@ -126,7 +120,7 @@ def test_a_model_that_always_answers_a_scores_the_share_of_a(
     always_a: Endpoint, bench: Path, tmp_path: Path
 ) -> None:
     model = ["-s", f"mllm={{backend: openai, base_url: '{always_a.url}', model: a}}"]
-    told = motionsight(*arguments(bench, tmp_path, "none"), *model, "--limit", 8)
+    told = motionsight("evaluate", *arguments(bench, tmp_path, "none"), *model, "--limit", 8)
     assert told.returncode == 0, told.stderr
     lines = (bench / "video_info.meta.jsonl").read_text().splitlines()
     right = [json.loads(line)["qa"][0]["answer"] for line in lines[:8]]
@@ -135,7 +129,7 @@ def test_a_model_that_always_answers_a_scores_the_share_of_a(
     assert result["unclear"] == 0
     prompts = [body["messages"][0]["content"][-1]["text"] for body in always_a.bodies]
     assert len(prompts) == 8, "one call for a question"
-    rest = motionsight(*arguments(bench, tmp_path, "none"), *model, "--dry-run")
+    rest = motionsight("evaluate", *arguments(bench, tmp_path, "none"), *model, "--dry-run")
     assert f"none: {len(lines) - 8} clips to ask about, 8 done" in rest.stderr
     assert all("letter of the right option" in prompt and "\nA. " in prompt for prompt in prompts)
 
@@ -162,7 +156,9 @@ def test_camerabench_is_scored_by_average_precision(tmp_path: Path) -> None:
         ]
         (tmp_path / f"q/{name}.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
     out = tmp_path / "out"
-    told = motionsight("-b", "camerabench", "-q", tmp_path / "q", "--videos", tmp_path / "videos", "-o", out)
+    told = motionsight(
+        "evaluate", "-b", "camerabench", "-q", tmp_path / "q", "--videos", tmp_path / "videos", "-o", out
+    )
     assert told.returncode == 0, told.stderr
     result = json.loads((out / "results.json").read_text())["prompts"]["motionsight"]
     assert result["average_precision"]["average"] > 0.9 > result["chance"]["average"]
@@ -170,10 +166,20 @@ def test_camerabench_is_scored_by_average_precision(tmp_path: Path) -> None:
 
 
 def test_a_call_that_makes_no_sense_is_refused_in_one_line(tmp_path: Path) -> None:
-    told = motionsight("-o", tmp_path)
+    told = motionsight("evaluate", "-o", tmp_path)
     assert (told.returncode, told.stderr.count("\n")) == (2, 1)
     wrong = motionsight(
-        "-b", "favor", "-q", tmp_path / "x", "--videos", tmp_path, "-o", tmp_path, "--prompt", "blur"
+        "evaluate",
+        "-b",
+        "favor",
+        "-q",
+        tmp_path / "x",
+        "--videos",
+        tmp_path,
+        "-o",
+        tmp_path,
+        "--prompt",
+        "blur",
     )
     assert wrong.returncode == 2
     assert "there are none, spotlight" in wrong.stderr

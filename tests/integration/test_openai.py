@@ -2,22 +2,12 @@
 
 import asyncio
 import base64
-import json
 import logging
 import math
-import os
 import pickle
-import random
-import subprocess
-import sys
 import threading
 import time
-from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
-from shutil import copytree
+from collections.abc import Iterator
 from typing import Any
 
 import cv2
@@ -26,126 +16,13 @@ import pytest
 from pydantic import ValidationError
 
 from pipeline.errors import CallError, RunError
-from pipeline.workspace import Workspace
 from stages.models.mllm import openai as openai_chat
 from stages.models.mllm.openai import OpenAiConfig, OpenAiMllm
 from stages.models.protocols import Reply, Request
-from tests.videos import write
+from tests.chat_server import KEY, PASSING, Endpoint, completion
 
-KEY = "sk-a-secret-that-must-not-leak"
 TIMEOUT_S = 0.5
 SCHEMA = {"type": "object", "properties": {"claims": {"type": "array"}}, "required": ["claims"]}
-
-
-def completion(text: str | None, **choice: Any) -> dict[str, Any]:
-    message = {"role": "assistant", "content": text}
-    choices = [{"index": 0, "message": message, "finish_reason": "stop", **choice}]
-    return {"id": "1", "object": "chat.completion", "choices": choices, "usage": {"total_tokens": 7}}
-
-
-class Endpoint(ThreadingHTTPServer):
-    """Chat completions by script: the faults listed for a prompt, one a request, then its echo for ever.
-
-    A fault is a body to send with status 200 (bytes, or anything that is sent as JSON), the name of one, or
-    the status of a refusal, which quotes the key.
-    """
-
-    daemon_threads = True
-    request_queue_size = 64
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server_address[1]}/v1"
-        self.faults: dict[str, list[Any]] = {}
-        self.slow_s = TIMEOUT_S * 2
-        self.delay_s: Callable[[str], float] = lambda prompt: 0.0
-        self.asked: Counter[str] = Counter()
-        self.bodies: list[dict[str, Any]] = []
-        self.keys: set[str] = set()
-        self.in_flight = self.most_in_flight = 0
-        self.lock = threading.Lock()
-
-    def answer(self, prompt: str, attempt: int) -> Any:
-        """What this attempt for a prompt, counted from 0, gets."""
-        script = self.faults.get(prompt, [])
-        return script[attempt] if attempt < len(script) else completion(f"echo {prompt}")
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that hangs up on a slow answer is part of the tests."""
-
-
-class Handler(BaseHTTPRequestHandler):
-    server: Endpoint
-    protocol_version = "HTTP/1.1"
-
-    def log_message(self, format: str, *args: Any) -> None:
-        pass
-
-    def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        prompt = body["messages"][0]["content"][-1]["text"]
-        server = self.server
-        with server.lock:
-            server.in_flight += 1
-            server.most_in_flight = max(server.most_in_flight, server.in_flight)
-            server.bodies.append(body)
-            server.keys.add(self.headers["Authorization"])
-            attempt = server.asked[prompt]
-            server.asked[prompt] += 1
-        fault = server.answer(prompt, attempt)
-        time.sleep(server.delay_s(prompt))
-        with server.lock:  # before answering: the client may ask again as soon as it has the answer
-            server.in_flight -= 1
-        self.answer(fault)
-
-    def answer(self, fault: Any) -> None:
-        if fault == "slow":
-            time.sleep(self.server.slow_s)
-            self.close_connection = True
-        elif fault == "cut":
-            self.send_response(200)
-            self.send_header("Content-Length", "1000")
-            self.end_headers()
-            self.wfile.write(b'{"choices": [')
-            self.close_connection = True
-        elif fault == "drip":
-            self.send_response(200)
-            self.send_header("Content-Length", "1000")
-            self.end_headers()
-            for _ in range(40):
-                self.wfile.write(b" ")
-                time.sleep(0.1)
-        elif fault == "busy":
-            self.send(429, b'{"error": {"message": "slow down"}}')
-        elif fault == "broken":
-            self.send(500, b"<html>Internal Server Error</html>")
-        elif isinstance(fault, int):
-            self.send(fault, json.dumps({"error": {"message": f"Incorrect API key: {KEY}"}}).encode())
-        elif fault == "long excuse":
-            self.send(400, json.dumps({"error": {"message": ("x" * 50 + "\n" + KEY) * 20}}).encode())
-        else:
-            self.send(200, fault if isinstance(fault, bytes) else json.dumps(fault).encode())
-
-    def send(self, status: int, body: bytes) -> None:
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        if status == 429:
-            self.send_header("Retry-After", "0")
-        self.end_headers()
-        self.wfile.write(body)
-
-
-@contextmanager
-def running(server: Endpoint) -> Iterator[Endpoint]:
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
-        yield server
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 @pytest.fixture
@@ -154,7 +31,7 @@ def endpoint(monkeypatch: pytest.MonkeyPatch) -> Iterator[Endpoint]:
     monkeypatch.setattr("openai._base_client.INITIAL_RETRY_DELAY", 0.01)
     monkeypatch.setattr(openai_chat, "RETRY_DELAY_S", 0.01)
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
-    with running(Endpoint()) as server:
+    with Endpoint(slow_s=TIMEOUT_S * 2) as server:
         yield server
 
 
@@ -172,22 +49,6 @@ def ask(endpoint: Endpoint, *faults: Any, wanted: dict[str, Any] | None = None, 
     endpoint.faults["q"] = list(faults)
     (reply,) = model(endpoint, **settings).generate([request("q", **(wanted or {}))])
     return reply
-
-
-PASSING = {
-    "busy": "busy",
-    "server error": "broken",
-    "slow": "slow",
-    "cut connection": "cut",
-    "invalid JSON": b'{"choices": [',
-    "not UTF-8": b"\xff\xfe\xff",
-    "HTML": b"<html><body>Sign in to the wifi</body></html>",
-    "empty text": completion(""),
-    "null text": completion(None),
-    "no choices": {"choices": []},
-    "no object": [1],
-    "error with status 200": {"error": {"message": "upstream"}},
-}
 
 
 @pytest.mark.parametrize("fault", PASSING.values(), ids=PASSING)
@@ -409,124 +270,3 @@ def test_it_works_in_threads_with_and_without_a_running_loop(endpoint: Endpoint)
     for thread in threads:
         thread.join()
     assert sorted(texts) == ["echo bare", "echo loop"]
-
-
-class Faulty(Endpoint):
-    """Any attempt may go wrong, in any way, as the seed has it; the others are answered as by a model.
-
-    Of the first question about all frames every attempt goes wrong, as chance alone might spare them all.
-    """
-
-    share, seed = 0.35, 0
-    unlucky: str | None = None
-
-    def goes_wrong(self, prompt: str, attempt: int) -> bool:
-        return prompt == self.unlucky or self._dice(prompt, attempt).random() < self.share
-
-    def answer(self, prompt: str, attempt: int) -> Any:
-        with self.lock:
-            if prompt.startswith("These are 16 frames") and "Yes or No" not in prompt:
-                self.unlucky = self.unlucky or prompt
-        if self.goes_wrong(prompt, attempt):
-            return self._dice(prompt, attempt + 100).choice([*PASSING.values()])
-        shares = [{"token": "Yes", "logprob": -0.1}]
-        return completion(f"echo {prompt}", logprobs={"content": [shares[0] | {"top_logprobs": shares}]})
-
-    def _dice(self, prompt: str, attempt: int) -> random.Random:
-        return random.Random(f"{self.seed} {attempt} {prompt}")
-
-
-class Refusing(Endpoint):
-    """Answers some, then refuses, as when a key is withdrawn."""
-
-    until = 3
-
-    def answer(self, prompt: str, attempt: int) -> Any:
-        with self.lock:
-            self.until -= 1
-            return completion("It moves.") if self.until >= 0 else 401
-
-
-CLIPS, ATTEMPTS, QUESTIONS = 8, 3, 2
-KEPT = ("quality.metric=null", "gates.quality_max=null", "mllm.backend=openai", "mllm.model=m")
-
-
-def motionsight(*arguments: object) -> "subprocess.CompletedProcess[str]":
-    options = [option for setting in KEPT for option in ("--set", setting)]
-    command = [sys.executable, "-m", "jobs.cli", *map(str, arguments), *options]
-    environment = os.environ | {"OPENAI_API_KEY": KEY}
-    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False, env=environment)
-
-
-@pytest.fixture(scope="module")
-def scored(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A workspace of scored clips of different lengths, so that no two prompts are alike."""
-    folder = tmp_path_factory.mktemp("faulty")
-    for k in range(CLIPS):
-        write(folder / f"{k}.mp4", frames=24 + 5 * k)
-    for step in (("ingest", "--input", folder), ("score",)):
-        run = motionsight(*step, "--output", folder / "W")
-        assert run.returncode == 0, run.stderr
-    return folder / "W"
-
-
-@pytest.mark.ray
-@pytest.mark.slow
-def test_a_run_on_a_faulty_endpoint_loses_no_clip(scored: Path, tmp_path: Path) -> None:
-    """Each question ends answered, or with a code exactly where every attempt for it went wrong."""
-    copytree(scored, tmp_path / "W")
-    server = Faulty()
-    server.slow_s = 6.0
-    with running(server):
-        settings = (f"mllm.base_url={server.url}", f"mllm.max_attempts={ATTEMPTS}", "mllm.timeout_s=4")
-        settings += ("vqascore.backend=mllm", f"annotate.questions={QUESTIONS}", "engine.block_clips=2")
-        options = [option for setting in settings for option in ("--set", setting)]
-        run = motionsight("annotate", "--output", tmp_path / "W", *options)
-    assert run.returncode == 0, run.stderr
-    rows = Workspace(str(tmp_path / "W")).read("annotations").to_pylist()
-    assert len({row["clip_id"] for row in rows}) == len(rows) == CLIPS
-    given_up = {
-        prompt for prompt in server.asked if all(server.goes_wrong(prompt, k) for k in range(ATTEMPTS))
-    }
-    for prompt, times in server.asked.items():
-        bad = next((k for k in range(ATTEMPTS) if not server.goes_wrong(prompt, k)), ATTEMPTS)
-        assert times == min(bad + 1, ATTEMPTS), "no attempt too many, none too few"
-    frames = {
-        it["messages"][0]["content"][-1]["text"]: len(it["messages"][0]["content"]) - 1
-        for it in server.bodies
-    }
-    scores = {prompt for prompt in given_up if "Please answer Yes or No" in prompt}
-    baselines = {prompt for prompt in given_up - scores if frames[prompt] == 4}
-    answers = given_up - scores - baselines
-    asked = [one for row in rows for one in row["qa"]]
-    answered = [one for one in asked if not one["error"]]
-    assert len(asked) == CLIPS * QUESTIONS
-    assert {one["error"] for one in asked} <= {None, "mllm_error", "mllm_bad_output"}
-    assert all(one["answer"].startswith("echo ") for one in answered)
-    assert not [one for one in asked if one["error"] and one["answer"]]
-    assert len(asked) - len(answered) == len(answers) > 0
-    assert sum(one["baseline"] is None for one in answered) == len(baselines)
-    assert sum(one["vqascore"] is None for one in answered) == len(scores)
-    for row in rows:
-        assert bool(row["error"]) == all(one["error"] for one in row["qa"])
-
-
-@pytest.mark.ray
-@pytest.mark.slow
-def test_a_run_whose_key_is_refused_ends_and_goes_on_with_another(scored: Path, tmp_path: Path) -> None:
-    workspace = Workspace(str(copytree(scored, tmp_path / "W")))
-    with running(Refusing()) as refusing:
-        run = motionsight("annotate", "-o", workspace.root, "-s", f"mllm.base_url={refusing.url}")
-        assert run.returncode == 1, run.stderr
-        assert "refuses to answer" in run.stderr
-        assert "OPENAI_API_KEY" in run.stderr
-        for no in ("Traceback", KEY):
-            assert no not in run.stderr
-        rows = workspace.read("annotations").to_pylist()
-        assert not [row["clip_id"] for row in rows if row["error"] or any(one["error"] for one in row["qa"])]
-        assert len(rows) < CLIPS
-        refusing.until = 1000
-        run = motionsight("annotate", "-o", workspace.root, "-s", f"mllm.base_url={refusing.url}")
-    assert run.returncode == 0, run.stderr
-    rows = workspace.read("annotations").to_pylist()
-    assert [row["error"] for row in rows] == [None] * CLIPS

@@ -8,93 +8,23 @@ import os
 import random
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from collections import Counter
 from pathlib import Path
-from typing import Any
 from unittest.mock import patch
 
 import psutil
-import pyarrow.parquet as pq
 import pytest
 
-from stages.annotate.stage import Annotate
-from stages.score.stage import Score
 from tests import videos
+from tests.counted import BLOCK, WORKERS, begin, begun, finish
+from tests.tables import stored
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
 ROUNDS = int(os.environ.get("CHAOS_ROUNDS", "1"))
-CLIPS, BLOCK, WORKERS = 24, 2, 2
-SECONDS = "0.1"  # added to each clip, so that there is a middle to be killed in
-SETTINGS = (
-    *(f"engine.block_clips={BLOCK}", f"engine.workers={WORKERS}", "engine.cpus_per_worker=0.5"),
-    *("quality.metric=null", "gates.quality_max=null"),
-)
+CLIPS = 24
 STEPS = ("score", "annotate", "split")
-ROOT = Path(__file__).parents[2]
-
-
-def counted(row: dict[str, Any]) -> None:
-    with open(os.environ["CHAOS_COUNT"], "a") as count:
-        count.write(f"{row['clip_id']}\n")
-    time.sleep(float(os.environ.get("CHAOS_SECONDS", SECONDS)))
-
-
-class CountedScore(Score):
-    def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
-        counted(row)
-        return super().__call__(row)
-
-
-class CountedAnnotate(Annotate):
-    def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
-        counted(row)
-        return super().__call__(row)
-
-
-def drive() -> None:
-    """The command line, with stages that write down which clips they are given."""
-    import jobs.annotate
-    import jobs.score
-    from jobs.cli import main
-
-    jobs.score.Score = CountedScore  # type: ignore[misc]
-    jobs.annotate.Annotate = CountedAnnotate  # type: ignore[misc]
-    main()
-
-
-def begin(count: Path, command: str, *arguments: str | Path) -> subprocess.Popen[str]:
-    code = "from tests.integration.test_resume import drive; drive()"
-    options = [option for setting in SETTINGS for option in ("--set", setting)]  # what is set later wins
-    return subprocess.Popen(
-        [sys.executable, "-c", code, command, *options, *map(str, arguments)],
-        env=os.environ | {"CHAOS_COUNT": str(count), "PYTHONPATH": str(ROOT)},
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-
-
-def finish(count: Path, command: str, *arguments: str | Path) -> str:
-    run = begin(count, command, *arguments)
-    _, told = run.communicate(timeout=300)
-    assert run.returncode == 0, told
-    return told
-
-
-def begun(count: Path) -> list[str]:
-    return count.read_text().split() if count.exists() else []
-
-
-def table(workspace: Path, name: str) -> list[dict[str, Any]]:
-    """What any Parquet reader sees, but for how long it took."""
-    if not (workspace / name).is_dir():
-        return []
-    rows = pq.read_table(workspace / name).to_pylist()
-    return sorted(({**row, "seconds": None} for row in rows), key=lambda row: str(row["clip_id"]))
 
 
 def files(folder: Path) -> dict[str, bytes]:
@@ -117,7 +47,7 @@ def quiet(ingested: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copytree(ingested, workspace)
     for step in STEPS:
         finish(workspace.parent / step, step, "--output", workspace)
-    assert len(table(workspace, "scores")) == len(table(workspace, "annotations")) == CLIPS
+    assert len(stored(workspace, "scores")) == len(stored(workspace, "annotations")) == CLIPS
     return workspace
 
 
@@ -158,7 +88,7 @@ def test_after_a_killed_driver_the_same_command_ends_as_if_nothing_had_been(
             print(f"seed {seed}, {step}: {again} clips twice")
             assert again <= BLOCK * WORKERS
     for name in ("clips", "scores", "annotations"):
-        assert table(workspace, name) == table(quiet, name)
+        assert stored(workspace, name) == stored(quiet, name)
     assert files(workspace / "dataset") == files(quiet / "dataset")
     expected = {path.name for path in quiet.iterdir()}
     assert {path.name for path in workspace.iterdir()} == expected
@@ -180,7 +110,7 @@ def test_a_stopped_run_says_how_to_go_on_and_another_writer_is_refused_meanwhile
     (line,) = refused.strip().splitlines()
     assert f"`motionsight score`, process {run.pid} on" in line
     assert not begun(tmp_path / "other")
-    while not table(workspace, "scores"):
+    while not stored(workspace, "scores"):
         time.sleep(0.01)
 
     family = psutil.Process(run.pid).children(recursive=True)
@@ -196,11 +126,11 @@ def test_a_stopped_run_says_how_to_go_on_and_another_writer_is_refused_meanwhile
     assert not alive
     assert json.loads((workspace / "run.json").read_text())[-1]["outcome"] == "stopped"
 
-    done = len(table(workspace, "scores"))
+    done = len(stored(workspace, "scores"))
     assert 0 < done < CLIPS
     told = finish(count, "score", "--output", workspace)
     assert f"{CLIPS - done} clips done" in told
-    assert table(workspace, "scores") == table(quiet, "scores")
+    assert stored(workspace, "scores") == stored(quiet, "scores")
     entry = json.loads((workspace / "run.json").read_text())[-1]
     assert entry["outcome"] == "done"
     assert entry["stages"]["score"]["rows"] == CLIPS - done

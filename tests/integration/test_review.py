@@ -3,12 +3,9 @@
 import http.client
 import io
 import json
-import os
 import re
 import signal
 import sqlite3
-import subprocess
-import sys
 import tarfile
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -31,6 +28,7 @@ from pipeline.workspace import Workspace
 from stages.review.store import preferences
 from stages.review.videos import Playable
 from tests import objectstore, videos
+from tests.cli import motionsight, start
 from tests.tables import annotation, clip, question, score
 
 EVIL = "<script>window.hacked = 1</script><img src=x onerror='window.hacked = 1'>\"&"
@@ -94,13 +92,7 @@ class Server:
     """`motionsight review` on a workspace, in a process of its own."""
 
     def __init__(self, workspace: Workspace, *options: str, port: int = 0) -> None:
-        words = ["review", "--output", workspace.root, "--port", str(port), *options]
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "jobs.cli", *words],
-            stderr=subprocess.PIPE,
-            text=True,
-            cwd=Path(__file__).parents[2],
-        )
+        self.process = start("review", "--output", workspace.root, "--port", port, *options)
         self.log = ""
         while not (found := re.search(r"http://\S+", self.log)):
             line = self.process.stderr.readline()  # type: ignore[union-attr]
@@ -552,13 +544,7 @@ def test_with_a_token_only_who_knows_it_comes_in_and_no_log_tells_it(
 
 
 def command(*words: str) -> tuple[int, str]:
-    done = subprocess.run(
-        [sys.executable, "-m", "jobs.cli", "review", *words],
-        stderr=subprocess.PIPE,
-        text=True,
-        cwd=Path(__file__).parents[2],
-        env={name: value for name, value in os.environ.items() if name != "MOTIONSIGHT_TOKEN"},
-    )
+    done = motionsight("review", *words, env={"MOTIONSIGHT_TOKEN": None})
     return done.returncode, done.stderr
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from pipeline.workspace import Workspace
 from tests import objectstore, videos
-from tests.integration.test_resume import begin, begun, finish
+from tests.counted import begin, begun, finish
 from tests.objectstore import BUCKET, S3
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]

@@ -1,8 +1,5 @@
 """SAM 2 as a carrier, by transformers and by Meta's package, with tiny random weights on real frames."""
 
-import os
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -20,6 +17,7 @@ from stages.models.tracker.sam2_meta import Sam2MetaConfig
 from stages.motionsight.observe import LookConfig, watch
 from stages.video.masks import decode
 from tests import tiny, videos
+from tests.cli import motionsight
 
 META = pytest.mark.skipif(
     not find_spec("sam2"), reason="Meta's package sam2, which `make test` installs, is missing"
@@ -192,14 +190,8 @@ def test_clips_are_annotated_with_tiny_random_grounding_dino_and_sam2(
     }
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
     paths = {"config": tmp_path / "config.yaml", "input": tmp_path / "in", "output": tmp_path / "W"}
-    run = subprocess.run(
-        [sys.executable, "-m", "jobs.cli", "distill", *(f"--{name}={path}" for name, path in paths.items())],
-        capture_output=True,
-        text=True,
-        timeout=500,
-        check=False,
-        env=os.environ | {"HF_HUB_OFFLINE": "1"},
-    )
+    options = [f"--{name}={path}" for name, path in paths.items()]
+    run = motionsight("distill", *options, env={"HF_HUB_OFFLINE": "1"})
     assert run.returncode == 0, run.stderr
     rows = pq.read_table(tmp_path / "W" / "annotations").to_pylist()
     assert len(rows) == len(names)

@@ -2,11 +2,8 @@
 
 import json
 import math
-import os
 import shutil
 import signal
-import subprocess
-import sys
 import tarfile
 import time
 from collections.abc import Iterator
@@ -25,10 +22,12 @@ from stages.train.loop import ADAPTER, CHECKPOINTS, METRICS, RECORD, Run, last_c
 from stages.train.model import load_model, load_processor
 from stages.train.rows import Source, read
 from tests import tiny, videos
+from tests.cli import motionsight, sets, start
 
 pytestmark = [pytest.mark.slow]
 
 STEPS = 10
+ONE_THREAD = {"OMP_NUM_THREADS": "1"}
 RATES = {"merger": 1e-3, "vision_tower": 1e-4, "language_model": 3e-3}
 SETTINGS = """
 model: {model}
@@ -71,16 +70,9 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
     command = ["distill", "--input", folder / "clips.jsonl", "--output", folder / "W"]
     changes = ["split.preference_share=0.3", "split.shares={train: 1, validation: 0, test: 0}"]
     changes += ["gates.flow_min=0", "decode.size=128"]
-    sets = [word for change in changes for word in ("--set", change)]
-    made = cli(*command, *sets)
-    assert made.wait(300) == 0
+    made = motionsight(*command, *sets(*changes), env=ONE_THREAD)
+    assert made.returncode == 0, made.stderr
     return folder / "W" / "dataset"
-
-
-def cli(*words: Any) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "jobs.cli", *map(str, words)], env=os.environ | {"OMP_NUM_THREADS": "1"}
-    )
 
 
 @pytest.fixture(scope="module")
@@ -157,7 +149,7 @@ def test_killed_and_resumed_training_ends_with_the_weights_of_an_unbroken_run(
 ) -> None:
     output = tmp_path / "M"
     words = ("--dataset", dataset, "--output", output, "--config", settings, "--set", "save_steps=1")
-    process = cli("train", "sft", *words)
+    process = start("train", "sft", *words, env=ONE_THREAD, stderr=None)
     end = time.monotonic() + 120
     while process.poll() is None and not last_checkpoint(output / CHECKPOINTS) and time.monotonic() < end:
         time.sleep(0.05)

@@ -11,46 +11,20 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from stages.models.actors import Handle, serving
 from stages.models.mllm.vllm import VllmConfig
 from tests.tiny import qwen2_5_vl
+from tests.vllm_engine import ENV, LENGTH, settings
 
-ENV = {
-    "HF_HUB_OFFLINE": "1",
-    "TORCH_COMPILE_DISABLE": "1",  # which would want a C++ compiler
-    "VLLM_CPU_DECLARE_TORCHVISION": "1",  # see scripts/vllm_cpu_sitecustomize.py
-    "VLLM_CPU_KVCACHE_SPACE": "1",  # GiB
-}
 START_S = 400.0  # alone it takes 60
-LENGTH = 8192  # tokens
-ENGINE = {
-    "enforce_eager": True,
-    "block_size": 32,  # the smallest that the CPU has kernels for
-    # Noise that may write white space between the parts of its JSON writes nothing else.
-    "structured_outputs_config": {"backend": "xgrammar", "disable_any_whitespace": True},
-}
 SERVER = (
     *("--enforce-eager", "--block-size", "32", "--enable-prompt-tokens-details"),
     *("--structured-outputs-config", '{"backend": "xgrammar", "disable_any_whitespace": true}'),
     *("--limit-mm-per-prompt", '{"image": 32, "video": 0}'),
 )
-
-
-def settings(checkpoint: Path, python: str, **actor: Any) -> dict[str, Any]:
-    """Of the `vllm` backend on this checkpoint, in an actor of that Python."""
-    runtime_env = {"py_executable": python, "env_vars": ENV}
-    return {
-        "backend": "vllm",
-        "model": str(checkpoint),
-        "dtype": "float32",
-        "max_model_len": LENGTH,
-        "engine": ENGINE,
-        "actor": {"num_gpus": 0, "num_cpus": 0.1, "runtime_env": runtime_env, **actor},
-    }
 
 
 @pytest.fixture(scope="session")

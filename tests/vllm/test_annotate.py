@@ -1,7 +1,6 @@
 """`motionsight` on real clips with a tiny random model on vLLM: frames in, text and log-probabilities out."""
 
-import subprocess
-import sys
+from functools import partial
 from pathlib import Path
 from shutil import copytree
 from typing import Any
@@ -10,17 +9,14 @@ import pytest
 import yaml
 
 from pipeline.workspace import Workspace
+from tests import cli
 from tests.videos import SHARED, write
-from tests.vllm.conftest import settings
+from tests.vllm_engine import settings
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(900)]
 
 GATES = ("quality_max", "flow_max", "duration_min_s", "duration_max_s", "side_min", "cuts_max")
-
-
-def motionsight(*arguments: object) -> "subprocess.CompletedProcess[str]":
-    command = [sys.executable, "-m", "jobs.cli", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
+motionsight = partial(cli.motionsight, timeout_s=800)  # an engine takes minutes to start
 
 
 @pytest.fixture(scope="module")

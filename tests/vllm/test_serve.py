@@ -1,5 +1,7 @@
 """`motionsight serve` in front of a tiny random Qwen2.5-VL: behind vLLM's own server, and in an actor."""
 
+import json
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -8,12 +10,23 @@ import openai
 import pytest
 
 from stages.models.actors import Handle
-from tests.integration.test_serve import CAMERA, Start, ask, client
-from tests.integration.test_serve import start as start
-from tests.integration.test_serve import video as video
-from tests.vllm.conftest import settings
+from tests.serving import CAMERA, Start, ask, client, endpoints, url_of
+from tests.videos import write
+from tests.vllm_engine import settings
 
 TOKENS = 64
+
+
+@pytest.fixture(scope="module")
+def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
+    with endpoints(tmp_path_factory.mktemp("clips")) as start:
+        yield start
+
+
+@pytest.fixture(scope="module")
+def video(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A clip whose camera pans right, as a data URL."""
+    return url_of(write(tmp_path_factory.mktemp("video") / "pan.mp4").read_bytes())
 
 
 @pytest.fixture(scope="module")
@@ -52,8 +65,6 @@ def test_fifty_at_once(forwarding: str, video: str) -> None:
 def test_an_engine_in_an_actor_answers(
     start: Start, checkpoint: Path, python: str, engine: Handle, video: str
 ) -> None:
-    import json
-
     mllm: dict[str, Any] = settings(checkpoint, python)
     url = start(f"mllm={json.dumps(mllm)}", "frames.count=4", handles={"mllm": engine})
     answer = ask(url, CAMERA, video, max_tokens=TOKENS)

@@ -23,7 +23,7 @@ from stages.models.protocols import Mllm, Request
 from stages.motionsight.observe import LookConfig, watch
 from stages.motionsight.refer import plans, schema
 from tests.videos import write
-from tests.vllm.conftest import LENGTH
+from tests.vllm_engine import LENGTH
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(900)]
 
