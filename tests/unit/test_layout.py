@@ -4,8 +4,6 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
 ROOT = Path(__file__).parents[2]
 
 
@@ -27,13 +25,16 @@ def imports(path: Path) -> Iterator[str]:
             yield from (f"{module}.{alias.name}" for alias in node.names)
 
 
-@pytest.mark.parametrize("path", sorted(ROOT.glob("tests/**/*.py")), ids=module_of)
-def test_nothing_imports_a_test_module_or_a_conftest(path: Path) -> None:
+def is_private(name: str) -> bool:
+    """Whether a dotted name is a test module or a conftest, or something in one."""
+    top, *parts = name.split(".")
+    return top == "tests" and any(part == "conftest" or part.startswith("test_") for part in parts)
+
+
+def test_nothing_imports_a_test_module_or_a_conftest() -> None:
     """What two test modules share is in a helper module or is a fixture."""
-    private = [
-        name
-        for name in imports(path)
-        if name.startswith("tests.")
-        and any(part == "conftest" or part.startswith("test_") for part in name.split(".")[1:])
+    found = {path: set(imports(path)) for path in ROOT.glob("tests/**/*.py")}
+    assert len(found) > 1
+    assert not [
+        f"{module_of(path)}: {name}" for path, names in found.items() for name in filter(is_private, names)
     ]
-    assert not private
