@@ -8,15 +8,11 @@ from hypothesis import strategies as st
 
 from stages.annotate.questions import BANK, choose
 
+ALL = sum(map(len, BANK.values()))
 CLIPS = st.text("0123456789abcdef", min_size=16, max_size=16)
 
 
-def test_the_bank_is_large_and_repeats_nothing() -> None:
-    assert {category: len(texts) for category, texts in BANK.items()} == {
-        "object": 16,
-        "camera": 16,
-        "both": 6,
-    }
+def test_the_bank_repeats_nothing_and_is_written_as_sentences() -> None:
     texts = [text.lower() for texts in BANK.values() for text in texts]
     assert len(set(texts)) == len(texts)
     for text in texts:
@@ -30,7 +26,7 @@ def test_two_questions_are_one_about_objects_and_one_about_the_camera(clip: str,
     assert [category for _, category in choose(clip, 3, seed)] == ["object", "camera", "both"]
 
 
-@given(CLIPS, st.integers(0, 38), st.integers(0, 99))
+@given(CLIPS, st.integers(0, ALL), st.integers(0, 99))
 def test_a_clip_is_never_asked_the_same_thing_twice(clip: str, count: int, seed: int) -> None:
     chosen = choose(clip, count, seed)
     assert len({text for text, _ in chosen}) == count
@@ -38,7 +34,7 @@ def test_a_clip_is_never_asked_the_same_thing_twice(clip: str, count: int, seed:
     assert all(text in BANK[category] for text, category in chosen)
 
 
-@given(CLIPS, st.integers(2, 37), st.integers(0, 99))
+@given(CLIPS, st.integers(2, ALL - 1), st.integers(0, 99))
 def test_asking_more_keeps_what_was_asked(clip: str, count: int, seed: int) -> None:
     assert choose(clip, count + 1, seed)[:count] == choose(clip, count, seed)
 
@@ -59,5 +55,5 @@ def test_another_seed_asks_other_questions() -> None:
 
 
 def test_asking_more_than_the_bank_holds_is_refused() -> None:
-    with pytest.raises(ValueError, match="38 questions"):
-        choose("0123456789abcdef", 39, 0)
+    with pytest.raises(ValueError, match=f"{ALL} questions"):
+        choose("0123456789abcdef", ALL + 1, 0)

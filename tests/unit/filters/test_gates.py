@@ -12,6 +12,10 @@ from filters.gates import LIMITS, GatesConfig, clip_verdicts, kept, near_duplica
 from pipeline.schema import SCORES, empty_row
 from tests.tables import question, score, table
 
+LIMITED = GatesConfig(
+    quality_max=80, flow_min=0, flow_max=1, duration_min_s=1, duration_max_s=120, side_min=128, cuts_max=0
+)
+
 
 def gate(config: GatesConfig | None = None, **numbers: Any) -> str | None:
     found = verdict(score("a", **numbers), config or GatesConfig())
@@ -30,21 +34,26 @@ def qa_gate(config: GatesConfig | None = None, **more: Any) -> str | None:
         ({"quality": 80.0}, None),
         ({"quality": 80.1}, "quality_max"),
         ({"flow_mean": 0.0}, None),
+        ({"flow_mean": 1.0}, None),
         ({"flow_mean": 1.5}, "flow_max"),
         ({"duration_s": 0.9}, "duration_min_s"),
         ({"duration_s": 1.0}, None),
+        ({"duration_s": 120.0}, None),
         ({"duration_s": 121.0}, "duration_max_s"),
+        ({"width": 1920, "height": 128}, None),
         ({"width": 1920, "height": 127}, "side_min"),
         ({"width": 127, "height": 1920}, "side_min"),
         ({"cuts": [1.5]}, "cuts_max"),
     ],
 )
-def test_the_default_gates(numbers: dict[str, Any], expected: str | None) -> None:
-    assert gate(**numbers) == expected
+def test_a_number_is_dropped_by_its_gate_beyond_the_limit_and_not_at_it(
+    numbers: dict[str, Any], expected: str | None
+) -> None:
+    assert gate(LIMITED, **numbers) == expected
 
 
 def test_the_reason_has_the_number_and_the_limit() -> None:
-    found = verdict(score("a", flow_mean=1.5), GatesConfig())
+    found = verdict(score("a", flow_mean=1.5), LIMITED)
     assert found is not None
     assert found.reason == "mean flow 1.5, not at most 1 diagonals/s"
 
