@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from filters.evidence import CameraMotion, Evidence
 from pipeline.errors import CallError
-from stages.evaluate.benchmarks import Item, read, split_options
+from stages.evaluate.benchmarks import LETTERS, Item, read, split_options
 from stages.evaluate.choose import choose, probability
 from stages.evaluate.parse import letter, yes_or_no
 from stages.evaluate.predict import rows, visible
@@ -246,3 +246,4 @@ def test_questions_about_one_part_of_a_video_are_one_row_and_its_id_hangs_on_all
     assert [[one["id"] for one in row["items"]] for row in made] == [["1", "2"], ["3"]]
     assert rows([a, b]) == made[:1]
     assert rows([a])[0]["clip_id"] != made[0]["clip_id"]
+    assert len(LETTERS) == 26
