@@ -13,7 +13,7 @@ from jobs import distill
 from jobs.session import Session
 from pipeline.errors import CallError
 from pipeline.schema import CAMERA_LABELS
-from stages.demo.synthetic import SECTORS, Recipe, recipes, render
+from stages.demo.render import SECTORS, Recipe, recipes, render
 
 NOTHING = "(none)"
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import av
 
-from stages.demo.synthetic import Camera, Mover, Recipe, frames
+from stages.demo.render import Camera, Mover, Recipe, frames
 
 FOLDER = Path("out/bench-clips")
 # (width, height): seconds. Most are high definition, as collections of stock clips are.

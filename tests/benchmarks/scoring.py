@@ -12,7 +12,7 @@ from filters.flow import FlowConfig
 from filters.quality import QualityConfig
 from jobs.demo import NOTHING, direction
 from stages.annotate.stage import Annotate, AnnotationConfig
-from stages.demo.synthetic import recipes, render
+from stages.demo.render import recipes, render
 from stages.score.stage import Score
 from stages.video.frames import DecodeConfig
 from tests.benchmarks.clips import CODECS, varied

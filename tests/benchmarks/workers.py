@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from stages.demo.synthetic import recipes, render
+from stages.demo.render import recipes, render
 from tests.benchmarks.timing import Line
 
 FEW, SOME, MANY = 200, 500, 2000

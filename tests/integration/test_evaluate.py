@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from stages.demo.synthetic import recipes, render
+from stages.demo.render import recipes, render
 from tests.chat_server import Endpoint, completion
 from tests.cli import motionsight
 from tests.videos import SHARED

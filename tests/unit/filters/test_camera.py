@@ -23,7 +23,7 @@ from filters.camera import (
 )
 from filters.evidence import CameraMotion
 from filters.flow import DisFlow, FlowConfig, RaftFlow, estimator
-from stages.demo.synthetic import Camera, Mover, Recipe, hard_cases, render
+from stages.demo.render import Camera, Mover, Recipe, hard_cases, render
 from stages.video.frames import Clip, DecodeConfig, Wanted, fitted, sample_times
 from tests import videos
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from filters.camera import Motion, Step
-from stages.demo import synthetic
+from stages.demo import render as synthetic
 from stages.models.protocols import Detections, View
 from stages.models.tracker.refined import Carried, FlowCarrierConfig, RefinedConfig, RefinedTracker, merged
 from stages.motionsight.observe import FramesConfig, LookConfig, watch

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from pipeline.schema import CAMERA_LABELS
-from stages.demo.synthetic import (
+from stages.demo.render import (
     NOISE,
     SECTORS,
     Camera,
@@ -196,7 +196,7 @@ def test_a_clip_decodes_to_what_was_drawn(tmp_path: Path) -> None:
 
 def test_a_folder_of_clips_comes_with_its_labels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     few = [RECIPES[0], WITH_OBJECTS[0]]
-    monkeypatch.setattr("stages.demo.synthetic.recipes", lambda seed: few)
+    monkeypatch.setattr("stages.demo.render.recipes", lambda seed: few)
     told: list[Recipe] = []
     assert render_all(tmp_path / "clips", done=told.append) == few == told
     labels = json.loads((tmp_path / "clips" / "labels.json").read_text())
