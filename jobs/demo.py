@@ -13,7 +13,9 @@ from jobs import distill
 from jobs.session import Session
 from pipeline.errors import CallError
 from pipeline.schema import CAMERA_LABELS
-from stages.demo.render import SECTORS, Recipe, recipes, render
+from stages.demo.demo_clips import recipes
+from stages.demo.recipe import DIRECTIONS, Recipe
+from stages.demo.render import render
 
 NOTHING = "(none)"
 
@@ -75,7 +77,7 @@ def direction(annotation: dict[str, Any] | None, width: int, height: int) -> str
     if not objects:
         return NOTHING
     x, y = objects[0]["velocity"]
-    return SECTORS[round(np.degrees(np.arctan2(y * height, x * width)) / 45) % 8]
+    return DIRECTIONS[round(np.degrees(np.arctan2(y * height, x * width)) / 45) % 8]
 
 
 def confused(is_: Iterable[str], said: Iterable[str]) -> Counter[tuple[str, str]]:

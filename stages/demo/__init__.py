@@ -1,1 +1,1 @@
-"""Rendered clips whose camera and object motion is known exactly."""
+"""`motionsight demo`: render clips whose motion is known exactly, and count what was labelled correctly."""

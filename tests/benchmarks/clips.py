@@ -6,7 +6,8 @@ from pathlib import Path
 
 import av
 
-from stages.demo.render import Camera, Mover, Recipe, frames
+from stages.demo.recipe import Camera, Mover, Recipe
+from stages.demo.render import frames
 
 FOLDER = Path("out/bench-clips")
 # (width, height): seconds. Most are high definition, as collections of stock clips are.

@@ -16,7 +16,8 @@ import numpy as np
 from scipy.stats import spearmanr
 
 from filters.flow import FlowConfig, estimator
-from stages.demo.render import recipes, render
+from stages.demo.demo_clips import recipes
+from stages.demo.render import render
 from stages.video.frames import Clip, DecodeConfig, Wanted, fitted, sample_times
 from tests.benchmarks.clips import varied
 from tests.benchmarks.timing import Line, compare, decode_all

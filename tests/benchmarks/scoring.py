@@ -12,7 +12,8 @@ from filters.flow import FlowConfig
 from filters.quality import QualityConfig
 from jobs.demo import NOTHING, direction
 from stages.annotate.stage import Annotate, AnnotationConfig
-from stages.demo.render import recipes, render
+from stages.demo.demo_clips import recipes
+from stages.demo.render import render
 from stages.score.stage import Score
 from stages.video.frames import DecodeConfig
 from tests.benchmarks.clips import CODECS, varied

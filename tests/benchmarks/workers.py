@@ -10,7 +10,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from stages.demo.render import recipes, render
+from stages.demo.demo_clips import recipes
+from stages.demo.render import render
 from tests.benchmarks.timing import Line
 
 FEW, SOME, MANY = 200, 500, 2000

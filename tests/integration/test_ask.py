@@ -5,7 +5,8 @@ from pathlib import Path
 import cv2
 import pytest
 
-from stages.demo.render import Camera, Mover, Recipe, render
+from stages.demo.recipe import Camera, Mover, Recipe
+from stages.demo.render import render
 from stages.motionsight.prompt import VISUAL_PROMPTS
 from tests import videos
 from tests.cli import motionsight

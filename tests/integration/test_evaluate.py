@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from stages.demo.render import recipes, render
+from stages.demo.demo_clips import recipes
+from stages.demo.render import render
 from tests.chat_server import Endpoint, completion
 from tests.cli import motionsight
 from tests.videos import SHARED

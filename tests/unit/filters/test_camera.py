@@ -23,7 +23,9 @@ from filters.camera import (
 )
 from filters.evidence import CameraMotion
 from filters.flow import DisFlow, FlowConfig, RaftFlow, estimator
-from stages.demo.render import Camera, Mover, Recipe, hard_cases, render
+from stages.demo.hard_cases import hard_cases
+from stages.demo.recipe import Camera, Mover, Recipe
+from stages.demo.render import render
 from stages.video.frames import Clip, DecodeConfig, Wanted, fitted, sample_times
 from tests import videos
 

@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from filters.camera import Motion, Step
-from stages.demo import render as synthetic
+from stages.demo.recipe import Mover, Recipe
+from stages.demo.render import frames
+from stages.demo.trajectory import mover_boxes
 from stages.models.protocols import Detections, View
 from stages.models.tracker.refined import Carried, FlowCarrierConfig, RefinedConfig, RefinedTracker, merged
 from stages.motionsight.observe import FramesConfig, LookConfig, watch
@@ -21,8 +23,8 @@ from stages.video.masks import decode, encode, union
 from tests import videos
 
 WALL = slice(215, 425)  # pixels, columns
-MOVER = synthetic.Mover((0.12, 0.0), 0.2, "cat")
-PASSING = synthetic.Recipe("passing", "astronaut", movers=(MOVER,), seconds=6.0, width=640, height=240)
+MOVER = Mover((0.12, 0.0), 0.2, "cat")
+PASSING = Recipe("passing", "astronaut", movers=(MOVER,), seconds=6.0, width=640, height=240)
 SIZE = (320, 240)
 
 corners = arrays.arrays(np.float64, 4, elements=st.floats(0, 300, width=32))
@@ -258,8 +260,8 @@ def test_the_background_is_blurred_outside_the_masks_and_outside_the_region_wher
 
 def pictures() -> Iterator[np.ndarray]:
     """The clip PASSING, whose scene in the columns WALL stands before the object."""
-    bare = synthetic.frames(replace(PASSING, movers=()))
-    for frame, scene in zip(synthetic.frames(PASSING), bare, strict=True):
+    bare = frames(replace(PASSING, movers=()))
+    for frame, scene in zip(frames(PASSING), bare, strict=True):
         frame[:, WALL] = scene[:, WALL]
         yield frame
 
@@ -282,7 +284,7 @@ def test_a_wrong_first_box_and_eight_hidden_frames_are_repaired_by_unsure_detect
     passing: View, stride: int
 ) -> None:
     scale = passing.size[0] / PASSING.width
-    truth = synthetic.mover_boxes(PASSING, MOVER)[np.rint(passing.times * PASSING.fps).astype(int)] * scale
+    truth = mover_boxes(PASSING, MOVER)[np.rint(passing.times * PASSING.fps).astype(int)] * scale
     hidden = (truth[:, 0] >= WALL.start * scale) & (truth[:, 2] <= WALL.stop * scale)
     assert hidden.sum() >= 8
     shift = 0.4 * (truth[0, 2] - truth[0, 0])
@@ -304,7 +306,7 @@ def test_a_wrong_first_box_and_eight_hidden_frames_are_repaired_by_unsure_detect
 
 def test_an_object_that_walks_has_its_measured_motion_and_one_that_stands_has_none(passing: View) -> None:
     scale = passing.size[0] / PASSING.width
-    truth = synthetic.mover_boxes(PASSING, MOVER)[np.rint(passing.times * PASSING.fps).astype(int)] * scale
+    truth = mover_boxes(PASSING, MOVER)[np.rint(passing.times * PASSING.fps).astype(int)] * scale
     bare = truth[0] + [0.45 * passing.size[0], 0, 0.45 * passing.size[0], 0]
     found = {
         float(passing.times[k]): Detections(
