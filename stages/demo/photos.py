@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from pipeline.errors import CallError
 from stages.demo.recipe import Recipe
 
 SCENE_COVER = 1.15  # size of the scene relative to the frame that it covers at mid-clip
@@ -48,8 +49,16 @@ def photograph(name: str) -> np.ndarray:
 
     Returns:
         (H, W, 3) uint8 RGB.
+
+    Raises:
+        CallError: scikit-image is not installed.
     """
-    from skimage.data import data_dir
+    try:
+        from skimage.data import data_dir
+    except ImportError as error:
+        raise CallError(
+            "the demo's photographs come with scikit-image: pip install 'motionsight-distill[demo]'"
+        ) from error
 
     file = next(Path(data_dir).glob(f"{name}.*"))
     with Image.open(file) as image:
