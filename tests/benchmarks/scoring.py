@@ -10,10 +10,10 @@ from scipy.stats import spearmanr
 from filters.camera import CameraConfig
 from filters.flow import FlowConfig
 from filters.quality import QualityConfig
-from jobs.demo import NOTHING, direction
 from stages.annotate.stage import Annotate, AnnotationConfig
 from stages.demo.demo_clips import recipes
 from stages.demo.render import render
+from stages.demo.report import NOTHING, main_direction
 from stages.score.stage import Score
 from stages.video.frames import DecodeConfig
 from tests.benchmarks.clips import CODECS, varied
@@ -104,7 +104,7 @@ def objects(stage: Annotate, folder: Path) -> list[Line]:
         for recipe in recipes(seed):
             clip = folder / f"{seed}-{recipe.name}.mp4"
             render(recipe, clip)
-            said = direction(stage(row(clip)), recipe.width, recipe.height)
+            said = main_direction(stage(row(clip)), recipe.width, recipe.height)
             right[bool(recipe.direction)].append(said == (recipe.direction or NOTHING))
     return [
         Line(f"{what}, {len(of)} clips", sum(of), sum(of) / len(of), "all", unit="right")
