@@ -1,70 +1,82 @@
-"""The configuration of a run: one pydantic model, read from YAML with overrides on top.
+"""The settings of a run: one pydantic model, read from YAML with overrides on top.
 
-The settings of a thing are defined beside the thing; this file puts them together.
+The settings of a thing are defined beside the thing, and say there whether they identify a row
+(`pipeline.identity`); this file puts them together.
 """
 
 import difflib
 import hashlib
 import json
-import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Any, TypeVar
 
 import yaml
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError, model_validator
 
 import configs
-from filters.gates import GatesConfig
-from filters.quality import QualityConfig
+from configs.describe import describe, models_in
+from filters.verdicts import GatesConfig
 from pipeline.engine import EngineConfig
 from pipeline.errors import CallError, reason
+from pipeline.identity import Role, Setting
 from pipeline.isolation import Limits
 from stages.annotate.stage import AnnotationConfig
-from stages.ingest.find import IngestConfig
+from stages.ingest.settings import IngestConfig
+from stages.score.settings import ScoreConfig
 from stages.serve.config import ServeConfig
 from stages.split.plan import SplitConfig
 
+STAGES = ("ingest", "score", "annotate", "split", "evaluate")  # that `engine` spreads over workers
 
-class Config(AnnotationConfig):
+
+class Config(ScoreConfig, AnnotationConfig):
     """All settings of a run."""
 
-    max_failed_share: float = Field(0.1, ge=0, le=1, description="above it a run ends with exit code 3")
+    max_failed_share: float = Field(
+        0.1, ge=0, le=1, description="of the clips; above it a run ends with exit code 3"
+    )
     engine: EngineConfig = EngineConfig()
     ingest: IngestConfig = IngestConfig()
     score: Limits = Limits()
-    quality: QualityConfig = QualityConfig()
     gates: GatesConfig = GatesConfig()
     split: SplitConfig = SplitConfig()
     serve: ServeConfig = ServeConfig()
 
+    @model_validator(mode="after")
+    def _known_commands(self) -> "Config":
+        for setting in (self.engine.workers, self.engine.gpus_per_worker):
+            for name in setting if isinstance(setting, dict) else ():
+                if name not in STAGES:
+                    raise ValueError(f"engine: no command {name}; there are {', '.join(STAGES)}")
+        return self
+
 
 Model = TypeVar("Model", bound=BaseModel)
 
-
-# What a table's rows depend on. Gates and shares are absent: they are applied when a table is read. So are
-# a clip's limits: they decide whether it has a row or an error, not what is in the row.
-DEPENDS = {
-    "scores": ("decode", "flow", "camera", "quality"),
+# By table, the sections that its rows depend on. Gates and shares are absent: they are applied when a table
+# is read. So are a clip's limits: they decide whether it has a row or an error, not what is in the row.
+DEPENDS: dict[str, tuple[str, ...]] = {
+    "scores": tuple(ScoreConfig.model_fields),
     "annotations": tuple(AnnotationConfig.model_fields),
 }
-# Settings that change how fast a row comes, or whether at all, never what is in it.
-SPEED_ONLY = re.compile(
-    r"decode\.threads|\w+\.(device|batch_size|concurrency|timeout_s|max_attempts|tensor_parallel"
-    r"|gpu_memory_utilization|engine|actor|max_cost|max_requests|input_price|output_price)(\..*)?"
-)
 
 
 def load(path: str | None = None, overrides: Sequence[str] = ()) -> Config:
-    """The settings of a run, from what `read` takes. Raises CallError."""
+    """Read the settings of a run; see `read`."""
     return read(path, overrides, Config)
 
 
 def read(path: str | None, overrides: Sequence[str], model: type[Model]) -> Model:
-    """Settings out of a file, checked against a model of them.
+    """Read settings from a file and check them against a model.
 
-    path: a YAML file, or the name of one that ships with the package ("embedded"); None: the defaults.
-    overrides: "a.b=c", c read as YAML. Raises CallError.
+    Args:
+        path: A YAML file, or the name of one that ships with the package ("embedded"); None: the defaults.
+        overrides: Each "a.b=c", c read as YAML.
+        model: What the settings are checked against.
+
+    Raises:
+        CallError: The file cannot be read, or a setting is unknown or out of its range.
     """
     data: Any = {}
     if path:
@@ -85,13 +97,33 @@ def read(path: str | None, overrides: Sequence[str], model: type[Model]) -> Mode
 
 
 def find(path: str) -> Path:
-    """A config file by path, or by name among those that ship with the package. Raises CallError."""
+    """Find a settings file by its path, or by its name among those that ship. Raises CallError."""
     shipped = Path(next(iter(configs.__path__)))
     for candidate in (Path(path), shipped / Path(path).name, shipped / f"{path}.yaml"):
         if candidate.is_file():
             return candidate
     names = ", ".join(sorted(file.stem for file in shipped.glob("*.yaml")))
-    raise CallError(f"no config file {path!r}; give a YAML file, or one of: {names}")
+    raise CallError(f"there is no config file {path!r}; give a YAML file, or one of: {names}")
+
+
+def identity(config: BaseModel, table: str) -> list[Setting]:
+    """Return the settings that the rows of a table depend on."""
+    return _of_role(config, table, Role.IDENTITY)
+
+
+def noted(config: BaseModel, table: str) -> list[Setting]:
+    """Return the settings of which a change is mentioned and nothing more."""
+    return _of_role(config, table, Role.NOTED)
+
+
+def _of_role(config: BaseModel, table: str, role: Role) -> list[Setting]:
+    depends = DEPENDS[table]
+    return [it for it in describe(config) if it.role is role and it.path.partition(".")[0] in depends]
+
+
+def fingerprint(values: Any) -> str:
+    """Return 16 hex digits that stand for JSON-able settings."""
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _set(data: dict[str, Any], override: str) -> None:
@@ -119,6 +151,11 @@ def _explain(item: Any, model: type[BaseModel]) -> str:
         near = difflib.get_close_matches(str(name), names, n=1, cutoff=0.0)
         meant = ".".join(map(str, [*parents, *near]))
         return f"unknown setting {'.'.join(map(str, item['loc']))!r}; did you mean {meant!r}?"
+    if item["type"] == "union_tag_invalid":
+        tag, tags = item["ctx"]["tag"], item["ctx"]["expected_tags"]
+        near = difflib.get_close_matches(tag, tags.replace("'", "").split(", "), n=1)
+        meant = f"; did you mean {near[0]!r}?" if near else ""
+        return f"{'.'.join(map(str, item['loc']))}.backend: there is no {tag!r}{meant} (there are: {tags})"
     said = item["msg"].removeprefix("Value error, ")
     if item["loc"]:
         said = f"{'.'.join(map(str, item['loc']))}: {said[0].lower()}{said[1:]}"
@@ -130,37 +167,9 @@ def _model_at(model: type[BaseModel], path: Sequence[Any]) -> type[BaseModel]:
     options = [model]
     for part in path:
         if part in model.model_fields:
-            options = _models_in(model.model_fields[part].annotation)
+            options = models_in(model.model_fields[part].annotation)
         else:  # the name of a backend, or else the key of a mapping
             backends = [(option, option.model_fields.get("backend")) for option in options]
             options = [option for option, field in backends if field and field.default == part] or options
         model = options[0]
     return model
-
-
-def _models_in(annotation: Any) -> list[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return [annotation]
-    return [model for inner in get_args(annotation) for model in _models_in(inner)]
-
-
-def settings(config: Config, table: str) -> dict[str, Any]:
-    """The settings that the rows of a table depend on, flat: {"decode.fps": 8.0, ...}."""
-    flat: dict[str, Any] = {}
-    for section in DEPENDS[table]:
-        flat |= _flatten(section, config.model_dump(mode="json")[section])
-    return {key: value for key, value in flat.items() if not SPEED_ONLY.fullmatch(key)}
-
-
-def _flatten(prefix: str, value: Any) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        return {prefix: value}
-    flat: dict[str, Any] = {}
-    for key, item in value.items():
-        flat |= _flatten(f"{prefix}.{key}", item)
-    return flat
-
-
-def fingerprint(values: Any) -> str:
-    """16 hex digits that stand for JSON-able settings."""
-    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]

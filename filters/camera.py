@@ -14,7 +14,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from filters.evidence import CameraMotion
-from filters.flow import FlowEstimator
+from filters.flow.estimator import FlowEstimator
 from pipeline.schema import CAMERA_LABELS
 
 CELL = 4  # pixels of the working frame for each cell of the motion grid

@@ -1,50 +1,22 @@
 """VQAScore: how likely a model finds it that a clip shows what a text says (Lin et al. 2024, 2404.01291)."""
 
 import math
-from collections.abc import Sequence
-from typing import Protocol
-
-import numpy as np
-
-from stages.models.protocols import Mllm, Reply, Request
+from collections.abc import Mapping
 
 QUESTION = 'Does this video show "{text}"? Please answer Yes or No.'
 
 
-class AlignmentScorer(Protocol):
-    """Scores texts against the frames of one clip."""
+def probability(logprobs: Mapping[str, float]) -> float | None:
+    """Compute P("Yes") from the first token of an answer.
 
-    name: str
-    version: str
+    A model lists its likeliest tokens only: "No" without "Yes" means that "Yes" has next to no probability.
 
-    def __call__(self, frames: np.ndarray, times: np.ndarray, texts: Sequence[str]) -> list[float | None]:
-        """frames: (T, H, W, 3) uint8 RGB at times (T,) seconds. A score, 0 to 1, each; None: no answer."""
-        ...
+    Args:
+        logprobs: Natural log-probabilities of the tokens "Yes" and "No", as far as they are known.
 
-
-class MllmAlignment:
-    """P("Yes" | clip, question) as the first token of the answer of an MLLM."""
-
-    def __init__(self, mllm: Mllm) -> None:
-        self._mllm = mllm
-        self.name, self.version = mllm.name, mllm.version
-
-    def __call__(self, frames: np.ndarray, times: np.ndarray, texts: Sequence[str]) -> list[float | None]:
-        questions = [QUESTION.format(text=text) for text in texts]
-        replies = self._mllm.generate(
-            [
-                Request(text, text, "both", frames, times, max_tokens=1, logprob_tokens=("Yes", "No"))
-                for text in questions
-            ]
-        )
-        return [probability(reply) for reply in replies]
-
-
-def probability(reply: Reply) -> float | None:
-    """P("Yes") of a reply, 0 to 1; None where it tells nothing of either answer.
-
-    A model lists its likeliest tokens only: No without Yes means that Yes has next to no probability.
+    Returns:
+        A probability, 0 to 1; None where nothing is known of either answer.
     """
-    if "Yes" in reply.logprobs:
-        return math.exp(reply.logprobs["Yes"])
-    return 0.0 if "No" in reply.logprobs else None
+    if "Yes" in logprobs:
+        return math.exp(logprobs["Yes"])
+    return 0.0 if "No" in logprobs else None

@@ -1,47 +1,46 @@
-"""`motionsight annotate`: question and answer about every clip that the gates let through."""
+"""`motionsight annotate`: ask and answer questions about every clip that passes the gates."""
 
-from functools import partial
+import pyarrow.compute as pc
 
-import pyarrow as pa
-
-from configs.settings import settings
-from filters.gates import kept
+from filters.verdicts import kept
 from jobs.session import Session
-from pipeline import ledger as budget
+from pipeline import ledger
 from pipeline.engine import pending
-from stages.annotate.stage import Annotate, placed
-from stages.models import vision
-from stages.models.actors import serving
+from stages.annotate.stage import Annotate
+from stages.models.actors import model_actors
+from stages.models.metering import ceiling, spent_before
+from stages.models.registry import check
 
 NOT_ALL = 3  # the exit code: nothing broke, and yet what a script would go on with is not whole
 
 
 def run(session: Session) -> int:
-    """Annotate what is missing, as far as the ceiling of the costs lets it. Returns the exit code."""
+    """Annotate what is missing, as far as the cost ceiling allows.
+
+    Returns:
+        The exit code.
+    """
     config, workspace = session.config, session.workspace
     clips = session.need("clips", "ingest")
     scores = session.need("scores", "score")
-    vision.check(config.detector, config.tracker)
-    ceiling = budget.ceiling(config.mllm, config.baseline)
-    workspace.claim("annotations", settings(config, "annotations"))
-    passed = set(kept(scores, config.gates)["clip_id"].to_pylist())
-    wanted = clips.filter(
-        pa.array([clip_id in passed for clip_id in clips["clip_id"].to_pylist()], pa.bool_())
-    )
+    check(config.detector, config.tracker)
+    most = ceiling(config.mllm, config.baseline)
+    session.bind("annotations")
+    passed = kept(scores, config.gates)["clip_id"].combine_chunks()
+    wanted = clips.filter(pc.is_in(clips["clip_id"], passed))
     missing = pending(wanted, workspace.ids("annotations"))
     if not missing.num_rows:
         session.say(f"annotate: nothing to do, all {wanted.num_rows} clips that pass the gates are annotated")
         return 0
-    before = budget.spent_before(workspace.read("annotations", ["tokens", "cost", "requests"]), config.mllm)
+    before = spent_before(workspace.read("annotations", ["tokens", "cost", "requests"]), config.mllm)
     with (
-        serving(placed(config), config.engine) as handles,
-        budget.ledger(ceiling, before, config.engine) as book,
+        model_actors(config.backends(), config.engine) as handles,
+        ledger.ledger(most, before, config.engine) as book,
     ):
-        make = partial(Annotate, config, handles, config.score, book)
-        session.run("annotate", missing, make, workspace)
-        if ceiling:
+        session.run(Annotate(config, handles, config.score, book), missing, workspace)
+        if most:
             left = missing.num_rows - session.stages["annotate"].rows
-            if said := budget.told(book, ceiling, left):
+            if said := ledger.turned_away(book, most, left):
                 session.say(f"annotate: {said}")
                 return NOT_ALL
     return 0

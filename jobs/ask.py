@@ -9,11 +9,9 @@ from rich.console import Console
 
 from configs.settings import Config
 from pipeline.errors import CallError, ClipError, RunError, reason
-from stages.annotate.stage import Annotate, placed, seed_of
-from stages.ingest.find import clip_id
-from stages.models.actors import serving
-from stages.motionsight.observe import timed
+from stages.ingest.identity import clip_id
 from stages.motionsight.prompt import VisualPrompt
+from stages.motionsight.service import Answer, MotionSight, seed_of
 
 COLUMNS = 4  # pictures in a row of the contact sheet
 
@@ -21,10 +19,19 @@ COLUMNS = 4  # pictures in a row of the contact sheet
 def run(
     config: Config, video: str, question: str, override: VisualPrompt | None, folder: str | None, out: Console
 ) -> None:
-    """Print the answer to standard output, and to `out` what was decided, found and spent.
+    """Print the answer to standard output.
 
-    folder: where the frames that the model saw and a contact sheet of them are written. Raises CallError
-    when the video cannot be worked on, RunError when the model gives no answer.
+    Args:
+        config: Which models, and how frames are prepared.
+        video: A path, a URL, or the member of a tar.
+        question: In plain words.
+        override: The visual prompt; None: as the question needs it.
+        folder: Where the frames that the model saw and a contact sheet of them are written.
+        out: Where it is said what was decided, found and spent.
+
+    Raises:
+        CallError: The video cannot be decoded.
+        RunError: The model gives no answer, or the folder cannot be written.
     """
     began = time.perf_counter()
     if not question.strip():
@@ -34,43 +41,49 @@ def run(
         prompts = {"object": override, "camera": override}
         config = config.model_copy(update={"prompt": config.prompt.model_copy(update=prompts)})
     seed = seed_of(clip_id(uri, None, None), question, config.annotate.seed)
-    with serving(placed(config), config.engine) as handles:
-        annotate = Annotate(config, handles)
+    with MotionSight.hosted(config, config.engine) as motionsight:
         try:
-            seen, (asked,), spent = annotate.look(uri, None, None, [question], [seed])
+            answer = motionsight.ask(uri, question, seed=seed)
         except ClipError as error:
             raise CallError(f"{video}: {error.detail} ({error.code})") from error
-        names = annotate.prompts(asked.plan.category)
-        with timed(seen.seconds, "enhance"):
-            request = annotate.request(seen, asked, names, {})
-        with timed(seen.seconds, "answer"):
-            reply = asked.failed or annotate.mllm.generate([request])[0]
-    if reply.error:
-        raise RunError(f"{annotate.mllm.name} gave no answer: {reply.detail} ({reply.error})")
-    print(reply.text)
-    camera = ", ".join(seen.camera.labels) or "moves, no one direction"
-    tracks = asked.referred.tracks
+        lines = account(motionsight, answer)
+    print(answer.text)
+    steps = ", ".join(f"{step} {seconds:.2f}" for step, seconds in answer.observation.seconds.items())
+    lines.append(f"seconds    {time.perf_counter() - began:.2f} in all ({steps})")
+    frames, times = answer.request.frames, answer.request.times
+    if folder:
+        save(frames, times, Path(folder))
+        lines.append(f"saved      {len(frames)} frames and sheet.png in {folder}")
+    for line in lines:
+        out.print(line, markup=False, soft_wrap=True)
+
+
+def account(motionsight: MotionSight, answer: Answer) -> list[str]:
+    """Say, in lines, what an answer rests on."""
+    plan, tracks = answer.question.plan, answer.question.grounding.tracks
+    camera = ", ".join(answer.observation.camera.labels) or "moves in no single direction"
     found = ", ".join(track.label or "unnamed" for track in tracks) or "none"
-    wanted = f"; looked for: {', '.join(asked.plan.objects)}" if annotate.looker.named else ""
-    tokens = sum(each.tokens for each in (*spent, reply))
-    steps = ", ".join(f"{step} {seconds:.2f}" for step, seconds in seen.seconds.items())
-    for line in (
-        f"question   about {asked.plan.category}; frames: {', '.join(names)}",
+    wanted = f"; looked for: {', '.join(plan.objects)}" if motionsight.observer.needs_labels else ""
+    model = motionsight.mllm
+    return [
+        f"question   about {plan.category}; frames: {', '.join(answer.shown)}",
         f"camera     {camera}",
         f"objects    {len(tracks)} ({found}){wanted}",
-        f"model      {annotate.mllm.name} {annotate.mllm.version}, {tokens} tokens",
-        f"seconds    {time.perf_counter() - began:.2f} in all ({steps})",
-    ):
-        out.print(line, markup=False, soft_wrap=True)
-    if folder:
-        save(request.frames, request.times, Path(folder))
-        out.print(
-            f"saved      {len(request.frames)} frames and sheet.png in {folder}", markup=False, soft_wrap=True
-        )
+        f"model      {model.name} {model.version}, {answer.tokens} tokens",
+    ]
 
 
 def save(frames: np.ndarray, times: np.ndarray, folder: Path) -> None:
-    """Write frames (T, H, W, 3) uint8 RGB as PNG files, and sheet.png with all of them. Raises RunError."""
+    """Write frames as PNG files, and sheet.png with all of them.
+
+    Args:
+        frames: (T, H, W, 3) uint8 RGB.
+        times: (T,) seconds.
+        folder: Created when missing.
+
+    Raises:
+        RunError: It cannot be written.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for k, (frame, t) in enumerate(zip(frames, times, strict=True)):
@@ -85,7 +98,16 @@ def _write(path: Path, frame: np.ndarray) -> None:
 
 
 def sheet(frames: np.ndarray, times: np.ndarray, width: int = 320) -> np.ndarray:
-    """A contact sheet (H, W, 3) uint8 of frames (T, h, w, 3), each with its time (T,) in seconds."""
+    """Draw a contact sheet.
+
+    Args:
+        frames: (T, h, w, 3) uint8.
+        times: (T,) seconds, written into each picture.
+        width: Of a picture, pixels.
+
+    Returns:
+        (H, W, 3) uint8.
+    """
     height = max(1, round(width * frames.shape[1] / frames.shape[2]))
     cells = []
     for frame, t in zip(frames, times, strict=True):

@@ -21,7 +21,7 @@ from stages.audit.page import Shown, page
 from stages.audit.samples import Sample, samples
 from stages.audit.statistics import ANNOTATIONS, CLIPS, SCORES, look_alikes, render_text, sources, stats
 from stages.audit.what_if import what_if
-from stages.motionsight.observe import LookConfig
+from stages.motionsight.settings import ObserveConfig
 from stages.review.store import preferences
 from stages.split.plan import build
 
@@ -82,7 +82,7 @@ def _shown(session: Session, picked: Sequence[Sample], clips: pa.Table) -> list[
     wanted = ("clip_id", "times", "objects", "regions", "qa")
     annotated = {row["clip_id"]: row for row in _rows(session.workspace, "annotations", ids, wanted)}
     files = {row["clip_id"]: row for row in clips.filter(ds.field("clip_id").isin(ids)).to_pylist()}
-    look = LookConfig.model_validate({n: getattr(session.config, n) for n in LookConfig.model_fields})
+    look = ObserveConfig.model_validate({n: getattr(session.config, n) for n in ObserveConfig.model_fields})
     shown = []
     with _Strips(look) as strips:
         for sample in picked:
@@ -98,7 +98,7 @@ def _shown(session: Session, picked: Sequence[Sample], clips: pa.Table) -> list[
 class _Strips:
     """Filmstrips, as long as there is time and the clips can be reached."""
 
-    def __init__(self, config: LookConfig) -> None:
+    def __init__(self, config: ObserveConfig) -> None:
         self._ends, self._stopped = time.monotonic() + STRIPS_S, ""
         self._strip: Isolated | None = None
         try:

@@ -2,48 +2,20 @@
 
 import json
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
 import pyarrow as pa
 
-from configs.settings import Config, settings
+from configs.settings import Config
 from jobs.session import Session, console
 from pipeline.engine import pending
 from pipeline.errors import CallError
 from pipeline.workspace import Workspace
-from stages.annotate.stage import placed
 from stages.evaluate.benchmarks import Benchmark, Item, read
-from stages.evaluate.predict import PROMPTS, Predict, Prompt, rows, with_prompt
 from stages.evaluate.results import answered, compare, markdown, summary
-from stages.models import vision
-from stages.models.actors import serving
-
-ROW = pa.schema(
-    [
-        ("clip_id", pa.string()),
-        ("uri", pa.string()),
-        ("start_s", pa.float64()),
-        ("end_s", pa.float64()),
-        (
-            "items",
-            pa.list_(
-                pa.struct(
-                    [
-                        ("id", pa.string()),
-                        ("video", pa.string()),
-                        ("question", pa.string()),
-                        ("options", pa.list_(pa.string())),
-                        ("right", pa.string()),
-                        ("category", pa.string()),
-                        ("start_s", pa.float64()),
-                        ("end_s", pa.float64()),
-                    ]
-                )
-            ),
-        ),
-    ]
-)
+from stages.evaluate.stage import ASKED, PROMPTS, Evaluate, Prompt, rows, with_prompt
+from stages.models.actors import model_actors
+from stages.models.registry import check
 
 
 def run(
@@ -81,7 +53,7 @@ def run(
         found[prompt] = summary(items, answers)
         worst = max(worst, found[prompt]["failed"] / len(items))
     place = Workspace(output)
-    title = f"{config.mllm.backend} {getattr(config.mllm, 'model', '')}".strip()
+    title = config.mllm.title
     table = markdown({f"{title}, {prompt}": told for prompt, told in found.items()})
     if "average_precision" in next(iter(found.values())):
         table += "\nAverage precision:\n\n" + markdown(
@@ -103,12 +75,14 @@ def _asked(
     session = Session(config, Workspace(place))
     workspace = session.workspace
     with session.writing("evaluate"):
-        vision.check(config.detector, config.tracker)
-        workspace.claim("predictions", settings(made, "annotations"))  # type: ignore[arg-type]
-        missing = pending(pa.Table.from_pylist(list(asked), ROW), workspace.ids("predictions"))
+        check(config.detector, config.tracker)
+        session.bind("predictions", made, "annotations")
+        missing = pending(pa.Table.from_pylist(list(asked), ASKED), workspace.ids("predictions"))
         if missing.num_rows:
-            with serving(placed(made), config.engine) as handles:
-                session.run("evaluate", missing, partial(Predict, made, handles, config.score), workspace)
+            with model_actors(made.own_backends(), config.engine) as handles:
+                settings = config.annotate
+                stage = Evaluate(made, handles, config.score, settings.seed, settings.baseline_frames)
+                session.run(stage, missing, workspace)
         wanted = {row["clip_id"]: row for row in asked}
         predictions = [
             row if row["answers"] is not None else row | {"answers": _failed(wanted[row["clip_id"]], row)}

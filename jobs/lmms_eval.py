@@ -9,10 +9,9 @@ from typing import Any
 
 from configs.settings import load
 from pipeline.errors import CallError, ClipError, RunError
-from stages.annotate.stage import placed
 from stages.evaluate.benchmarks import Item, split_options
-from stages.evaluate.predict import PROMPTS, Predict, with_prompt
-from stages.models.actors import serving
+from stages.evaluate.stage import PROMPTS, Clip, measured, predict, with_prompt
+from stages.motionsight.service import MotionSight as Service
 
 FORM = "Answer as the question asks."  # tasks say it in their own words
 # Some tasks leave out an empty answer instead of counting it as wrong, and look for letters in any words.
@@ -51,8 +50,9 @@ def _model() -> type:
             if prompt not in PROMPTS:
                 raise CallError(f"no prompt {prompt!r}; there are {', '.join(PROMPTS)}")
             settings = with_prompt(load(config, [f"{name}={value}" for name, value in more.items()]), prompt)
-            self._models = serving(placed(settings))
-            self._predict = Predict(settings, self._models.__enter__())
+            self._frames = settings.annotate.baseline_frames
+            self._hosted = Service.hosted(settings)  # ends with the process
+            self._motionsight = self._hosted.__enter__()
 
         def generate_until(self, requests: list[Any]) -> list[str]:
             return [self._one(*request.args) for request in requests]
@@ -65,7 +65,10 @@ def _model() -> type:
             question, options, rest = split_options(text)
             item = Item(f"{task} {number}", videos[0], question, options, None, task)
             try:
-                (one,), _ = self._predict.answers(videos[0], None, None, [item], [0], rest or FORM)
+                if options and self._motionsight.config.mllm.measures:
+                    (one,) = measured(self._motionsight, Clip(videos[0]), [item], self._frames)
+                else:
+                    (one,), _ = predict(self._motionsight, Clip(videos[0]), [item], [0], rest or FORM)
             except ClipError as error:
                 log.warning("%s: %s: %s", item.id, error.code, error.detail)
                 return NO_ANSWER

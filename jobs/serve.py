@@ -8,12 +8,11 @@ from rich.console import Console
 
 from configs.settings import Config
 from jobs import web
-from pipeline import ledger as budget
 from pipeline.errors import CallError
-from stages.annotate.stage import placed
-from stages.models import vision
-from stages.models.actors import serving
-from stages.serve.answer import Answerer, lean
+from stages.models.actors import model_actors
+from stages.models.metering import ceiling
+from stages.models.registry import check
+from stages.serve.answer import Answerer
 from stages.serve.errors import refusal
 
 
@@ -27,15 +26,16 @@ def run(config: Config, host: str, port: int, token: str | None, out: Console) -
     def say(text: str) -> None:
         out.print(f"serve: {text}", markup=False, soft_wrap=True)
 
-    if budget.ceiling(config.mllm, None):
-        raise CallError("serve keeps no ceiling of the costs; take mllm.max_cost and mllm.max_requests out")
-    used = lean(config)
-    vision.check(used.detector, used.tracker)
-    model = f"motionsight-{PurePath(getattr(used.mllm, 'model', used.mllm.backend)).name}"
+    if ceiling(config.mllm, None):
+        raise CallError("serve keeps no cost ceiling; remove mllm.max_cost and mllm.max_requests")
+    check(config.detector, config.tracker)
+    model = f"motionsight-{PurePath(getattr(config.mllm, 'model', config.mllm.backend)).name}"
     with (
-        serving(placed(used), used.engine) as handles,
+        model_actors(config.own_backends(), config.engine) as handles,
         tempfile.TemporaryDirectory(prefix="motionsight-", ignore_cleanup_errors=True) as folder,
-        closing(Answerer(used, config.serve, handles, folder)) as answerer,
+        closing(
+            Answerer(config, config.serve, config.score, handles, folder, config.annotate.seed)
+        ) as answerer,
     ):
         say(f"{model}; its base URL is the address below with v1 at the end")
         app = make(answerer, config.serve, model)

@@ -1,9 +1,9 @@
-"""What every command shares: the configuration, the workspace, progress on the screen, and the counts."""
+"""What the commands share: the settings, the workspace, progress on the screen, and the counts."""
 
 import json
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -21,13 +21,14 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from configs.settings import Config
+from configs.settings import Config, identity, noted
 from pipeline import engine, lock
-from pipeline.engine import Block, Stage
+from pipeline.engine import Block
 from pipeline.errors import CallError
+from pipeline.stage import Stage
 from pipeline.workspace import Workspace
 
-PROGRESS_S = 60.0  # between two lines where no bar can be drawn, as in a job's log
+PROGRESS_S = 60.0  # between two lines of progress where no bar can be drawn, as in a job's log
 RUNS = 1000  # that run.json keeps
 OUTCOMES: dict[Any, str] = {
     0: "done",
@@ -38,7 +39,7 @@ PACKAGES = ("motionsight-distill", "ray", "pyarrow", "av", "opencv-python-headle
 
 
 def console() -> Console:
-    """Where people are told things: standard error, 110 columns wide where it is no terminal."""
+    """Return the console for people: standard error, 110 columns wide where it is no terminal."""
     found = Console(stderr=True, highlight=False)
     return found if found.is_terminal else Console(stderr=True, highlight=False, width=110)
 
@@ -53,12 +54,13 @@ class Tally:
     seconds: float = 0.0
 
     def add(self, block: Block) -> None:
+        """Count a block."""
         self.rows += block.rows
         self.errors.update(block.errors)
         self.seconds = time.perf_counter() - self.began
 
-    def told(self) -> dict[str, Any]:
-        """As it stands in `run.json`; seconds and rate with Ray's start in them."""
+    def entry(self) -> dict[str, Any]:
+        """Return the counts as they stand in `run.json`; seconds and rate include Ray's start."""
         return {
             "rows": self.rows,
             "seconds": round(self.seconds, 3),
@@ -69,7 +71,14 @@ class Tally:
 
 @dataclass
 class Session:
-    """One call of a command on a workspace. `out` is for people; results go to the workspace."""
+    """One call of a command on a workspace.
+
+    Attributes:
+        config: Its settings.
+        workspace: Where results go.
+        out: Where people are told things.
+        stages: What each stage has done, by name.
+    """
 
     config: Config
     workspace: Workspace
@@ -79,9 +88,10 @@ class Session:
 
     @contextmanager
     def writing(self, command: str) -> Iterator[None]:
-        """Hold the workspace against other writers, and add an entry to its `run.json` if clips were done.
+        """Hold the workspace against other writers, and add an entry to `run.json` if clips were processed.
 
-        Raises CallError when another process holds it.
+        Raises:
+            CallError: Another process holds it.
         """
         with lock.held(self.workspace, command) as self._lock:
             self.workspace.sweep()
@@ -90,8 +100,8 @@ class Session:
             try:
                 yield
             except BaseException as error:
-                ended = error.code if isinstance(error, SystemExit) else None
-                outcome = str(error) if ended is None else OUTCOMES.get(ended, "stopped")
+                code = error.code if isinstance(error, SystemExit) else None
+                outcome = str(error) if code is None else OUTCOMES.get(code, "stopped")
                 raise
             finally:
                 if self.stages:
@@ -100,26 +110,53 @@ class Session:
                         "at": at.isoformat(timespec="seconds"),
                         "seconds": round(time.perf_counter() - began, 3),
                         "outcome": outcome,
-                        "stages": {name: tally.told() for name, tally in self.stages.items()},
+                        "stages": {name: tally.entry() for name, tally in self.stages.items()},
                         "versions": versions(),
                     }
-                    with suppress(OSError):  # where nothing can be written, that is what the run told already
+                    with suppress(OSError):  # where nothing can be written, the run has said so already
                         runs = json.loads(self.workspace.read_bytes("run.json") or b"[]")
-                        told = json.dumps([*runs, entry][-RUNS:], indent=1, ensure_ascii=False)
-                        self.workspace.write_bytes(told.encode(), "run.json")
+                        text = json.dumps([*runs, entry][-RUNS:], indent=1, ensure_ascii=False)
+                        self.workspace.write_bytes(text.encode(), "run.json")
 
     def need(self, table: str, command: str) -> pa.Table:
-        """A table that an earlier command fills. Raises CallError when it is empty."""
+        """Read a table that an earlier command fills. Raises CallError when it is empty."""
         rows = self.workspace.read(table)
         if not rows.num_rows:
             raise CallError(f"{self.workspace.root} has no {table} yet; run `motionsight {command}` first")
         return rows
 
-    def run(
-        self, title: str, rows: pa.Table, make: Callable[[], Stage], workspace: Workspace | None = None
-    ) -> list[dict[str, Any]]:
-        """Put rows through a stage with a progress bar. Returns the rows that went to no table."""
+    def bind(self, table: str, config: Config | None = None, like: str = "") -> None:
+        """Bind a table to the settings of its rows, and say what else is new since its last rows.
+
+        Args:
+            table: Its name.
+            config: The settings; None: those of the session.
+            like: The table whose settings its rows depend on; "": its own.
+
+        Raises:
+            CallError: It has rows made with other settings.
+        """
+        config, like = config or self.config, like or table
+        self.workspace.claim(table, identity(config, like))
+        facts = {it.path: it.value for it in noted(config, like)}
+        if known := versions().get(PACKAGES[0]):
+            facts["the version of motionsight-distill"] = known
+        for change in self.workspace.record(table, facts):
+            self.say(f"note: {change}")
+
+    def run(self, stage: Stage, rows: pa.Table, workspace: Workspace | None = None) -> list[dict[str, Any]]:
+        """Put rows through a stage with a progress bar.
+
+        Args:
+            stage: What is done with each.
+            rows: With the columns that it reads.
+            workspace: Where its rows are written.
+
+        Returns:
+            The rows, without a workspace.
+        """
         out: list[dict[str, Any]] = []
+        title = stage.name
         tally = self.stages[title] = Tally()
         bar = Progress(
             TextColumn(f"{title:<9}"),
@@ -134,7 +171,7 @@ class Session:
         said = time.perf_counter()
         with bar:
             task = bar.add_task(title, total=rows.num_rows)
-            for block, given in engine.run(rows, make, self.config.engine.of(title), workspace):
+            for block, made in engine.run(stage, rows, self.config.engine, workspace):
                 if self._lock:
                     self._lock.check()
                 bar.advance(task, block.rows)
@@ -143,18 +180,19 @@ class Session:
                     said = time.perf_counter()
                     rate = tally.rows / tally.seconds
                     self.say(f"{title}: {tally.rows} of {rows.num_rows} clips, {rate:.2f} a second")
-                out += given
+                out += made
         codes = ", ".join(f"{code} {count}" for code, count in sorted(tally.errors.items()))
         failed = f"{tally.errors.total()} failed" + (f" ({codes})" if codes else "")
         self.say(f"{title}: {tally.rows} clips done, {failed}")
         return out
 
     def say(self, text: str) -> None:
+        """Print a line for people."""
         self.out.print(text, markup=False, soft_wrap=True)
 
 
 def versions() -> dict[str, str]:
-    """Of the packages that results depend on; one that runs from a checkout has none."""
+    """Return the versions of the packages that results depend on; one run from a checkout has none."""
     found = {}
     for name in PACKAGES:
         with suppress(PackageNotFoundError):

@@ -4,7 +4,6 @@ import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict
 from typing import Any
 
 import pyarrow as pa
@@ -17,7 +16,7 @@ from pipeline.errors import CallError, RunError, reason
 from stages.review.store import preferences
 from stages.split.compare import difference, held, planned, render, settings_between
 from stages.split.plan import Plan, build
-from stages.split.publish import FOLDERS, ExportError, Shard, Written, publish, write_shard
+from stages.split.publish import FOLDERS, ExportError, Shard, Written, publish
 
 # What the gates and the composite read; the rest of a score is not needed to split.
 SCORES = (
@@ -123,38 +122,15 @@ def _held(session: Session | None, name: str) -> tuple[dict[str, Any], pa.Table]
     raise CallError(f"no dataset {name!r}: no manifest.json in {' or '.join(places)}")
 
 
-class ShardWriter:
-    """A `Stage` that writes one shard of the dataset, given and answered as JSON."""
-
-    table = ""
-    schema = pa.schema([("shard", pa.string()), ("written", pa.string()), ("unwritable", pa.string())])
-
-    def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
-        shard = json.loads(row["shard"])
-        shard["before"] = tuple(shard["before"])
-        try:
-            return {
-                "shard": None,
-                "written": json.dumps(asdict(write_shard(Shard(**shard)))),
-                "unwritable": None,
-            }
-        except OSError as error:
-            return {"shard": None, "written": None, "unwritable": reason(error)}
-
-
 def _mapper(session: Session) -> Callable[[Callable[[Shard], Written], Sequence[Shard]], Iterator[Written]]:
     """How shards are written: by the workers, or here when they are few. With a progress bar."""
 
-    def everywhere(shards: Sequence[Shard]) -> Iterator[Written]:
-        rows = pa.table({"shard": [json.dumps(asdict(shard)) for shard in shards]})
-        one_by_one = session.config.engine.of("split").model_copy(update={"block_clips": 1})
-        for _, (row,) in engine.run(rows, ShardWriter, one_by_one):
-            if not row["written"]:
-                raise OSError(row["unwritable"] or "a shard was not written; Ray's worker logs say why")
-            yield Written(**json.loads(row["written"]))
-
     def mapped(write: Callable[[Shard], Written], shards: Sequence[Shard]) -> Iterator[Written]:
-        done = map(write, shards) if len(shards) <= FEW_SHARDS else everywhere(shards)
+        done = (
+            map(write, shards)
+            if len(shards) <= FEW_SHARDS
+            else engine.scatter("split", write, shards, session.config.engine)
+        )
         yield from track(
             done, "split    ", len(shards), console=session.out, disable=not session.out.is_terminal
         )

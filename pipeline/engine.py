@@ -1,8 +1,7 @@
 """Ray Data under the stages: rows in, a stage on every worker, results out block by block.
 
-The only file that knows Ray. A stage is a plain callable from a row to a row; what it raises as ClipError
-becomes the row's error code, and a block of finished rows is written to its table by the worker itself, so
-neither frames nor results travel.
+What a stage raises as ClipError becomes the row's error code, and a block of finished rows is written to its
+table by the worker itself, so neither frames nor results travel.
 """
 
 import logging
@@ -13,17 +12,20 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import islice
-from typing import Any, Protocol, TypeVar
+from itertools import islice, takewhile
+from typing import Any, TypeVar
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
-from pipeline.errors import CeilingError, RunError, reason
+from pipeline.errors import CallError, CeilingError, RunError, reason
 from pipeline.isolation import as_clip_error
 from pipeline.metrics import Meter, Queue
+from pipeline.stage import Resources, Row, Stage
 from pipeline.workspace import Workspace
 
 log = logging.getLogger("motionsight")
@@ -43,50 +45,66 @@ class EngineConfig(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     address: str | None = Field(None, description="a Ray cluster; null: RAY_ADDRESS, or else this machine")
-    block_clips: int = Field(8, ge=1, description="clips written together, and redone at most after a crash")
+    block_clips: int = Field(
+        8, ge=1, description="clips whose rows are written together, and redone at most after a crash"
+    )
     workers: int | dict[str, int] | None = Field(
         None, description="worker processes, of each command or {annotate: 10}; null: one for each CPU"
     )
-    cpus_per_worker: float = Field(1.0, gt=0)
-    gpus_per_worker: float | dict[str, float] = Field(
-        0.0, description="share of a GPU, of each command or {score: 0.16, annotate: 0.02}"
+    cpus_per_worker: float | None = Field(
+        None, gt=0, description="CPUs that a worker reserves; null: what the command asks for, mostly 1"
+    )
+    gpus_per_worker: float | dict[str, float] | None = Field(
+        None,
+        description="share of a GPU that a worker reserves, of each command or {score: 0.16, annotate: 0.02};"
+        " null: what the command asks for, mostly none",
     )
 
     @field_validator("workers", "gpus_per_worker")
     @classmethod
     def _sensible(cls, value: Any, info: ValidationInfo) -> Any:
         least = 1 if info.field_name == "workers" else 0
-        parts = value if isinstance(value, dict) else {"": value}
-        if unknown := parts.keys() - {"", "score", "annotate", "split", "evaluate"}:
-            raise ValueError(
-                f"no command {', '.join(sorted(unknown))}; there are score, annotate, split, evaluate"
-            )
-        if any(part is not None and part < least for part in parts.values()):
+        parts = value.values() if isinstance(value, dict) else [value]
+        if any(part is not None and part < least for part in parts):
             raise ValueError(f"should be at least {least}")
         return value
 
-    def of(self, command: str) -> "EngineConfig":
-        """The settings of one command."""
-        own = {
-            name: value.get(command, type(self).model_fields[name].default)
-            for name in ("workers", "gpus_per_worker")
-            if isinstance(value := getattr(self, name), dict)
-        }
-        return self.model_copy(update=own)
+    def share(self, name: str, resources: Resources) -> "Share":
+        """Return what the workers of a stage get: the settings for it, and else what it asks for."""
+        workers, gpus = (
+            setting.get(name) if isinstance(setting, dict) else setting
+            for setting in (self.workers, self.gpus_per_worker)
+        )
+        return Share(
+            int(workers) if workers is not None else None,
+            resources.cpus if self.cpus_per_worker is None else self.cpus_per_worker,
+            resources.gpus if gpus is None else float(gpus),
+        )
 
 
-class Stage(Protocol):
-    """Work on one clip. Rows of `schema` go to `table`; raises ClipError for a clip that cannot be done."""
+@dataclass(frozen=True)
+class Share:
+    """What the workers of a stage get.
 
-    table: str
-    schema: pa.Schema
+    Attributes:
+        workers: Processes; None: as many as the CPUs are enough for.
+        cpus: That each reserves.
+        gpus: That each reserves.
+    """
 
-    def __call__(self, row: dict[str, Any]) -> dict[str, Any]: ...
+    workers: int | None
+    cpus: float
+    gpus: float
 
 
 @dataclass(frozen=True)
 class Block:
-    """What a worker reports of a block: rows done, how many of them by error code."""
+    """What a worker reports of a block.
+
+    Attributes:
+        rows: Those done.
+        errors: How many of them failed, by code.
+    """
 
     rows: int
     errors: dict[str, int]
@@ -106,6 +124,7 @@ def start(config: EngineConfig) -> None:
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     # The backend's own notices say nothing that a user could act on; what fails is raised.
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
+    os.environ.setdefault("RAY_IGNORE_UNHANDLED_ERRORS", "1")  # of tasks beside the one that failed first
     on_sigterm = signal.getsignal(signal.SIGTERM)
     try:
         with _native_stderr_closed():  # where the backend announces the level it was given
@@ -143,15 +162,16 @@ def _native_stderr_closed() -> Iterator[None]:
 class _Worker:
     """A stage inside a Ray actor."""
 
-    def __init__(self, make: Callable[[], Stage], root: str | None, token: str | None) -> None:
+    def __init__(self, stage: Stage, root: str | None, token: str | None) -> None:
         import cv2
 
         cv2.setNumThreads(1)  # Ray spreads the work; threads inside a worker only fight each other
         self._fatal: str | None = None  # why the run must end
+        self._stage = stage
         try:
-            self._stage = make()
+            stage.setup()
             self._workspace = Workspace(root, token) if root else None
-            self._meter = Meter(self._stage.table)
+            self._meter = Meter(stage.name)
         except Exception as error:  # Ray would put the whole traceback on the driver's screen, and try again
             log.exception("the stage cannot be started")
             self._fatal = f"the work cannot be started: {reason(error)}"
@@ -160,32 +180,26 @@ class _Worker:
         rows = self._done(batch.to_pylist())
         errors = Counter(row["error"] for row in rows if row.get("error"))
         report = {"rows": len(rows), "errors": list(errors.items()), "fatal": self._fatal}
-        kind = pa.struct(
-            [("rows", pa.int64()), ("errors", pa.map_(pa.string(), pa.int64())), ("fatal", pa.string())]
-        )
-        columns: dict[str, Any] = {"report": pa.array([report], kind)}
+        columns: dict[str, Any] = {"report": pa.array([report], REPORT)}
         if not (self._fatal or self._workspace):
             columns["out"] = pa.array([rows], pa.list_(pa.struct(list(self._stage.schema))))
         return pa.table(columns)
 
-    def _done(self, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    def _done(self, rows: list[Row]) -> list[Row]:
         """The rows of the stage for these, in its table if it has one; none after a failure to write."""
         if self._fatal:
             return []
-        table = self._stage.table
+        table = self._stage.table or self._stage.name
         try:
             # A task whose worker was lost is tried again as a whole, but its finished blocks are there.
             before = self._workspace.appended(table, rows) if self._workspace else None
             if before is not None:
                 return before
             began = time.perf_counter()
-            out: list[dict[str, Any]] = []
-            with suppress(CeilingError):  # what is left of the block is for a later run
-                for row in rows:
-                    out.append(self._one(row))
+            out = self._block(rows)
             seconds = time.perf_counter() - began
             if self._workspace:
-                self._workspace.append(table, out)
+                self._workspace.append(table, out, self._stage.schema)
         except OSError as error:
             where = self._workspace.root if self._workspace else "the workspace"
             self._fatal = f"cannot write to {where}: {reason(error)}"
@@ -196,10 +210,20 @@ class _Worker:
         self._meter.add(len(out), Counter(row["error"] for row in out if row.get("error")), seconds)
         return out
 
-    def _one(self, row: dict[str, Any]) -> dict[str, Any]:
+    def _block(self, rows: list[Row]) -> list[Row]:
+        """Work on the rows, in order of their arrival; without those that the ceiling left out."""
+        if self._stage.in_flight == 1:
+            return [*takewhile(lambda row: row is not None, map(self._one, rows))]  # type: ignore[list-item]
+        with ThreadPoolExecutor(self._stage.in_flight) as threads:
+            return [row for row in threads.map(self._one, rows) if row is not None]
+
+    def _one(self, row: Row) -> Row | None:
+        """Work on a row; None where it may not be started."""
         began = time.perf_counter()
         try:
-            done = self._stage(row)
+            done = self._stage.work(row)
+        except CeilingError:  # what is left is for a later run
+            return None
         except RunError:
             raise
         except Exception as error:
@@ -212,45 +236,63 @@ class _Worker:
         return done
 
 
-def _failed(stage: Stage, row: dict[str, Any], code: str, detail: str) -> dict[str, Any]:
+REPORT = pa.struct(
+    [("rows", pa.int64()), ("errors", pa.map_(pa.string(), pa.int64())), ("fatal", pa.string())]
+)
+
+
+def _failed(stage: Stage, row: Row, code: str, detail: str) -> Row:
     blank = dict.fromkeys(stage.schema.names)
     known = {name: row[name] for name in blank.keys() & row.keys()}
     return blank | known | {"error": code, "error_detail": detail[:500]}
 
 
 def run(
-    rows: pa.Table, make: Callable[[], Stage], config: EngineConfig, workspace: Workspace | None = None
-) -> Iterator[tuple[Block, list[dict[str, Any]]]]:
+    stage: Stage, rows: pa.Table, config: EngineConfig, workspace: Workspace | None = None
+) -> Iterator[tuple[Block, list[Row]]]:
     """Put every row through a stage, spread over the workers.
 
-    make: builds the stage, once in each worker. workspace: where each block is written as soon as it is
-    done; None: the rows come back instead. Yields what each block did, in the order they finish.
-    Raises RunError when a block cannot be written.
+    Args:
+        stage: What is done with each.
+        rows: With clip_id and the columns that the stage reads; others stay here.
+        config: How the work is spread.
+        workspace: Where each block is written as soon as it is done; None: the rows come back instead.
+
+    Yields:
+        What was done of each block, in the order in which they finish, and its rows without a workspace.
+
+    Raises:
+        CallError: A column is missing.
+        RunError: A block cannot be written, or the stage cannot be set up.
     """
+    if lacking := [name for name in stage.columns if name not in rows.column_names]:
+        raise CallError(
+            f"{stage.name} reads the column {lacking[0]!r}, which the clips do not have"
+            f" (they have: {', '.join(rows.column_names)})"
+        )
     if not rows.num_rows:
         return
     import ray
     from ray.exceptions import RayError
 
     start(config)
-    cpus = _cpus(config)
-    if isinstance(config.workers, dict) or isinstance(config.gpus_per_worker, dict):
-        raise TypeError("settings of one command are needed: EngineConfig.of")
+    rows = rows.select([name for name in rows.column_names if name in {"clip_id", *stage.columns}])
+    share = config.share(stage.name, stage.resources)
     blocks = -(-rows.num_rows // config.block_clips)
-    workers = min(config.workers or cpus, blocks)
+    workers = min(share.workers or _cpus(share), blocks)
     most = max(TASKS_PER_WORKER * workers, min(TASKS, blocks // BLOCKS_PER_TASK))
     rows_per_task = config.block_clips * -(-blocks // most)
     tasks = [rows.slice(at, rows_per_task) for at in range(0, rows.num_rows, rows_per_task)]
     queue = Queue(rows.num_rows)
     data = ray.data.from_arrow(tasks).map_batches(
         _Worker,
-        fn_constructor_args=(make, *((workspace.root, workspace.token) if workspace else (None, None))),
+        fn_constructor_args=(stage, *((workspace.root, workspace.token) if workspace else (None, None))),
         batch_format="pyarrow",
         batch_size=config.block_clips,
         zero_copy_batch=True,
         compute=ray.data.ActorPoolStrategy(size=workers),
-        num_cpus=config.cpus_per_worker,
-        num_gpus=config.gpus_per_worker,
+        num_cpus=share.cpus,
+        num_gpus=share.gpus,
     )
     try:
         for item in data.iter_rows():
@@ -263,15 +305,16 @@ def run(
         raise RunError(f"the work on the cluster failed: {reason(error)[-300:]}") from error
 
 
-def scatter(function: Callable[[T], R], items: Sequence[T], config: EngineConfig) -> Iterator[R]:
+def scatter(name: str, function: Callable[[T], R], items: Sequence[T], config: EngineConfig) -> Iterator[R]:
     """Apply a function to every item, spread over the workers.
 
     For work that is no clip: an item is whatever can be pickled, a task each.
 
     Args:
+        name: The key of this work under `engine.workers` and `engine.gpus_per_worker`.
         function: Called with one item, in a process of Ray's.
         items: What to call it with.
-        config: The settings of one command (`EngineConfig.of`).
+        config: How the work is spread.
 
     Yields:
         What the function returned, in the order in which the calls end.
@@ -283,8 +326,9 @@ def scatter(function: Callable[[T], R], items: Sequence[T], config: EngineConfig
     import ray
     from ray.exceptions import RayError, RayTaskError
 
-    task = ray.remote(function).options(num_cpus=config.cpus_per_worker, num_gpus=config.gpus_per_worker)
-    at_once = 2 * (config.workers if isinstance(config.workers, int) else _cpus(config))
+    share = config.share(name, Resources())
+    task = ray.remote(function).options(num_cpus=share.cpus, num_gpus=share.gpus)
+    at_once = 2 * (share.workers or _cpus(share))
     left, under_way = iter(items), list[Any]()
     try:
         while True:
@@ -302,19 +346,33 @@ def scatter(function: Callable[[T], R], items: Sequence[T], config: EngineConfig
             ray.cancel(call)
 
 
-def _cpus(config: EngineConfig) -> int:
-    """How many workers the CPUs of the cluster are enough for."""
+def _cpus(share: Share) -> int:
+    """Return how many workers the CPUs of the cluster are enough for."""
     import ray
 
-    return max(1, int(ray.cluster_resources().get("CPU", 1) / config.cpus_per_worker))
+    return max(1, int(ray.cluster_resources().get("CPU", 1) / share.cpus))
 
 
 def pending(rows: pa.Table, done: set[str]) -> pa.Table:
-    """The rows whose clip_id is not done."""
+    """Return the rows whose clip_id is not done."""
     return rows.filter(pa.array([clip_id not in done for clip_id in rows["clip_id"].to_pylist()], pa.bool_()))
 
 
-def join(left: pa.Table, right: pa.Table, columns: Sequence[str]) -> pa.Table:
-    """Rows of `left` that `right` has by clip_id, with these columns of it, in the order of clip_id."""
-    kept = right.select(["clip_id", *columns])
-    return left.join(kept, "clip_id", join_type="inner").sort_by("clip_id")
+def joined(clips: pa.Table, rows: pa.Table) -> pa.Table:
+    """Add the columns of a stage's rows to the clips that it did not fail on.
+
+    Args:
+        clips: One row for each clip_id.
+        rows: With clip_id; where they have an `error`, it is null for a clip that was done.
+
+    Returns:
+        The clips that `rows` has without an error, in their order; a column that both have is that of `rows`.
+    """
+    good = rows.filter(rows["error"].is_null()) if "error" in rows.column_names else rows
+    at = pc.index_in(clips["clip_id"].combine_chunks(), good["clip_id"].combine_chunks())
+    made = good.take(at.drop_null())
+    kept = clips.filter(at.is_valid())
+    kept = kept.drop_columns([name for name in made.column_names if name in kept.column_names])
+    for name in made.column_names:
+        kept = kept.append_column(made.schema.field(name), made[name])
+    return kept

@@ -20,8 +20,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from pipeline.errors import ClipError, RunError, reason
-from pipeline.schema import ERRORS
+from pipeline.errors import ERRORS, ClipError, RunError, reason
 
 GIB = 1024**3
 F_SETSIG = 10  # from fcntl.h; the module fcntl does not name it

@@ -12,7 +12,9 @@ from functools import cached_property
 from importlib import import_module
 from importlib.metadata import entry_points
 from types import ModuleType
-from typing import Any, Generic, TypeVar
+from typing import Annotated, Any, Generic, TypeVar, Union
+
+from pydantic import BeforeValidator, Field
 
 from pipeline.errors import CallError, reason
 
@@ -89,3 +91,25 @@ class Registry(Generic[T]):
         near = difflib.get_close_matches(str(name), self.names, n=1)
         meant = f"; did you mean {near[0]!r}?" if near else ""
         raise CallError(f"no {self.kind} {name!r}{meant} (there are: {', '.join(self.names)})")
+
+
+def backend_name(settings: type[Any]) -> str:
+    """Return the name in a backend's settings, the default of `backend`; "" for a base class."""
+    return settings.model_fields["backend"].default
+
+
+def one_of(registry: Registry[Any], default: str | None = None) -> Any:
+    """Return the type of a pydantic field that holds the settings of one backend, told apart by `backend`.
+
+    Args:
+        registry: The backends.
+        default: Settings that name no backend are this one's; None: a name is required.
+    """
+    kinds: Any = Union[tuple(registry)]  # noqa: UP007 - they are known at run time alone
+    if default is None:
+        return Annotated[kinds, Field(discriminator="backend")]
+
+    def named(given: Any) -> Any:
+        return {"backend": default, **given} if isinstance(given, dict) else given
+
+    return Annotated[kinds, Field(discriminator="backend"), BeforeValidator(named)]

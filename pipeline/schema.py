@@ -1,25 +1,12 @@
-"""The tables of a workspace: their columns, their types, and the codes a failed clip carries.
+"""The tables of a workspace: their columns and their types.
 
-A clip that went in is in exactly one state at every table: done, or done with an `error` code.
+A clip that went in is in exactly one state at every table: done, or done with an `error` code out of
+`pipeline.errors.ERRORS`.
 """
 
 from typing import Any
 
 import pyarrow as pa
-
-ERRORS = {
-    "missing_file": "the file is not there or cannot be read",
-    "not_a_video": "the file is not a video that can be opened",
-    "no_video_stream": "the file has no video stream",
-    "decode_error": "the video stream cannot be decoded",
-    "too_few_frames": "fewer than two frames, so nothing can be seen to move",
-    "timeout": "the clip took longer than its time limit",
-    "worker_crash": "the process working on the clip died",
-    "out_of_memory": "the clip needed more memory than it may have",
-    "mllm_error": "the multimodal model did not answer",
-    "mllm_bad_output": "the multimodal model answered, but not in the form asked for",
-    "internal": "a defect of this program: please report it",
-}
 
 CAMERA_LABELS = (
     "static",

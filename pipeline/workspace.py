@@ -11,7 +11,7 @@ the table. Here a block of rows is committed by the appearance of its file, and 
 import contextlib
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ import pyarrow.parquet as pq
 from pyarrow import fs
 
 from pipeline.errors import CallError, RunError, reason
+from pipeline.identity import Setting
 from pipeline.schema import TABLES
 
 LOCK = ".lock.json"  # tells who holds the workspace; in an object store it is the lock
@@ -132,11 +133,21 @@ class Workspace:
         except FileNotFoundError:
             return None
 
-    def append(self, table: str, rows: Sequence[dict[str, Any]]) -> None:
-        """Add rows to a table as one new file. Raises OSError; RunError when its run has ended meanwhile."""
+    def append(self, table: str, rows: Sequence[dict[str, Any]], schema: pa.Schema | None = None) -> None:
+        """Add rows to a table as one new file.
+
+        Args:
+            table: Its name.
+            rows: Not more than fit into memory.
+            schema: Of a table that `TABLES` does not have.
+
+        Raises:
+            OSError: It cannot be written.
+            RunError: The run that these rows belong to has ended meanwhile.
+        """
         if not rows:
             return
-        data = pa.Table.from_pylist(list(rows), schema=TABLES[table])
+        data = pa.Table.from_pylist(list(rows), schema=schema or TABLES[table])
         sink = pa.BufferOutputStream()
         pq.write_table(data, sink, compression="zstd")
         self.write_bytes(sink.getvalue().to_pybytes(), table, _file_of(table, rows), fenced=True)
@@ -146,14 +157,24 @@ class Workspace:
         data = self.read_bytes(table, _file_of(table, rows))
         return None if data is None else pq.read_table(pa.BufferReader(data)).to_pylist()
 
-    def read(self, table: str, columns: Sequence[str] | None = None) -> pa.Table:
-        """All rows of a table, in order of clip_id; empty when there are none.
+    def read(
+        self, table: str, columns: Sequence[str] | None = None, schema: pa.Schema | None = None
+    ) -> pa.Table:
+        """Read all rows of a table, in order of clip_id.
 
-        A clip has one row in `scores` and `annotations`, even if a worker that seemed dead wrote it again.
+        A clip has one row in the table of a stage, even if a worker that seemed dead wrote it again.
+
+        Args:
+            table: Its name; one without rows is empty.
+            columns: Those wanted; None: all.
+            schema: Of a table that `TABLES` does not have.
+
+        Raises:
+            RunError: A file of the table is damaged.
         """
-        schema = TABLES[table]
+        schema = schema or TABLES[table]
         wanted = list(columns) if columns else schema.names
-        single = table in ("scores", "annotations", "predictions")
+        single = table not in ("clips", "duplicates", "preferences")
         files = self._files(table)
         if not files:
             return schema.empty_table().select(wanted)
@@ -176,40 +197,79 @@ class Workspace:
             info.path for info in self._fs.get_file_info(selector) if info.path.endswith(".parquet")
         )
 
-    def ids(self, table: str) -> set[str]:
-        """The clip_ids that a table has."""
-        return set(self.read(table, ["clip_id"])["clip_id"].to_pylist())
+    def ids(self, table: str, schema: pa.Schema | None = None) -> set[str]:
+        """Return the clip_ids that a table has; schema as in `read`."""
+        return set(self.read(table, ["clip_id"], schema)["clip_id"].to_pylist())
 
     def clear(self, tables: Iterable[str]) -> None:
         """Delete tables and what they were made with."""
         for table in tables:
             if self._fs.get_file_info(self.path(table)).type == fs.FileType.Directory:
                 self._fs.delete_dir(self.path(table))
-            made = self.made_with()
-            if made.pop(table, None) is not None:
-                self.write_bytes(_dump(made), "config.json")
+            for name in ("config.json", "provenance.json"):
+                made = json.loads(self.read_bytes(name) or b"{}")
+                if made.pop(table, None) is not None:
+                    self.write_bytes(_dump(made), name)
 
     def made_with(self) -> dict[str, dict[str, Any]]:
-        """By table, the settings that its rows were made with."""
+        """Return, by table, the settings that its rows were made with."""
         return json.loads(self.read_bytes("config.json") or b"{}")
 
-    def claim(self, table: str, settings: dict[str, Any]) -> None:
-        """Bind a table to the settings of its rows; refuse others. Raises CallError."""
+    def claim(self, table: str, settings: Sequence[Setting]) -> None:
+        """Bind a table to the settings of its rows; see `check`."""
         self.check(table, settings)
         made = self.made_with()
         if table not in made:
-            self.write_bytes(_dump(made | {table: settings}), "config.json")
+            values = {setting.path: setting.value for setting in settings}
+            self.write_bytes(_dump(made | {table: values}), "config.json")
 
-    def check(self, table: str, settings: dict[str, Any]) -> None:
-        """Raises CallError when the rows of a table were made with other settings than these."""
-        before = self.made_with().get(table, settings)
-        if before != settings:
-            keys = sorted(k for k in before.keys() | settings.keys() if before.get(k) != settings.get(k))
-            told = ", ".join(f"{k} was {before.get(k)!r}, is now {settings.get(k)!r}" for k in keys)
+    def check(self, table: str, settings: Sequence[Setting]) -> None:
+        """Refuse settings with which a table would get rows unlike those that it has.
+
+        A table made before there was a setting has rows of its default; a setting that is no more does not
+        count.
+
+        Args:
+            table: Its name.
+            settings: Those that its rows depend on.
+
+        Raises:
+            CallError: The table has rows made with other settings; the message names the differences.
+        """
+        before = self.made_with().get(table)
+        if before is None:
+            return
+        changed = [
+            f"{it.path} was {before.get(it.path, it.default)!r}, is now {it.value!r}"
+            for it in settings
+            if before.get(it.path, it.default) != it.value
+        ]
+        if changed:
+            told = ", ".join(sorted(changed))
             raise CallError(
                 f"{self.root} has {table} made with other settings: {told}. "
-                "Give another workspace, or --restart to make them anew"
+                "Give another workspace, or --restart to redo them"
             )
+
+    def record(self, table: str, facts: Mapping[str, Any]) -> list[str]:
+        """Record where a table's newest rows come from, such as an endpoint or this package's version.
+
+        Args:
+            table: Its name.
+            facts: By name, JSON-able.
+
+        Returns:
+            A sentence for each fact that was another one before.
+        """
+        known = json.loads(self.read_bytes("provenance.json") or b"{}")
+        before = known.get(table, facts)
+        if known.get(table) != dict(facts):
+            self.write_bytes(_dump(known | {table: dict(facts)}), "provenance.json")
+        return [
+            f"{name} was {before.get(name)}, is now {fact}; the {table} that are there stay as they are"
+            for name, fact in facts.items()
+            if before.get(name) != fact
+        ]
 
 
 def _file_of(table: str, rows: Sequence[dict[str, Any]]) -> str:

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from hypothesis import strategies as st
 
-from filters.gates import GatesConfig
+from filters.verdicts import GatesConfig
 from pipeline.schema import TABLES, empty_row
 from stages.split.plan import (
     Plan,

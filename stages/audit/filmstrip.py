@@ -6,10 +6,11 @@ from typing import Any
 import cv2
 import numpy as np
 
-from filters.flow import FlowConfig
+from filters.flow.dis import DisConfig
 from stages.models.detector.moving_regions import MovingRegionsConfig
 from stages.models.tracker.regions import FlowTrackerConfig
-from stages.motionsight.observe import LookConfig, Looker, Referred
+from stages.motionsight.observe import Observer
+from stages.motionsight.settings import ObserveConfig
 
 FRAMES, WIDTH, QUALITY = 6, 168, 72  # pictures in a row, their width in pixels, JPEG quality
 TRACK, REGION = (255, 176, 0), (64, 196, 255)
@@ -18,9 +19,9 @@ TRACK, REGION = (255, 176, 0), (64, 196, 255)
 class Filmstrip:
     """Makes filmstrips; for a child process. Loads no weights: what annotation found it is given."""
 
-    def __init__(self, config: LookConfig) -> None:
-        light = {"flow": FlowConfig(), "detector": MovingRegionsConfig(), "tracker": FlowTrackerConfig()}
-        self._looker = Looker(config.model_copy(update=light))
+    def __init__(self, config: ObserveConfig) -> None:
+        light = {"flow": DisConfig(), "detector": MovingRegionsConfig(), "tracker": FlowTrackerConfig()}
+        self._observer = Observer(config.model_copy(update=light))
 
     def __call__(self, clip: Mapping[str, Any], annotation: Mapping[str, Any] | None) -> dict[str, bytes]:
         """The rows as JPEG, by name. clip: uri, start_s, end_s. Raises ClipError.
@@ -28,20 +29,20 @@ class Filmstrip:
         annotation: times, objects and regions of a row of `annotations`; without it, or where its times are
         not those of the frames, the regions that move on their own are looked for.
         """
-        looker = self._looker
-        seen = looker.watch(clip["uri"], clip["start_s"], clip["end_s"], blurred=True)
+        observer = self._observer
+        seen = observer.observe(clip["uri"], clip["start_s"], clip["end_s"], blurred=True)
         frames, times = seen.view.frames, seen.view.times
         fits = annotation and annotation["regions"] and np.array_equal(annotation["times"], times)
         if annotation and fits:
             regions = np.array(annotation["regions"], float)
             tracks = [_boxes(found["boxes"]) for found in annotation["objects"]]
         else:
-            referred: Referred = looker.refer(seen)
-            regions, tracks = referred.boxes, [track.boxes for track in referred.tracks]
+            grounding = observer.ground(seen)
+            regions, tracks = grounding.regions, [track.boxes for track in grounding.tracks]
         rows = {
             "original": frames,
-            "spotlight": looker.enhance(seen, regions, "spotlight"),
-            "motion blur": looker.enhance(seen, regions, "motion_blur"),
+            "spotlight": observer.enhance(seen, regions, "spotlight"),
+            "motion blur": observer.enhance(seen, regions, "motion_blur"),
             "boxes": drawn(frames, regions, tracks),
         }
         picked = np.unique(np.linspace(0, len(frames) - 1, FRAMES).round().astype(int))

@@ -11,7 +11,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from pipeline.schema import ERRORS
+from pipeline.errors import ERRORS
 from stages.audit import charts
 from stages.audit.samples import Sample
 from stages.audit.statistics import CLIP_NUMBERS, PROFILE

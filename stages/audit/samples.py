@@ -7,7 +7,7 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
-from filters.gates import LIMITS, GatesConfig, clip_verdicts, measured
+from filters.verdicts import LIMITS, GatesConfig, clip_verdicts, measured
 
 EACH = 2  # clips on each side of a gate
 MOST = 24  # clips in all

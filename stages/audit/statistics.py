@@ -12,7 +12,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from filters.gates import GatesConfig, clip_verdicts, near_duplicates
+from filters.gates.near_duplicates import near_duplicates
+from filters.verdicts import GatesConfig, clip_verdicts
 from pipeline.schema import CAMERA_LABELS
 from stages.split.plan import SPLITS, Plan
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from filters.evidence import Evidence, Track
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # it needs OpenCV, which the environment of a model may lack
     from filters.camera import Motion
 
 Category = Literal["object", "camera", "both"]
@@ -46,7 +46,7 @@ class Request:
 class Reply:
     """text: the answer. tokens: how many were read and written. logprobs: by wanted token, natural log.
 
-    error, detail: a code out of `pipeline.schema.ERRORS` and a sentence, where there is no answer (text "").
+    error, detail: a code out of `pipeline.errors.ERRORS` and a sentence, where there is no answer (text "").
     prompt_tokens: how many of the tokens were read; cached_tokens: how many of those came from a prefix
     cache. Both 0 where the model does not tell, and both, like tokens, summed over repeated attempts.
     requests: how many attempts that were.
@@ -110,3 +110,23 @@ class Tracker(Protocol):
     version: str
 
     def track(self, view: View, found: Mapping[float, Detections]) -> list[Track]: ...
+
+
+class AlignmentScorer(Protocol):
+    """Scores texts against the frames of one clip."""
+
+    name: str
+    version: str
+
+    def __call__(self, frames: np.ndarray, times: np.ndarray, texts: Sequence[str]) -> list[float | None]:
+        """Score each text.
+
+        Args:
+            frames: (T, H, W, 3) uint8 RGB.
+            times: (T,) of the frames, seconds.
+            texts: What the clip may show.
+
+        Returns:
+            A score for each text, 0 to 1; None: no answer.
+        """
+        ...

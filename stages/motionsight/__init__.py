@@ -1,1 +1,12 @@
-"""The MotionSight method (arXiv 2506.01674) as pure functions on arrays."""
+"""The MotionSight method (arXiv 2506.01674): pure functions, and `MotionSight`, which joins them."""
+
+from typing import Any
+
+
+def __getattr__(name: str) -> Any:
+    """Import `MotionSight` when it is asked for: the functions of the method need none of its models."""
+    if name == "MotionSight":
+        from stages.motionsight.service import MotionSight
+
+        return MotionSight
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

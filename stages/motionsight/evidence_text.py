@@ -5,7 +5,7 @@ import numpy as np
 from filters.evidence import Evidence
 
 
-def grounding(evidence: Evidence) -> str:
+def evidence_text(evidence: Evidence) -> str:
     """Camera rates and object tracks, one line each, in words and rounded numbers with their units."""
     camera = evidence.camera
     label = ", ".join(camera.labels).replace("_", " ") or "moves, no single direction"

@@ -1,65 +1,43 @@
-"""Look at a clip as MotionSight does: decode once, measure, refer, focus, and prepare the frames."""
+"""Observe a clip: decode it once, measure its motion, find its objects, and prepare the frames."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import partial
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
 
-from filters.camera import CameraConfig, measure, statistics, summarise
+from filters.camera import measure, statistics, summarise
 from filters.evidence import CameraMotion, Evidence, Track
-from filters.flow import FlowConfig, FlowEstimator, estimator
+from filters.flow.registry import estimator
 from pipeline.isolation import Isolated, Limits
-from stages.models import vision
 from stages.models.actors import Handle
-from stages.models.detector.moving_regions import MovingRegionsConfig
 from stages.models.protocols import Detector, Tracker, View
-from stages.models.tracker.regions import FlowTrackerConfig
-from stages.models.vision import DetectorConfig, TrackerConfig
-from stages.motionsight.blur import BlurConfig, blur, kernel
-from stages.motionsight.focus import FocusConfig, regions
+from stages.models.registry import detector, tracker
+from stages.motionsight.blur import blur, kernel
+from stages.motionsight.focus import regions
 from stages.motionsight.prompt import VisualPrompt
-from stages.motionsight.spotlight import SpotlightConfig, spotlight
+from stages.motionsight.settings import ObserveConfig
+from stages.motionsight.spotlight import spotlight
 from stages.motionsight.variants import background_blur, crop, red_circle
-from stages.video.frames import Clip, DecodeConfig, Wanted, fitted, middles, sample_times
+from stages.video.frames import Clip, Wanted, fitted, middles, sample_times
 from stages.video.masks import union
 
 
-class FramesConfig(BaseModel):
-    """Which frames the model sees."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    count: int = Field(16, ge=2, le=128, description="frames of a clip (paper: T = 16)")
-    max_pixels: int = Field(360 * 420, ge=1024, description="largest frame (paper: 360*420)")
-
-
-class LookConfig(BaseModel):
-    """What looking at a clip depends on."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    decode: DecodeConfig = DecodeConfig()
-    flow: FlowConfig = FlowConfig()
-    camera: CameraConfig = CameraConfig()
-    frames: FramesConfig = FramesConfig()
-    detector: DetectorConfig = MovingRegionsConfig()
-    tracker: TrackerConfig = FlowTrackerConfig()
-    focus: FocusConfig = FocusConfig()
-    spotlight: SpotlightConfig = SpotlightConfig()
-    blur: BlurConfig = BlurConfig()
-
-
 @dataclass(frozen=True)
-class Seen:
-    """What was seen of a clip in one decoding pass.
+class Observation:
+    """What one decoding pass over a clip gives.
 
-    view: the shown frames (T, H, W, 3), their times, the clip's motion. blurred: the same frames with motion
-    blur, or None. samples: luma (K, h, w) uint8 at sample_times (K,) seconds, near the shown frames.
-    camera, numbers: the camera's motion and the clip's flow statistics. seconds: what each step took.
+    Attributes:
+        view: The shown frames (T, H, W, 3) uint8 RGB, their times, the clip's motion.
+        blurred: The same frames with motion blur; None where nobody asked for it.
+        samples: Luma (K, h, w) uint8 near the shown frames.
+        sample_times: (K,) seconds.
+        duration_s: Length of the clip, seconds.
+        camera: The camera's motion.
+        numbers: The clip's flow statistics, by name.
+        seconds: What each step took; later steps add theirs.
     """
 
     view: View
@@ -73,113 +51,164 @@ class Seen:
 
 
 @dataclass(frozen=True)
-class Referred:
-    """The objects that a question is about: their tracks, the regions (T, 4) of the action, the evidence."""
+class Grounding:
+    """The objects that a question is about.
+
+    Attributes:
+        tracks: The objects, the most salient first.
+        regions: (T, 4) float32 xyxy pixels: where the action is in each shown frame.
+        evidence: What was measured of them and of the camera.
+    """
 
     tracks: list[Track]
-    boxes: np.ndarray
+    regions: np.ndarray
     evidence: Evidence
 
 
-def watch(uri: str, start_s: float | None, end_s: float | None, blurred: bool, config: LookConfig) -> Seen:
-    """Decode a clip once and measure it. blurred: also blend the frames for motion blur. Raises ClipError."""
-    took: dict[str, float] = {}
+def observe(
+    uri: str, start_s: float | None, end_s: float | None, blurred: bool, config: ObserveConfig
+) -> Observation:
+    """Decode a clip once and measure it.
+
+    Args:
+        uri: A path, a URL, or the member of a tar (`a.tar::b.mp4`).
+        start_s: Where the clip begins in the video, seconds; None: at its start.
+        end_s: Where it ends; None: at the video's end.
+        blurred: Also blend the shown frames for motion blur.
+        config: Which frames, in which size, and how they are measured.
+
+    Raises:
+        ClipError: The clip cannot be decoded.
+    """
+    seconds: dict[str, float] = {}
     weights = kernel(config.blur.frames, config.blur.decay) if blurred else np.ones(1)
-    with timed(took, "decode"):
+    with timed(seconds, "decode"):
         clip = Clip(uri, start_s, end_s)
         probe = clip.probe
         sampled = sample_times(probe, config.decode.fps, config.decode.max_samples)
         shown = np.unique(middles(probe, config.frames.count))
         held = window_frames(shown, len(weights))
-        size = within(probe.width, probe.height, config.frames.max_pixels)
+        size = fit_within(probe.width, probe.height, config.frames.max_pixels)
         small = fitted(probe.width, probe.height, config.decode.size)
         exact = config.decode.model_copy(update={"frames": "all"})
-        samples, pictures = (
-            taken.pictures
-            for taken in clip.read([Wanted(sampled, small, False), Wanted(held, size, True)], exact)
-        )
+        wanted = [Wanted(sampled, small, False), Wanted(held, size, True)]
+        samples, pictures = (taken.pictures for taken in clip.read(wanted, exact))
     times = probe.times[sampled]
-    with timed(took, "measure"):
-        motion = measure(samples, times, _estimator(config.flow), config.camera)
+    with timed(seconds, "measure"):
+        motion = measure(samples, times, estimator(config.flow), config.camera)
         camera = summarise(motion, config.camera)
         numbers = statistics(motion)
-    with timed(took, "enhance"):
+    with timed(seconds, "enhance"):
         windows = windowed(pictures, held, shown, len(weights))
         frames = np.stack([window[0] for window in windows])
         smeared = np.stack([blur(window, weights) for window in windows]) if blurred else None
     ends = np.array([0, len(times) - 1])
     near = np.unique([*ends, *(int(np.abs(times - t).argmin()) for t in probe.times[shown])])
     view = View(frames, probe.times[shown], motion)
-    return Seen(view, smeared, samples[near], times[near], probe.duration_s, camera, numbers, took)
+    return Observation(view, smeared, samples[near], times[near], probe.duration_s, camera, numbers, seconds)
 
 
-class Looker:
-    """Watches clips and refers to their objects; makes its detector and tracker once.
+class Observer:
+    """Observes clips and finds their objects; loads its detector and tracker once.
 
-    handles: those of the models that run in actors, by role. named: whether the detector goes by names.
-    watch: the function of this name, with the settings at hand.
+    Attributes:
+        config: Its settings.
+        detector: Finds objects in single frames.
+        tracker: Carries them through the clip.
+        needs_labels: Whether the detector looks for objects by name.
     """
 
     def __init__(
         self,
-        config: LookConfig,
+        config: ObserveConfig,
         handles: Mapping[str, Handle] | None = None,
         limits: Limits | None = None,
     ) -> None:
-        """limits: watch in a child process, within them. Raises CallError when a model cannot be had."""
-        self.config = config
-        make = partial(partial, watch, config=config)
-        self.watch: Callable[..., Seen] = (
-            Isolated(make, limits, ["stages.motionsight.observe"]) if limits else make()
-        )
-        handles = handles or {}
-        self.flow = _estimator(config.flow)
-        self.detector: Detector = vision.detector(config.detector, handles.get("detector"))
-        self.tracker: Tracker = vision.tracker(config.tracker, handles.get("tracker"))
-        self.named = config.detector.backend != "moving_regions"
+        """Load the models.
 
-    def refer(self, seen: Seen, labels: Sequence[str] = ()) -> Referred:
-        """Find the objects of these names, or all that move with a detector that cannot name."""
-        config, view = self.config, seen.view
-        with timed(seen.seconds, "refer"):
+        Args:
+            config: What to observe, and with which models.
+            handles: Of the models that run in actors, by role.
+            limits: Decode in a child process, within these limits; None: in this process.
+
+        Raises:
+            CallError: A model cannot be loaded as configured.
+        """
+        handles = handles or {}
+        self.config = config
+        make = partial(partial, observe, config=config)
+        self._observe: Callable[..., Observation] = Isolated(make, limits, [__name__]) if limits else make()
+        self.detector: Detector = detector(config.detector, handles.get("detector"))
+        self.tracker: Tracker = tracker(config.tracker, handles.get("tracker"))
+        self.needs_labels = config.detector.needs_labels
+
+    def observe(self, uri: str, start_s: float | None, end_s: float | None, blurred: bool) -> Observation:
+        """Observe a clip with the settings at hand; see the function of this name."""
+        return self._observe(uri, start_s, end_s, blurred)
+
+    def interrupt(self) -> None:
+        """End the observation in progress, from another thread: the one that waits for it gets a ClipError.
+
+        Only where observations have a process of their own.
+        """
+        if isinstance(self._observe, Isolated):
+            self._observe.interrupt()
+
+    def ground(self, observation: Observation, labels: Sequence[str] = ()) -> Grounding:
+        """Find the objects of these names; everything that moves, for a detector that takes no names."""
+        config, view = self.config, observation.view
+        with timed(observation.seconds, "refer"):
             tracks = self.tracker.track(view, self.detector.detect(view, labels))
-        with timed(seen.seconds, "focus"):
-            boxes = self.focus(seen, tracks)
+        with timed(observation.seconds, "focus"):
+            boxes = self.focus(observation, tracks)
         # Where one global motion does not explain the scene, what is left over is not an object's own motion.
-        known = tracks if seen.camera.labels and seen.camera.fit >= config.camera.fit_min else []
+        explained = observation.camera.labels and observation.camera.fit >= config.camera.fit_min
         evidence = Evidence(
             *view.size,
-            seen.duration_s,
-            seen.camera,
-            tuple(known),
-            seen.numbers["object_area"],
-            seen.numbers["flow_mean"],
+            observation.duration_s,
+            observation.camera,
+            tuple(tracks if explained else ()),
+            observation.numbers["object_area"],
+            observation.numbers["flow_mean"],
         )
-        return Referred(tracks, boxes, evidence)
+        return Grounding(tracks, boxes, evidence)
 
-    def focus(self, seen: Seen, tracks: Sequence[Track]) -> np.ndarray:
-        """The regions (T, 4) of the action of these objects."""
-        return regions([track.boxes for track in tracks], seen.view.times, seen.view.size, self.config.focus)
+    def focus(self, observation: Observation, tracks: Sequence[Track]) -> np.ndarray:
+        """Return the regions (T, 4) float32 of the action of these objects."""
+        view = observation.view
+        return regions([track.boxes for track in tracks], view.times, view.size, self.config.focus)
 
     def enhance(
-        self, seen: Seen, boxes: np.ndarray, prompt: VisualPrompt, tracks: Sequence[Track] = ()
+        self,
+        observation: Observation,
+        boxes: np.ndarray,
+        prompt: VisualPrompt,
+        tracks: Sequence[Track] = (),
     ) -> np.ndarray:
-        """The frames (T, H', W', 3) uint8 with a visual prompt.
+        """Draw a visual prompt into the shown frames.
 
-        boxes: the regions (T, 4) of the action. tracks: the objects, whose masks count where they have any.
+        Args:
+            observation: Whose frames.
+            boxes: (T, 4) xyxy pixels, the regions of the action.
+            prompt: Which enhancement.
+            tracks: The objects, whose masks count where they have any.
 
-        Raises ValueError for motion_blur of a clip that was not watched for it.
+        Returns:
+            (T, H', W', 3) uint8 RGB.
+
+        Raises:
+            ValueError: motion_blur of a clip that was observed without it.
         """
-        frames = seen.view.frames
+        frames = observation.view.frames
         match prompt:
             case "none":
                 return frames
             case "spotlight":
                 return spotlight(frames, boxes, self.config.spotlight.dim)
             case "motion_blur":
-                if seen.blurred is None:
-                    raise ValueError("the clip was watched without motion blur")
-                return seen.blurred
+                if observation.blurred is None:
+                    raise ValueError("the clip was observed without motion blur")
+                return observation.blurred
             case "crop":
                 return crop(frames, boxes)
             case "background_blur":
@@ -189,31 +218,33 @@ class Looker:
                 return red_circle(frames, boxes)
 
 
-@cache
-def _estimator(config: FlowConfig) -> FlowEstimator:
-    return estimator(config)
-
-
 @contextmanager
-def timed(took: dict[str, float], step: str) -> Iterator[None]:
-    """Add the seconds that the block takes to `took`."""
+def timed(seconds: dict[str, float], step: str) -> Iterator[None]:
+    """Add the time that the block takes to `seconds[step]`."""
     began = time.perf_counter()
     yield
-    took[step] = took.get(step, 0.0) + time.perf_counter() - began
+    seconds[step] = seconds.get(step, 0.0) + time.perf_counter() - began
 
 
 def window_frames(shown: np.ndarray, depth: int) -> np.ndarray:
-    """Rising indices of every frame in a window of `depth` frames that ends at one of `shown`."""
+    """Return the rising indices of every frame in a window of `depth` frames that ends at one of `shown`."""
     return np.unique(np.concatenate([np.arange(max(0, k - depth + 1), k + 1) for k in shown]))
 
 
 def windowed(pictures: np.ndarray, held: np.ndarray, shown: np.ndarray, depth: int) -> list[np.ndarray]:
-    """Each window of `shown`, its newest frame first: views into pictures (N, ...) of frames held (N,)."""
+    """Return each window of `shown`, its newest frame first, as views into `pictures`.
+
+    Args:
+        pictures: (N, ...) frames.
+        held: (N,) rising, their indices in the clip.
+        shown: Indices of the frames at which the windows end.
+        depth: Frames of a window; those at the start of a clip are shorter.
+    """
     first, past = (np.searchsorted(held, ends, side="right") for ends in (shown - depth, shown))
     return [pictures[a:b][::-1] for a, b in zip(first, past, strict=True)]
 
 
-def within(width: int, height: int, pixels: int) -> tuple[int, int]:
-    """The largest width and height, in even numbers and never enlarged, with at most `pixels` in all."""
+def fit_within(width: int, height: int, pixels: int) -> tuple[int, int]:
+    """Return the largest width and height with at most `pixels` in all: even numbers, never enlarged."""
     scale = min(1.0, (pixels / (width * height)) ** 0.5)
     return max(2, int(width * scale) // 2 * 2), max(2, int(height * scale) // 2 * 2)

@@ -6,7 +6,7 @@ import numpy as np
 
 from filters.camera import CameraConfig, on_grid, positions
 from filters.evidence import CameraMotion, Evidence, Track
-from filters.flow import FlowEstimator
+from filters.flow.estimator import FlowEstimator
 
 
 def evidence(

@@ -24,7 +24,7 @@ TASK = (
 
 
 @dataclass(frozen=True)
-class Plan:
+class QuestionPlan:
     """What a question is about, and the names of its objects, lower case, sorted, without doubles."""
 
     category: Category
@@ -65,9 +65,9 @@ def referring_prompt(questions: Sequence[str]) -> str:
     )
 
 
-def plans(text: str) -> list[Plan]:
+def plans(text: str) -> list[QuestionPlan]:
     """The plans out of a reply of the schema."""
-    return [Plan(item["about"], names(item["objects"])) for item in json.loads(text)["plans"]]
+    return [QuestionPlan(item["about"], names(item["objects"])) for item in json.loads(text)["plans"]]
 
 
 def names(objects: Sequence[str]) -> tuple[str, ...]:

@@ -1,92 +1,73 @@
-"""Score a clip: probe, quality, flow, camera and object motion out of one decode pass."""
+"""Score a clip: every measurement out of one decoding pass."""
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable
+from functools import partial
 
-import imagehash
 import numpy as np
-from PIL import Image
 
-from filters.camera import CameraConfig, measure, statistics, summarise
-from filters.flow import FlowConfig, estimator
-from filters.quality import PyiqaScorer, QualityConfig
 from pipeline.errors import ClipError
 from pipeline.isolation import Isolated, Limits
+from pipeline.registry import Registry
 from pipeline.schema import SCORES, empty_row
-from stages.video.frames import Clip, DecodeConfig, Wanted, fitted, middles, sample_times
+from pipeline.stage import Row, Stage
+from stages.score.measure import Measure, Measured
+from stages.score.settings import ScoreConfig
+from stages.video.frames import Clip, Wanted, fitted, sample_times
+
+MEASURES = Registry("measure", "stages.score.measures", Measure)  # type: ignore[type-abstract]
 
 
-class Score:
+class Score(Stage):
     """A row of `clips` in, a row of `scores` out."""
 
+    name = "score"
     table = "scores"
     schema = SCORES
 
-    def __init__(
-        self, decode: DecodeConfig, flow: FlowConfig, camera: CameraConfig, quality: QualityConfig
-    ) -> None:
-        self._decode, self._camera, self._quality = decode, camera, quality
-        self._flow = estimator(flow)
-        self._judge = PyiqaScorer(quality.metric, quality.device) if quality.metric else None
+    def __init__(self, config: ScoreConfig | None = None, limits: Limits | None = None) -> None:
+        """Describe the work.
 
-    def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
-        # Motion is measured as well on rough frames; PIQE finds those better than they are, by 3 to 6.
-        rough = self._decode.frames == "reference" and not self._judge
-        clip = Clip(row["uri"], row["start_s"], row["end_s"], rough)
-        probe = clip.probe
-        sampled = sample_times(probe, self._decode.fps, self._decode.max_samples)
-        small = fitted(probe.width, probe.height, self._decode.size)
-        wanted = [Wanted(sampled, small, False)]
-        if self._judge:
-            judged = middles(probe, self._quality.frames)
-            longest = min(self._quality.size, max(probe.width, probe.height))
-            wanted.append(Wanted(judged, fitted(probe.width, probe.height, longest), True))
-        taken, *judged_frames = clip.read(wanted, self._decode)
-        # Among reference frames alone the nearest one may serve twice.
-        indices, firsts = np.unique(taken.indices, return_index=True)
-        samples = taken.pictures[firsts]
-        if len(indices) < 2:
-            raise ClipError("too_few_frames", "the clip has a single frame that stands for itself")
-        motion = measure(samples, probe.times[indices], self._flow, self._camera)
-        camera = summarise(motion, self._camera)
-        return empty_row("scores") | {
-            "clip_id": row["clip_id"],
-            "width": probe.width,
-            "height": probe.height,
-            "fps": probe.fps,
-            "duration_s": probe.duration_s,
-            "frames": len(probe.times),
-            "codec": probe.codec,
-            "quality": self._judge(judged_frames[0].pictures) if self._judge else None,
-            "quality_metric": self._quality.metric,
-            **statistics(motion),
-            "pan": camera.pan,
-            "tilt": camera.tilt,
-            "zoom": camera.zoom,
-            "roll": camera.roll,
-            "shake": camera.shake,
-            "camera_motion": list(camera.labels),
-            "camera_fit": camera.fit,
-            "cuts": [float(motion.times[k]) for k in motion.cuts],
-            "phash": perceptual_hash(samples),
-        }
+        Args:
+            config: How clips are decoded and measured; None: the embedded profile.
+            limits: Work in a child process, within these limits; None: in the worker itself.
+        """
+        self._config, self._limits = config or ScoreConfig(), limits
 
+    def setup(self) -> None:
+        """Load the measurements, in a child process if there are limits."""
+        make: Callable[[], Callable[[Row], Row]] = partial(Scorer, self._config)
+        heavy = (__name__, "pyiqa") if self._config.quality.metric else (__name__,)
+        self._score = Isolated(make, self._limits, heavy) if self._limits else make()
 
-class IsolatedScore:
-    """`Score` in a child process of the worker, within limits."""
-
-    table = "scores"
-    schema = SCORES
-
-    def __init__(self, make: Callable[[], Score], limits: Limits, preload: Sequence[str] = ()) -> None:
-        """Arguments: those of `Isolated`."""
-        self._score = Isolated(make, limits, preload)
-
-    def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
+    def work(self, row: Row) -> Row:
+        """Measure one clip."""
         return self._score(row)
 
 
-def perceptual_hash(samples: np.ndarray) -> str:
-    """48 hex digits: the 64-bit DCT hashes of the samples (N, H, W) uint8 at 1/6, 1/2 and 5/6 of the clip."""
-    picked = [samples[int(len(samples) * share)] for share in (1 / 6, 1 / 2, 5 / 6)]
-    return "".join(str(imagehash.phash(Image.fromarray(image))) for image in picked)
+class Scorer:
+    """The measurements, loaded."""
+
+    def __init__(self, config: ScoreConfig) -> None:
+        self._config = config
+        self._measures = [kind(config) for kind in MEASURES]
+
+    def __call__(self, row: Row) -> Row:
+        """Decode a clip once, and measure it. Raises ClipError."""
+        decode = self._config.decode
+        rough = decode.frames == "reference" and not any(measure.exact for measure in self._measures)
+        clip = Clip(row["uri"], row["start_s"], row["end_s"], rough)
+        probe = clip.probe
+        sampled = sample_times(probe, decode.fps, decode.max_samples)
+        own = {measure.name: it for measure in self._measures if (it := measure.wanted(probe))}
+        small = fitted(probe.width, probe.height, decode.size)
+        taken, *others = clip.read([Wanted(sampled, small, False), *own.values()], decode)
+        pictures = dict(zip(own, (other.pictures for other in others), strict=True))
+        # Among reference frames alone the nearest one may serve twice.
+        indices, firsts = np.unique(taken.indices, return_index=True)
+        if len(indices) < 2:
+            raise ClipError("too_few_frames", "the clip has a single frame that stands for itself")
+        seen = Measured(probe, taken.pictures[firsts], probe.times[indices], self._config)
+        done = empty_row("scores") | {"clip_id": row["clip_id"]}
+        for measure in self._measures:
+            done |= measure(seen, pictures.get(measure.name))
+        return done

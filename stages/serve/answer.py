@@ -11,14 +11,13 @@ from pathlib import Path
 
 import numpy as np
 
-from configs.settings import Config
 from pipeline.errors import ClipError, RunError
-from pipeline.isolation import Isolated
-from stages.annotate.stage import Annotate, seed_of
+from pipeline.isolation import Isolated, Limits
 from stages.models.actors import Handle
-from stages.models.alignment.registry import NoAlignmentConfig
 from stages.models.protocols import Reply, Request
 from stages.motionsight.prompt import VisualPrompt
+from stages.motionsight.service import MotionSight, seed_of
+from stages.motionsight.settings import MotionSightConfig
 from stages.serve.clip import SPARSE_S, checked, write_clip
 from stages.serve.config import ServeConfig
 from stages.serve.errors import ApiError, of_clip, of_reply
@@ -30,39 +29,57 @@ MIB = 1024**2
 FORM = "Answer as the question asks."  # clients have their own ways to ask for a letter or a word
 
 
-def lean(config: Config) -> Config:
-    """The settings without the models that answering takes no part of."""
-    return config.model_copy(update={"baseline": None, "vqascore": NoAlignmentConfig()})
-
-
 @dataclass(frozen=True)
 class Desk:
-    """What works on one clip at a time: MotionSight, and a process that makes clips of pictures."""
+    """What works on one clip at a time.
 
-    annotate: Annotate
+    Attributes:
+        motionsight: Prepares the request to the model.
+        write: A process that makes clips out of pictures.
+    """
+
+    motionsight: MotionSight
     write: Isolated
 
     def stop(self) -> None:
         """End what is being decoded; the thread that waits for it gets an error."""
-        for it in (self.annotate.looker.watch, self.write):
-            if isinstance(it, Isolated):
-                it.interrupt()
+        self.motionsight.observer.interrupt()
+        self.write.interrupt()
 
 
 class Answerer:
     """Answers questions, as many at a time as there are desks; the others wait."""
 
     def __init__(
-        self, config: Config, settings: ServeConfig, handles: Mapping[str, Handle], folder: str
+        self,
+        config: MotionSightConfig,
+        settings: ServeConfig,
+        limits: Limits,
+        handles: Mapping[str, Handle],
+        folder: str,
+        seed: int = 0,
     ) -> None:
-        """folder: for the clips of clients, each while it is looked at. Raises CallError, RuntimeError."""
-        self._settings, self._folder, self._seed = settings, folder, config.annotate.seed
-        seconds = min(config.score.clip_timeout_s, settings.timeout_s)
-        limits = config.score.model_copy(update={"clip_timeout_s": seconds})
+        """Set up the desks.
+
+        Args:
+            config: Which models, and how frames are prepared.
+            settings: How much is taken on.
+            limits: What one clip may take.
+            handles: Of the models that run in actors, by role.
+            folder: For the clips of clients, each while it is looked at.
+            seed: Varies the wording of answers.
+
+        Raises:
+            CallError: A model cannot be loaded as configured.
+            RuntimeError: A child process cannot be started.
+        """
+        self._settings, self._folder, self._seed = settings, folder, seed
+        seconds = min(limits.clip_timeout_s, settings.timeout_s)
+        limits = limits.model_copy(update={"clip_timeout_s": seconds})
         write = partial(partial, write_clip)
         self._desks = [
             Desk(
-                Annotate(lean(config), handles, limits),
+                MotionSight(config, handles, limits),
                 Isolated(write, limits, ["stages.motionsight.observe", "stages.serve.clip"]),
             )
             for _ in range(settings.looks)
@@ -70,7 +87,7 @@ class Answerer:
         self._free: asyncio.Queue[Desk] = asyncio.Queue()
         for desk in self._desks:
             self._free.put_nowait(desk)
-        self._mllm = self._desks[0].annotate.mllm.model
+        self._mllm = self._desks[0].motionsight.mllm
         self._slots = asyncio.Semaphore(settings.places)
 
     async def answer(self, question: Question) -> AsyncGenerator[Piece, None]:
@@ -105,7 +122,7 @@ class Answerer:
             raise
 
     def _prepare(self, desk: Desk, question: Question) -> tuple[Request, list[Reply]]:
-        annotate = desk.annotate
+        motionsight = desk.motionsight
         with tempfile.TemporaryDirectory(dir=self._folder) as own:
             path = Path(own) / "clip"
             try:
@@ -113,21 +130,22 @@ class Answerer:
                 seed = question.seed
                 if seed is None:
                     seed = seed_of(digest, question.text, self._seed)
-                seen, (asked,), spent = annotate.look(str(path), None, None, [question.text], [seed])
+                inquiry = motionsight.inquire(str(path), None, None, [question.text], [seed])
             except ClipError as error:
                 raise of_clip(error, str(path)) from error
             except RunError as error:
                 raise ApiError(502, "the model's endpoint refuses this server", "refused") from error
+        (asked,) = inquiry.questions
         if asked.failed:
             raise of_reply(asked.failed)
-        names = suited(annotate.prompts(asked.plan.category), question.times)
-        request = annotate.request(seen, asked, names, {}, FORM)
+        shown = suited(motionsight.prompts(asked.plan.category), question.times)
+        request = motionsight.request(inquiry, asked, shown, FORM)
         return replace(
             request,
             prompt=f"{question.before}\n\n{request.prompt}".strip(),
             max_tokens=question.max_tokens or request.max_tokens,
             temperature=request.temperature if question.temperature is None else question.temperature,
-        ), spent
+        ), inquiry.spent
 
     def _take(self, desk: Desk, question: Question, path: Path) -> str:
         """Put the video, or one made of the pictures, at the path; its hash. Raises ApiError, ClipError."""

@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from filters.claims import claims
-from filters.gates import GatesConfig, clip_verdicts, qa_verdict
+from filters.verdicts import GatesConfig, clip_verdicts, qa_verdict
 from pipeline.schema import CLIPS
 from stages.split.votes import Choice, choices
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.errors import ClipError, RunError
-from stages.motionsight.observe import within
+from stages.motionsight.observe import fit_within
 from stages.train.config import VideoConfig
 from stages.train.rows import Row
 from stages.video.frames import Clip, DecodeConfig, Wanted, middles
@@ -29,7 +29,7 @@ def frames(uri: str, config: VideoConfig) -> tuple[np.ndarray, float]:
         probe = clip.probe
         count = round(probe.duration_s * config.fps)
         shown = np.unique(middles(probe, min(max(count, config.min_frames), config.max_frames)))
-        size = within(probe.width, probe.height, config.max_pixels)
+        size = fit_within(probe.width, probe.height, config.max_pixels)
         (taken,) = clip.read([Wanted(shown, size, True)], DecodeConfig())
     except ClipError as error:
         raise RunError(

@@ -17,12 +17,12 @@ def refused(n: int) -> int:
 
 
 def test_every_item_comes_back_once() -> None:
-    assert sorted(engine.scatter(squared, range(50), EngineConfig())) == [n * n for n in range(50)]
-    assert list(engine.scatter(squared, [], EngineConfig())) == []
+    assert sorted(engine.scatter("split", squared, range(50), EngineConfig())) == [n * n for n in range(50)]
+    assert list(engine.scatter("split", squared, [], EngineConfig())) == []
 
 
 def test_what_the_function_raises_comes_as_it_is() -> None:
     with pytest.raises(OSError, match="no room") as told:
-        list(engine.scatter(refused, range(5), EngineConfig()))
+        list(engine.scatter("split", refused, range(5), EngineConfig()))
     assert type(told.value) is OSError
     assert told.value.filename.startswith("file-")

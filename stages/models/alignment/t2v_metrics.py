@@ -5,14 +5,19 @@ get all frames at once; image models, such as CLIP-FlanT5, a few frames, whose m
 """
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from stages.models.actors import Placement
+from pipeline.identity import OPERATIONAL
+from pipeline.requirements import Package, Program, Requirement
+from stages.models.backend import AlignmentBackend
+from stages.models.checkpoint import HubCache
+from stages.models.placement import Placement
+from stages.models.protocols import Mllm
 
 QUESTION = 'Does this video show "{}"? Please answer Yes or No.'
 IN_MEMORY = Path("/dev/shm")
@@ -24,10 +29,8 @@ class T2vPlacement(Placement):
     num_gpus: float = Field(1.0, ge=0)
 
 
-class T2vMetricsConfig(BaseModel):
+class T2vMetricsConfig(AlignmentBackend):
     """Which model of t2v-metrics scores, and where it runs."""
-
-    model_config = ConfigDict(extra="forbid")
 
     backend: Literal["t2v_metrics"] = "t2v_metrics"
     model: str = Field("clip-flant5-xxl", description="as t2v_metrics.list_all_vqascore_models() names it")
@@ -36,13 +39,27 @@ class T2vMetricsConfig(BaseModel):
         description="folder of other weights, for the models that take one (qwen2.5-vl-7b); null: theirs",
     )
     cache_dir: str = Field("~/.cache/huggingface/hub", description="where the package keeps its weights")
-    device: str | None = Field(None, description="cuda or cpu; null: cuda where there is one")
+    device: Annotated[str | None, OPERATIONAL] = Field(
+        None, description="cuda or cpu; null: cuda where there is one"
+    )
     frames: int = Field(4, ge=1, description="frames that an image model scores; a video model gets all")
-    actor: T2vPlacement | None = Field(T2vPlacement(), description="null: in the annotating process itself")
+    actor: Annotated[T2vPlacement | None, OPERATIONAL] = Field(
+        T2vPlacement(), description="null: in the annotating process itself"
+    )
 
-    def build(self) -> "T2vMetrics":
-        """Load the model. Raises ImportError without the package, and what it raises."""
+    def build(self, mllm: Mllm | None = None) -> "T2vMetrics":
+        """Load the model. Raises ImportError without the package, and what the package raises."""
         return T2vMetrics(self)
+
+    def requirements(self) -> Iterable[Requirement]:
+        """The package, its program, and the weights in its own cache."""
+        yield Package(
+            "t2v_metrics", "pip install t2v-metrics==3.0, and what its README adds (LLaVA-NeXT, flash-attn)"
+        )
+        yield Program("ffmpeg", "it is needed by t2v-metrics")
+        if self.model.startswith("clip-flant5") and not self.checkpoint:
+            yield HubCache(f"zhiqiulin/{self.model}", self.cache_dir)
+            yield HubCache(f"google/{self.model.replace('clip-flant5', 'flan-t5')}", self.cache_dir)
 
 
 class T2vMetrics:

@@ -6,11 +6,14 @@ scores for every box.
 
 from collections.abc import Callable, Sequence
 from itertools import pairwise
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from pipeline.errors import ClipError
+from pipeline.identity import OPERATIONAL
+from stages.models.backend import DetectorBackend
 from stages.models.checkpoint import CheckpointConfig, load, load_model, version
 from stages.models.protocols import Detections, View
 
@@ -18,15 +21,13 @@ TOKENS = 256  # of one text, with a mark before and behind
 Forward = Callable[[np.ndarray, str], tuple[np.ndarray, np.ndarray]]
 
 
-class GroundingConfig(BaseModel):
+class GroundingConfig(DetectorBackend):
     """What counts as found, and how often is looked."""
-
-    model_config = ConfigDict(extra="forbid")
 
     box_threshold: float = Field(0.25, ge=0, le=1, description="least score of a box (official: 0.25)")
     text_threshold: float = Field(0.25, ge=0, le=1, description="least score of its name (official: 0.25)")
     step_s: float = Field(1.0, ge=0, description="between frames that are looked at, seconds; 0: all shown")
-    batch_size: int = Field(4, ge=1, description="frames at a time")
+    batch_size: Annotated[int, OPERATIONAL] = Field(4, ge=1, description="frames at a time")
 
 
 class GroundingDinoConfig(GroundingConfig, CheckpointConfig):
@@ -81,8 +82,6 @@ def detect(
     (B, Q, 256), 0 to 1, of each token for each of Q boxes, and boxes (B, Q, 4), centre and size in shares of
     the frame. Names that are too many for one text go into several. Raises ClipError on scores that are NaN.
     """
-    from pipeline.errors import ClipError
-
     if not labels:
         return {}
     lengths = [len(tokenizer(label, add_special_tokens=False)["input_ids"]) for label in labels]

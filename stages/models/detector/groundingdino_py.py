@@ -4,18 +4,23 @@ It needs transformers before 5, so it lives in an actor with an environment of i
 what it imports need NumPy, pydantic, Ray, OpenCV and PyArrow of the rest.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from pydantic import Field
 
-from stages.models.actors import Placement
+from pipeline.errors import CallError
+from pipeline.identity import OPERATIONAL
+from pipeline.requirements import LocalFile, Package, Requirement
 from stages.models.checkpoint import device
 from stages.models.detector.grounding_dino import GroundingConfig, detect
+from stages.models.placement import Placement
 from stages.models.protocols import Detections, View
+
+FILES = ("config_file", "checkpoint", "text_encoder")
 
 
 class GroundingDinoPyConfig(GroundingConfig):
@@ -28,8 +33,10 @@ class GroundingDinoPyConfig(GroundingConfig):
         min_length=1,
         description="a folder with bert-base-uncased: tokenizer and model, as transformers saves them",
     )
-    device: str | None = Field(None, description="torch device; null: cuda if there is one, else cpu")
-    actor: Placement | None = Field(
+    device: Annotated[str | None, OPERATIONAL] = Field(
+        None, description="torch device; null: cuda if there is one, else cpu"
+    )
+    actor: Annotated[Placement | None, OPERATIONAL] = Field(
         None, description="runtime_env.py_executable: the python of the environment that has the package"
     )
 
@@ -40,9 +47,7 @@ class GroundingDinoPyConfig(GroundingConfig):
 
     def check(self) -> None:
         """See whether package and files are there. Raises CallError."""
-        from pipeline.errors import CallError
-
-        for name in ("config_file", "checkpoint", "text_encoder"):
+        for name in FILES:
             if not Path(getattr(self, name)).exists():
                 raise CallError(f"detector.{name}: there is no {getattr(self, name)!r}")
         if not find_spec("groundingdino"):
@@ -50,6 +55,12 @@ class GroundingDinoPyConfig(GroundingConfig):
                 "detector.backend=groundingdino_py needs groundingdino-py and transformers<5; name an"
                 " environment that has them in detector.actor.runtime_env.py_executable"
             )
+
+    def requirements(self) -> Iterable[Requirement]:
+        """The package and the files."""
+        yield Package("groundingdino", "pip install groundingdino-py==0.4.0 'transformers<5'")
+        for name in FILES:
+            yield LocalFile(name, getattr(self, name))
 
 
 class GroundingDinoPy:

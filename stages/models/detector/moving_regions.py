@@ -1,20 +1,21 @@
 """A detector without weights: what moves on its own once the camera's motion is taken out."""
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import ClassVar, Literal
 
 import cv2
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from filters.camera import Motion, Step, moving
+from stages.models.backend import DetectorBackend
 from stages.models.protocols import Detections, View
 
 
-class MovingRegionsConfig(BaseModel):
+class MovingRegionsConfig(DetectorBackend):
     """What counts as something that moves on its own."""
 
-    model_config = ConfigDict(extra="forbid")
+    needs_labels: ClassVar[bool] = False
 
     backend: Literal["moving_regions"] = "moving_regions"
     area_min: float = Field(0.003, gt=0, lt=1, description="smallest region, share of the frame")

@@ -7,12 +7,14 @@ rounded to what they are good for, and where nothing can be said for sure, that.
 import random
 import re
 from collections.abc import Sequence
+from typing import ClassVar, Literal
 
 import numpy as np
 
 from filters.claims import claims
 from filters.evidence import CameraMotion, Evidence, Track
 from filters.motion_check import judge
+from stages.models.backend import MllmBackend
 from stages.models.protocols import Reply, Request
 
 # Rates from which a move is called steady, and from which quick, in the units of CameraMotion.
@@ -65,6 +67,18 @@ FRACTIONS = (
     (1 / 5, "a fifth of"),
     (1 / 10, "a tenth of"),
 )
+
+
+class KinematicConfig(MllmBackend):
+    """Answers from the measurements, without a model."""
+
+    measures: ClassVar[bool] = True
+
+    backend: Literal["kinematic"] = "kinematic"
+
+    def build(self) -> "KinematicMllm":
+        """Make the describer."""
+        return KinematicMllm()
 
 
 class KinematicMllm:

@@ -5,18 +5,23 @@ import base64
 import json
 import os
 import random
-from collections.abc import Mapping, Sequence
+import urllib.error
+import urllib.request
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 import cv2
 import numpy as np
-from pydantic import AfterValidator, ConfigDict, Field, HttpUrl
+from pydantic import AfterValidator, Field, HttpUrl
 
-from pipeline.errors import CallError, RunError
-from pipeline.ledger import Priced
+from pipeline.errors import CallError, RunError, reason
+from pipeline.identity import NOTED, OPERATIONAL
+from pipeline.requirements import Context, Finding, Package, Requirement
+from stages.models.backend import MllmBackend
+from stages.models.metering import Priced
 from stages.models.mllm.replies import after, bad, checked, first_token, sentence, whole_characters
 from stages.models.protocols import Reply, Request
 
@@ -25,6 +30,7 @@ if TYPE_CHECKING:
 
 RETRY_DELAY_S = 0.5  # before asking again after an unusable reply; doubles, as the client's own delays do
 LONGEST_PAUSE_S = 120.0  # the longest Retry-After that the client obeys
+LIST_MODELS_S = 10.0  # for an endpoint to list its models
 TOP_LOGPROBS = 20  # the most that the API gives
 REFUSED = (401, 403, 404)  # the key, what it may do, the address or the model: wrong for every call alike
 
@@ -34,21 +40,33 @@ def _url(text: str) -> str:
     return text
 
 
-class OpenAiConfig(Priced):
+class OpenAiConfig(Priced, MllmBackend):
     """Which model at which endpoint, and how hard to try. The key itself stays in the environment."""
 
-    model_config = ConfigDict(extra="forbid")
-
     backend: Literal["openai"] = "openai"
-    base_url: Annotated[str, AfterValidator(_url)] | None = Field(None, description="null: the client's own")
-    model: str = Field(min_length=1)
-    api_key_env: str = Field("OPENAI_API_KEY", pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
-    concurrency: int = Field(8, ge=1, description="calls in flight at once")
-    timeout_s: float = Field(60.0, gt=0, description="of one attempt")
-    max_attempts: int = Field(4, ge=1, le=20, description="HTTP requests for one answer, at most")
-    max_tokens: int = Field(256, ge=1)
-    temperature: float = Field(0.0, ge=0)
-    jpeg_quality: int = Field(90, ge=1, le=100)
+    base_url: Annotated[Annotated[str, AfterValidator(_url)] | None, NOTED] = Field(
+        None, description="the endpoint; null: the client's own"
+    )
+    model: str = Field(min_length=1, description="as the endpoint names it")
+    api_key_env: Annotated[str, OPERATIONAL] = Field(
+        "OPENAI_API_KEY",
+        pattern=r"^[A-Za-z_][A-Za-z0-9_]*$",
+        description="the environment variable that holds the key",
+    )
+    concurrency: Annotated[int, OPERATIONAL] = Field(8, ge=1, description="calls in flight at once")
+    timeout_s: Annotated[float, OPERATIONAL] = Field(60.0, gt=0, description="of one attempt, seconds")
+    max_attempts: Annotated[int, OPERATIONAL] = Field(
+        4, ge=1, le=20, description="HTTP requests for one answer, at most"
+    )
+    jpeg_quality: int = Field(90, ge=1, le=100, description="of the frames as they are sent")
+
+    def build(self) -> "OpenAiMllm":
+        """Make a client. Raises CallError without the package or a key."""
+        return OpenAiMllm(self)
+
+    def requirements(self) -> Iterable[Requirement]:
+        """The client, a key, and an endpoint that has the model."""
+        return Package("openai", "pip install 'motionsight-distill[openai]'"), Endpoint(self)
 
 
 class OpenAiMllm:
@@ -168,6 +186,44 @@ class OpenAiMllm:
         if not (key.isascii() and key.isprintable()):  # refused here, since HTTP libraries quote it in errors
             raise CallError(f"the environment variable {name} holds characters that no key has")
         return key
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """An endpoint that answers, knows the key, and has the model."""
+
+    config: OpenAiConfig
+
+    def examine(self, context: Context) -> Iterator[Finding]:
+        """Ask it for its models."""
+        config, part = self.config, context.part
+        key = os.environ.get(config.api_key_env)
+        if key is None and config.base_url is None:
+            yield Finding(part, f"key ${config.api_key_env}", "not set", f"export {config.api_key_env}=...")
+            return
+        base = config.base_url or os.environ.get("OPENAI_BASE_URL") or "https://api.openai.com/v1"
+        what = f"{config.model} at {base}"
+        request = urllib.request.Request(
+            f"{base.rstrip('/')}/models", headers={"Authorization": f"Bearer {key or 'none'}"}
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=LIST_MODELS_S) as answer:
+                names = [model["id"] for model in json.load(answer)["data"]]
+        except urllib.error.HTTPError as error:
+            if error.code in (404, 405):  # not every server lists its models
+                yield Finding(part, what, "answers, but lists no models")
+                return
+            keyed = f"is the key in ${config.api_key_env} right?"
+            remedy = keyed if error.code in (401, 403) else "see its log"
+            yield Finding(part, what, f"HTTP {error.code}", remedy)
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            remedy = f"start it, or --set {part}.base_url=URL (it usually ends in /v1)"
+            yield Finding(part, what, reason(error), remedy)
+        else:
+            found = f"it has: {', '.join(names[:5]) or 'none'}"
+            missing = config.model not in names
+            remedy = f"--set {part}.model=NAME" if missing else ""
+            yield Finding(part, what, found if missing else "available", remedy)
 
 
 def _attempts(error: Exception) -> int:

@@ -10,20 +10,26 @@ import subprocess
 import sys
 import threading
 import uuid
-from collections.abc import Coroutine, Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Coroutine, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from multiprocessing import active_children
 from multiprocessing.process import BaseProcess
-from typing import Any, Literal, TypeVar
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from stages.models.actors import Placement
+from pipeline.identity import OPERATIONAL
+from pipeline.requirements import Context, Finding, Package, Requirement
+from stages.models.backend import MllmBackend
+from stages.models.checkpoint import Weights
 from stages.models.mllm.replies import after, checked, first_token, sentence, whole_characters
+from stages.models.placement import Placement
 from stages.models.protocols import Reply, Request
 
 RETRY_TEMPERATURE = 0.7  # at least, for another try: a greedy answer would come out the same again
+GIB = 1024**3
 T = TypeVar("T")
 WATCH = """
 import signal, sys
@@ -43,29 +49,60 @@ class VllmPlacement(Placement):
     max_concurrency: int = Field(64, ge=1, description="calls that a replica works on at once")
 
 
-class VllmConfig(BaseModel):
+class VllmConfig(MllmBackend):
     """Which model, how its engine is set up, and where it runs."""
-
-    model_config = ConfigDict(extra="forbid")
 
     backend: Literal["vllm"] = "vllm"
     model: str = Field(min_length=1, description="a folder, or a name on the Hugging Face hub")
     revision: str | None = Field(None, description="commit, tag or branch on the hub; null: the newest")
     dtype: str = Field("auto", description="bfloat16, float16 or float32; auto: that of the checkpoint")
-    tensor_parallel: int = Field(1, ge=1, description="GPUs that share the weights of one replica")
-    gpu_memory_utilization: float = Field(0.9, gt=0, le=1, description="share of a GPU's memory")
+    tensor_parallel: Annotated[int, OPERATIONAL] = Field(
+        1, ge=1, description="GPUs that share the weights of one replica"
+    )
+    gpu_memory_utilization: Annotated[float, OPERATIONAL] = Field(
+        0.9, gt=0, le=1, description="share of a GPU's memory"
+    )
     max_model_len: int | None = Field(None, ge=1, description="tokens of a call; null: what the model allows")
     max_images: int = Field(32, ge=1, description="frames of a call: two kinds of prompt on 16 frames")
     trust_remote_code: bool = Field(False, description="run Python code that comes with the checkpoint")
-    max_tokens: int = Field(256, ge=1)
-    temperature: float = Field(0.0, ge=0)
-    max_attempts: int = Field(3, ge=1, le=20, description="answers asked for until one can be used")
-    engine: dict[str, Any] = Field({}, description="more arguments of vLLM's AsyncEngineArgs")
-    actor: VllmPlacement = VllmPlacement()
+    max_attempts: Annotated[int, OPERATIONAL] = Field(
+        3, ge=1, le=20, description="answers asked for until one can be used"
+    )
+    engine: dict[str, Any] = Field(
+        {}, description="more arguments of vLLM's AsyncEngineArgs, such as quantization or hf_overrides"
+    )
+    actor: Annotated[VllmPlacement, OPERATIONAL] = Field(VllmPlacement(), description="where the engine runs")
 
     def build(self) -> "VllmMllm":
         """Start the engine in this process. Raises ImportError without vLLM, and what vLLM raises."""
         return VllmMllm(self)
+
+    def requirements(self) -> Iterable[Requirement]:
+        """vLLM, the weights, and room for them on the GPUs."""
+        yield Package("vllm", "pip install 'motionsight-distill[vllm]'")
+        yield Weights(self.model, self.revision)
+        yield GpuMemory(self)
+
+
+@dataclass(frozen=True)
+class GpuMemory:
+    """Room on this machine's GPUs for weights that are here."""
+
+    config: VllmConfig
+
+    def examine(self, context: Context) -> Iterator[Finding]:
+        """Compare the size of the weights with the memory of a GPU; silent where either is not here."""
+        import torch
+
+        config, folder = self.config, Path(self.config.model).expanduser()
+        size = sum(file.stat().st_size for file in folder.glob("*.safetensors")) if folder.is_dir() else 0
+        if size and torch.cuda.is_available() and config.actor.num_gpus:
+            usable = torch.cuda.get_device_properties(0).total_memory * config.gpu_memory_utilization
+            share = size / config.tensor_parallel
+            needed = -(-size // int(usable))
+            remedy = f"--set {context.part}.tensor_parallel={needed} {context.part}.actor.num_gpus={needed}"
+            found = f"{share / GIB:.1f} GiB of weights on each, {usable / GIB:.1f} GiB usable"
+            yield Finding(context.part, "GPU memory", found, "" if share < usable else remedy)
 
 
 class VllmMllm:

@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from filters.evidence import Track
+from stages.models.backend import TrackerBackend
 from stages.models.protocols import Detections, View
 from stages.models.tracker.own_motion import carry, measured
 from stages.video.boxes import iou, matches
@@ -22,10 +23,8 @@ GONE = 0.1  # of a box inside the frame: less, and the object has left
 TRAIL_S = 2.0  # seconds over which the pace of an object is taken
 
 
-class RefinedConfig(BaseModel):
+class RefinedConfig(TrackerBackend):
     """When a detection and a track are one object, and how long a track lives without any."""
-
-    model_config = ConfigDict(extra="forbid")
 
     iou_min: float = Field(
         0.3, gt=0, lt=1, description="overlap of a detection with a track that makes a match"

@@ -5,19 +5,18 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from filters.camera import Motion, Step
 from filters.evidence import Track
+from stages.models.backend import TrackerBackend
 from stages.models.protocols import Detections, View
 from stages.models.tracker.own_motion import believable, carry, growth, headings, own_velocity
 from stages.video.boxes import iou, matches
 
 
-class FlowTrackerConfig(BaseModel):
+class FlowTrackerConfig(TrackerBackend):
     """When two moving regions are one object, and when an object counts."""
-
-    model_config = ConfigDict(extra="forbid")
 
     backend: Literal["regions"] = "regions"
     iou_min: float = Field(0.25, gt=0, lt=1, description="overlap with the carried box that makes a match")

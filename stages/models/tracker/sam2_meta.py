@@ -1,18 +1,21 @@
 """SAM 2 as a carrier, by Meta's package `sam2`: for checkpoints in its form."""
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from pydantic import Field
 
-from stages.models.actors import Placement
+from pipeline.errors import CallError
+from pipeline.identity import OPERATIONAL
+from pipeline.requirements import LocalFile, Package, Requirement
 from stages.models.checkpoint import device
+from stages.models.placement import Placement
 from stages.models.protocols import View
 from stages.models.tracker.refined import Carried, RefinedTracker
 from stages.models.tracker.sam2 import MaskConfig, around
@@ -28,8 +31,12 @@ class Sam2MetaConfig(MaskConfig):
         "configs/sam2.1/sam2.1_hiera_l.yaml", description="the config inside the package that it belongs to"
     )
     overrides: tuple[str, ...] = Field((), description="of that config, as Hydra takes them")
-    device: str | None = Field(None, description="torch device; null: cuda if there is one, else cpu")
-    actor: Placement | None = Field(None, description="null: in the process of each worker")
+    device: Annotated[str | None, OPERATIONAL] = Field(
+        None, description="torch device; null: cuda if there is one, else cpu"
+    )
+    actor: Annotated[Placement | None, OPERATIONAL] = Field(
+        None, description="null: in the process of each worker"
+    )
 
     def build(self) -> RefinedTracker:
         """The tracker. Raises CallError without the package or the checkpoint."""
@@ -38,8 +45,6 @@ class Sam2MetaConfig(MaskConfig):
 
     def check(self) -> None:
         """See whether package and checkpoint are there. Raises CallError."""
-        from pipeline.errors import CallError
-
         if not find_spec("sam2"):
             raise CallError(
                 "tracker.backend=sam2_meta needs the package sam2:"
@@ -47,6 +52,11 @@ class Sam2MetaConfig(MaskConfig):
             )
         if not Path(self.checkpoint).is_file():
             raise CallError(f"tracker.checkpoint: there is no file {self.checkpoint!r}")
+
+    def requirements(self) -> Iterable[Requirement]:
+        """The package and the checkpoint."""
+        yield Package("sam2", "SAM2_BUILD_CUDA=0 pip install --no-build-isolation sam2==1.1.0")
+        yield LocalFile("checkpoint", self.checkpoint)
 
 
 class Sam2MetaCarrier:

@@ -16,14 +16,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from configs.settings import load
-from filters.gates import GatesConfig
+from filters.verdicts import GatesConfig
 from pipeline.errors import ClipError
 from stages.audit.filmstrip import FRAMES, WIDTH, Filmstrip, drawn
 from stages.audit.page import Shown, page
 from stages.audit.samples import EACH, MOST, Sample, samples
 from stages.audit.statistics import CHART_BINS, SOURCES_SHOWN, sources, spread, stats
 from stages.audit.what_if import ABSENT, FAILS, PASSES, coded, offered, what_if
-from stages.motionsight.observe import LookConfig
+from stages.motionsight.settings import ObserveConfig
 from stages.split.plan import Plan, SplitConfig
 from tests import videos
 from tests.tables import annotation, clip, plan_of, question, score, table, tables, vote
@@ -237,7 +237,7 @@ def picture(data: bytes) -> np.ndarray:
 
 
 def test_a_filmstrip_has_its_rows_at_the_size_of_the_page(tmp_path: Path) -> None:
-    strip = Filmstrip(LookConfig())
+    strip = Filmstrip(ObserveConfig())
     path = videos.write(tmp_path / "clip.mp4", 48)
     rows = strip({"uri": str(path), "start_s": None, "end_s": None}, None)
     assert list(rows) == ["original", "spotlight", "motion blur", "boxes"]
@@ -249,10 +249,10 @@ def test_a_filmstrip_has_its_rows_at_the_size_of_the_page(tmp_path: Path) -> Non
 
 
 def test_the_boxes_that_annotation_stored_are_the_ones_shown(tmp_path: Path) -> None:
-    strip = Filmstrip(LookConfig())
+    strip = Filmstrip(ObserveConfig())
     path = videos.write(tmp_path / "clip.mp4", 48)
     clip_row = {"uri": str(path), "start_s": None, "end_s": None}
-    times = strip._looker.watch(str(path), None, None, False).view.times
+    times = strip._observer.observe(str(path), None, None, False).view.times
     regions = [[0.0, 0.0, 100.0, 100.0]] * len(times)
     stored = {"times": times.tolist(), "objects": [], "regions": regions}
     spotlit = picture(strip(clip_row, stored)["spotlight"])
@@ -339,6 +339,6 @@ def test_a_workspace_that_is_half_done_has_a_page(have: str) -> None:
 
 def test_the_configuration_that_ships_gives_filmstrips_without_weights() -> None:
     config = load("motionvid_qa")
-    look = LookConfig.model_validate({name: getattr(config, name) for name in LookConfig.model_fields})
-    looker = Filmstrip(look)._looker
-    assert (looker.detector.name, looker.config.flow.backend) == ("moving_regions", "dis")
+    look = ObserveConfig.model_validate({name: getattr(config, name) for name in ObserveConfig.model_fields})
+    observer = Filmstrip(look)._observer
+    assert (observer.detector.name, observer.config.flow.backend) == ("moving_regions", "dis")

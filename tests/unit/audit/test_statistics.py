@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
-from filters.gates import GatesConfig
+from filters.verdicts import GatesConfig
 from pipeline.schema import CAMERA_LABELS
 from stages.audit.statistics import BINS, bar, histogram, look_alikes, render_text, sparkline, stats
 from stages.split.plan import SplitConfig, build

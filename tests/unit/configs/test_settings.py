@@ -1,10 +1,11 @@
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
 import configs
-from configs.settings import Config, fingerprint, load, settings
+from configs.settings import Config, fingerprint, identity, load, noted
 from pipeline.errors import CallError
 
 SHIPPED = sorted(
@@ -56,13 +57,51 @@ def test_a_config_that_is_not_there_names_those_that_are() -> None:
         load("nowhere.yaml")
 
 
+def values(config: Config, table: str) -> dict[str, Any]:
+    return {setting.path: setting.value for setting in identity(config, table)}
+
+
 def test_gates_and_shares_are_no_part_of_what_a_table_is_bound_to() -> None:
     plain = load()
     changed = load(None, ["gates.flow_min=0.5", "split.seed=9", "decode.threads=4", "engine.workers=7"])
     other = load(None, ["decode.fps=4"])
     for table in ("scores", "annotations"):
-        assert settings(plain, table) == settings(changed, table) != settings(other, table)
-    assert fingerprint(settings(plain, "scores")) != fingerprint(settings(other, "scores"))
+        assert values(plain, table) == values(changed, table) != values(other, table)
+    assert fingerprint(values(plain, "scores")) != fingerprint(values(other, "scores"))
+
+
+VLLM = "mllm={backend: vllm, model: m, engine: {quantization: %s}, gpu_memory_utilization: %s}"
+
+
+def test_what_changes_an_engines_answers_identifies_rows_and_what_changes_its_speed_does_not() -> None:
+    one, other = load(None, [VLLM % ("awq", 0.9)]), load(None, [VLLM % ("gptq", 0.9)])
+    assert values(one, "annotations") != values(other, "annotations")
+    assert values(one, "annotations") == values(load(None, [VLLM % ("awq", 0.5)]), "annotations")
+    baseline = [VLLM.replace("mllm=", "baseline=") % ("awq", 0.9)]
+    assert values(load(None, baseline), "annotations")["baseline.engine"] == {"quantization": "awq"}
+
+
+def test_the_same_model_at_another_host_makes_the_same_rows_and_is_noted() -> None:
+    here, there = (
+        load(None, [f"mllm={{backend: openai, model: m, base_url: http://{host}/v1}}"])
+        for host in ("127.0.0.1:1", "127.0.0.1:2")
+    )
+    assert values(here, "annotations") == values(there, "annotations")
+    assert [(it.path, it.value) for it in noted(there, "annotations")] == [
+        ("mllm.base_url", "http://127.0.0.1:2/v1")
+    ]
+
+
+def test_a_place_to_run_in_is_no_part_of_a_row() -> None:
+    plain = load(None, ["mllm={backend: vllm, model: m}"])
+    moved = load(None, ["mllm={backend: vllm, model: m, actor: {replicas: 4, num_gpus: 0.5}}"])
+    assert values(plain, "annotations") == values(moved, "annotations")
+    assert not any(name.startswith("mllm.actor") for name in values(moved, "annotations"))
+
+
+def test_a_command_that_engine_does_not_spread_is_refused() -> None:
+    with pytest.raises(CallError, match=r"no command annotat; there are .*annotate"):
+        load(None, ["engine.workers={annotat: 4}"])
 
 
 def test_every_setting_can_be_written_to_yaml_and_read_back(tmp_path: Path) -> None:

@@ -22,7 +22,8 @@ from filters.camera import (
     summarise,
 )
 from filters.evidence import CameraMotion
-from filters.flow import DisFlow, FlowConfig, RaftFlow, estimator
+from filters.flow.dis import DisFlow
+from filters.flow.raft import RaftConfig, RaftFlow
 from stages.demo.hard_cases import hard_cases
 from stages.demo.recipe import Camera, Mover, Recipe
 from stages.demo.render import render
@@ -205,7 +206,7 @@ def test_raft_with_random_weights_runs_behind_the_same_interface(tmp_path: Path)
 
     torch.manual_seed(0)
     torch.save(raft_small().state_dict(), tmp_path / "raft.pth")
-    flow = estimator(FlowConfig(backend="raft", weights=str(tmp_path / "raft.pth"), device="cpu"))
+    flow = RaftConfig(weights=str(tmp_path / "raft.pth"), device="cpu").build()
     assert isinstance(flow, RaftFlow)
     image = np.random.default_rng(0).integers(0, 255, (100, 161), dtype=np.uint8)
     assert flow(image, image).shape == (100, 161, 2)

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from filters.gates import LIMITS, GatesConfig, clip_verdicts, kept, near_duplicates, qa_verdict, verdict
+from filters.gates.near_duplicates import near_duplicates
+from filters.verdicts import LIMITS, GatesConfig, clip_verdicts, kept, qa_verdict, verdict
 from pipeline.schema import SCORES, empty_row
 from tests.tables import question, score, table
 

@@ -3,6 +3,7 @@ import io
 import json
 import tarfile
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -10,10 +11,20 @@ import pytest
 
 from pipeline.errors import CallError
 from pipeline.schema import CLIPS, DUPLICATES
-from stages.ingest.find import IngestConfig, Look, clip_id, find, new_rows, shots, unseen
+from stages.ingest.find import find
+from stages.ingest.identity import clip_id, new_rows, unseen
+from stages.ingest.settings import IngestConfig
+from stages.ingest.shots import shots
+from stages.ingest.stage import Fingerprint
 from tests import videos
 
 CONFIG = IngestConfig()
+
+
+def fingerprint(row: dict[str, Any], config: IngestConfig) -> dict[str, Any]:
+    stage = Fingerprint(config)
+    stage.setup()
+    return stage.work(row)
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +93,7 @@ def test_a_webdataset_tar_gives_its_videos_with_their_captions(tmp_path: Path, c
             tar.addfile(info, io.BytesIO(data))
     found = find(str(tmp_path / "shard-000.tar"), CONFIG)
     assert sorted(found["caption"].to_pylist()) == ["a cat", "a dog"]
-    looked = [Look(CONFIG)(row) for row in found.to_pylist()]
+    looked = [fingerprint(row, CONFIG) for row in found.to_pylist()]
     assert sorted(row["bytes"] for row in looked) == [len(clip), len(clip) + 1]
 
 
@@ -113,7 +124,7 @@ def test_an_input_that_is_none_is_refused_in_one_line(tmp_path: Path, make: obje
 def test_a_manifest_may_name_a_file_that_is_gone(tmp_path: Path) -> None:
     (tmp_path / "list.csv").write_text("uri\ngone.mp4\n")
     (row,) = find(str(tmp_path / "list.csv"), CONFIG).to_pylist()
-    looked = Look(CONFIG)(row)
+    looked = fingerprint(row, CONFIG)
     assert (looked["bytes"], looked["sha256"]) == (None, None)
     assert len(new_rows([looked], CLIPS.empty_table())[0]) == 1
 
@@ -122,7 +133,7 @@ def test_the_same_bytes_are_one_clip_and_recorded_as_duplicates(tmp_path: Path, 
     for name in ("b.mp4", "a.mp4", "c.mp4"):
         (tmp_path / name).write_bytes(clip)
     (tmp_path / "d.mp4").write_bytes(clip + b"!")
-    looked = [Look(CONFIG)(row) for row in find(str(tmp_path), CONFIG).to_pylist()]
+    looked = [fingerprint(row, CONFIG) for row in find(str(tmp_path), CONFIG).to_pylist()]
     rows, twins = new_rows(looked, CLIPS.empty_table())
     assert [Path(row["uri"]).name for row in rows] == ["a.mp4", "d.mp4"]
     assert [(Path(row["uri"]).name, row["clip_id"]) for row in twins] == [
@@ -135,7 +146,7 @@ def test_what_is_known_is_not_looked_at_again(tmp_path: Path, clip: bytes) -> No
     for name in ("a.mp4", "b.mp4"):
         (tmp_path / name).write_bytes(clip)
     found = find(str(tmp_path), CONFIG)
-    rows, twins = new_rows([Look(CONFIG)(row) for row in found.to_pylist()], CLIPS.empty_table())
+    rows, twins = new_rows([fingerprint(row, CONFIG) for row in found.to_pylist()], CLIPS.empty_table())
     clips, duplicates = pa.Table.from_pylist(rows, CLIPS), pa.Table.from_pylist(twins, DUPLICATES)
     assert unseen(found, clips, duplicates).num_rows == 0
     assert unseen(found, CLIPS.empty_table(), DUPLICATES.empty_table()).num_rows == 2
@@ -183,7 +194,7 @@ def test_a_long_video_is_cut_into_its_shots(tmp_path: Path) -> None:
     assert shots(str(tmp_path / "film.mp4"), config) == [(0, 3), (3, 6), (6, 9)]
     longest = IngestConfig(shots="content", shot_max_s=2.0, shot_min_s=1.0)
     assert len(shots(str(tmp_path / "film.mp4"), longest)) == 6
-    looked = [Look(config)(row) for row in find(str(tmp_path), config).to_pylist()]
+    looked = [fingerprint(row, config) for row in find(str(tmp_path), config).to_pylist()]
     rows, _ = new_rows(looked, CLIPS.empty_table())
     assert len({row["clip_id"] for row in rows}) == 3
     assert len({row["video_id"] for row in rows}) == 1

@@ -16,7 +16,8 @@ from stages.demo.render import frames
 from stages.demo.trajectory import mover_boxes
 from stages.models.protocols import Detections, View
 from stages.models.tracker.refined import Carried, FlowCarrierConfig, RefinedConfig, RefinedTracker, merged
-from stages.motionsight.observe import FramesConfig, LookConfig, watch
+from stages.motionsight.observe import observe
+from stages.motionsight.settings import FramesConfig, ObserveConfig
 from stages.motionsight.variants import background_blur
 from stages.video.boxes import iou, matches
 from stages.video.masks import decode, encode, union
@@ -275,8 +276,8 @@ def passing(tmp_path_factory: pytest.TempPathFactory) -> View:
         for picture in pictures():
             container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
         container.mux(stream.encode(None))
-    config = LookConfig(frames=FramesConfig(count=48))
-    return watch(str(path), None, None, False, config).view
+    config = ObserveConfig(frames=FramesConfig(count=48))
+    return observe(str(path), None, None, False, config).view
 
 
 @pytest.mark.parametrize("stride", [2, 4])

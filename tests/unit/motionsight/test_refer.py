@@ -13,8 +13,7 @@ from configs.settings import Config, load
 from stages.annotate.questions import choose
 from stages.annotate.stage import Annotate
 from stages.models.protocols import Detections, Reply, Request, View
-from stages.motionsight.observe import Looker
-from stages.motionsight.refer import Plan, names, plans, referring_prompt, schema
+from stages.motionsight.refer import QuestionPlan, names, plans, referring_prompt, schema
 from stages.video.frames import Clip
 from tests.videos import write
 
@@ -63,8 +62,10 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 def annotate(mllm: Scripted, questions: int = 3) -> tuple[Annotate, Naming]:
     config: Config = load("embedded", ["decouple.backend=mllm", f"annotate.questions={questions}"])
     made = Annotate(config)
-    made.mllm = made._baseline = mllm
-    made.looker.detector, made.looker.named = (naming := Naming()), True
+    made.setup()
+    made.motionsight.mllm = mllm
+    observer = made.motionsight.observer
+    observer.detector, observer.needs_labels = (naming := Naming()), True
     return made, naming
 
 
@@ -72,9 +73,9 @@ def test_a_plan_is_read_from_the_reply_and_follows_its_own_schema() -> None:
     reply = planned(("object", ["The Dog", "ball.", "the dog"]), ("camera", []), ("both", ["Person's  hand"]))
     validate(json.loads(reply.text), schema(3))
     assert plans(reply.text) == [
-        Plan("object", ("ball", "the dog")),
-        Plan("camera"),
-        Plan("both", ("person's hand",)),
+        QuestionPlan("object", ("ball", "the dog")),
+        QuestionPlan("camera"),
+        QuestionPlan("both", ("person's hand",)),
     ]
 
 
@@ -95,7 +96,7 @@ def test_one_decode_one_plan_and_one_detection_for_each_list_of_names(
     monkeypatch.setattr(Clip, "read", lambda self, *a: reads.append(self.uri) or read(self, *a))
     mllm = Scripted(planned(("object", ["dog"]), ("camera", []), ("both", ["dog"])))
     made, naming = annotate(mllm)
-    row = made(clip)
+    row = made.work(clip)
     assert len(reads) == 1
     assert sum(1 for request in mllm.seen if request.json_schema) == 1
     assert sorted(naming.asked) == [(), ("dog",)]
@@ -112,7 +113,7 @@ def test_one_decode_one_plan_and_one_detection_for_each_list_of_names(
 def test_questions_with_the_same_enhancement_carry_the_very_same_frames(clip: dict[str, Any]) -> None:
     mllm = Scripted(planned(("object", ["dog"]), ("object", ["dog"]), ("camera", [])))
     made, _ = annotate(mllm)
-    made(clip)
+    made.work(clip)
     _, first, second, third, *_ = mllm.seen
     assert first.frames is second.frames
     assert first.frames is not third.frames
@@ -122,7 +123,7 @@ def test_a_plan_that_cannot_be_read_is_asked_for_question_by_question(clip: dict
     bad = Reply("", tokens=3, error="mllm_bad_output", detail="not JSON")
     mllm = Scripted(bad, planned(("object", ["dog"])), bad, planned(("camera", [])))
     made, _ = annotate(mllm)
-    row = made(clip)
+    row = made.work(clip)
     assert [qa["error"] for qa in row["qa"]] == [None, "mllm_bad_output", None]
     assert [bool(qa["answer"]) for qa in row["qa"]] == [True, False, True]
     assert row["error"] is None
@@ -132,7 +133,7 @@ def test_a_plan_that_cannot_be_read_is_asked_for_question_by_question(clip: dict
 
 def test_a_model_that_is_away_fails_the_clip_after_one_call(clip: dict[str, Any]) -> None:
     mllm = Scripted(Reply("", error="mllm_error", detail="connection refused"))
-    row = annotate(mllm)[0](clip)
+    row = annotate(mllm)[0].work(clip)
     assert (row["error"], row["error_detail"]) == ("mllm_error", "connection refused")
     assert len(mllm.seen) == 1
     assert [qa["question"] for qa in row["qa"]] == [text for text, _ in choose("0" * 16, 3, 0)]
@@ -140,8 +141,8 @@ def test_a_model_that_is_away_fails_the_clip_after_one_call(clip: dict[str, Any]
 
 def test_by_rules_no_call_is_spent_on_plans(clip: dict[str, Any], tmp_path: Path) -> None:
     made = Annotate(load("embedded"))
-    made.mllm = mllm = Scripted()
-    made.looker = Looker(load("embedded"))
-    made(clip)
+    made.setup()
+    made.motionsight.mllm = mllm = Scripted()
+    made.work(clip)
     assert not any(request.json_schema for request in mllm.seen)
     assert all(isinstance(request.frames, np.ndarray) for request in mllm.seen)

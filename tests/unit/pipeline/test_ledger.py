@@ -11,16 +11,9 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from pipeline.errors import CallError, CeilingError, RunError
-from pipeline.ledger import (
-    Ledger,
-    Metered,
-    Priced,
-    Purse,
-    Spent,
-    ceiling,
-    spent_before,
-)
-from stages.models.backends import KinematicConfig
+from pipeline.ledger import Ledger, Spent
+from stages.models.metering import Metered, Priced, Purse, ceiling, spent_before
+from stages.models.mllm.kinematic import KinematicConfig
 from stages.models.protocols import Reply
 
 PRICES = {"input_price": 2.0, "output_price": 10.0}

@@ -1,10 +1,12 @@
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from pipeline.errors import CallError, RunError
+from pipeline.identity import Role, Setting
 from pipeline.schema import CLIPS, TABLES, empty_row
 from pipeline.workspace import Workspace
 
@@ -55,16 +57,38 @@ def test_a_damaged_table_is_told_in_one_line(tmp_path: Path) -> None:
     assert "\n" not in str(caught.value)
 
 
+def settings(values: dict[str, Any]) -> list[Setting]:
+    return [Setting(name, value, value, "", Role.IDENTITY) for name, value in values.items()]
+
+
 def test_a_table_is_bound_to_its_settings(tmp_path: Path) -> None:
     workspace = Workspace(str(tmp_path))
-    workspace.claim("scores", {"decode.fps": 8, "flow.backend": "dis"})
-    workspace.claim("scores", {"decode.fps": 8, "flow.backend": "dis"})
+    workspace.claim("scores", settings({"decode.fps": 8, "flow.backend": "dis"}))
+    workspace.claim("scores", settings({"decode.fps": 8, "flow.backend": "dis"}))
     with pytest.raises(CallError, match=r"decode\.fps was 8, is now 4") as caught:
-        workspace.claim("scores", {"decode.fps": 4, "flow.backend": "dis"})
+        workspace.claim("scores", settings({"decode.fps": 4, "flow.backend": "dis"}))
     assert "flow" not in str(caught.value)
     assert "--restart" in str(caught.value)
     workspace.clear(["scores"])
-    workspace.claim("scores", {"decode.fps": 4, "flow.backend": "dis"})
+    workspace.claim("scores", settings({"decode.fps": 4, "flow.backend": "dis"}))
+
+
+def test_a_setting_that_came_later_stands_at_its_default_in_older_tables(tmp_path: Path) -> None:
+    workspace = Workspace(str(tmp_path))
+    workspace.claim("scores", settings({"decode.fps": 8, "old.setting": 1}))
+    workspace.claim("scores", [*settings({"decode.fps": 8}), Setting("new.one", 5, 5, "", Role.IDENTITY)])
+    with pytest.raises(CallError, match=r"new\.one was 5, is now 6"):
+        workspace.claim("scores", [*settings({"decode.fps": 8}), Setting("new.one", 6, 5, "", Role.IDENTITY)])
+
+
+def test_a_fact_that_changed_is_told_once_and_its_table_goes_on(tmp_path: Path) -> None:
+    workspace = Workspace(str(tmp_path))
+    assert workspace.record("annotations", {"endpoint": "a", "version": "1"}) == []
+    (told,) = workspace.record("annotations", {"endpoint": "b", "version": "1"})
+    assert told.startswith("endpoint was a, is now b")
+    assert workspace.record("annotations", {"endpoint": "b", "version": "1"}) == []
+    workspace.clear(["annotations"])
+    assert workspace.record("annotations", {"endpoint": "c", "version": "1"}) == []
 
 
 def test_a_clip_that_was_written_twice_has_one_row(tmp_path: Path) -> None:

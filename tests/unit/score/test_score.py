@@ -3,18 +3,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from filters.camera import CameraConfig
-from filters.flow import FlowConfig
 from filters.quality import PyiqaScorer, QualityConfig
 from pipeline.schema import SCORES
-from stages.score.stage import Score, perceptual_hash
-from stages.video.frames import DecodeConfig
+from stages.score.measures.phash import perceptual_hash
+from stages.score.settings import ScoreConfig
+from stages.score.stage import Score
 from tests import videos
 
 
 def score(path: Path, quality: QualityConfig) -> dict[str, object]:
     row = {"clip_id": "a", "uri": str(path), "start_s": None, "end_s": None}
-    return Score(DecodeConfig(), FlowConfig(), CameraConfig(), quality)(row)
+    stage = Score(ScoreConfig(quality=quality))
+    stage.setup()
+    return stage.work(row)
 
 
 def test_a_clip_is_probed_and_measured(tmp_path: Path) -> None:

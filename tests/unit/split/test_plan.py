@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from filters.gates import GatesConfig
+from filters.verdicts import GatesConfig
 from stages.split.plan import (
     CLIP_STATES,
     PLAN_CLIPS,

@@ -1,0 +1,41 @@
+"""What an estimator of optical flow is, and the settings from which one is built."""
+
+from collections.abc import Iterable
+from typing import Protocol
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+from pipeline.requirements import Requirement
+
+
+class FlowEstimator(Protocol):
+    """Dense motion from frame a to frame b."""
+
+    def __call__(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        """Estimate the flow.
+
+        Args:
+            a: (H, W) uint8, the earlier frame.
+            b: (H, W) uint8, the later frame.
+
+        Returns:
+            (H, W, 2) float32: pixels to the right, pixels down.
+        """
+        ...
+
+
+class FlowBackend(BaseModel):
+    """The settings of an estimator: subclass it in a file of this folder, with a name in `backend`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    backend: str = ""
+
+    def build(self) -> FlowEstimator:
+        """Make the estimator. Heavy packages are imported here."""
+        raise NotImplementedError
+
+    def requirements(self) -> Iterable[Requirement]:
+        """What has to be there for `build`; for `motionsight doctor`."""
+        return ()

@@ -1,0 +1,78 @@
+"""RAFT by torchvision (Teed and Deng 2020, arXiv 2003.12039), the small model: for a GPU."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from pydantic import Field
+
+from filters.flow.estimator import FlowBackend
+from pipeline.identity import OPERATIONAL
+from pipeline.requirements import Context, Finding, LocalFile, Requirement
+
+FILE = "raft_small_C_T_V2-01064c6d.pth"  # torchvision's Raft_Small_Weights.DEFAULT
+
+
+class RaftConfig(FlowBackend):
+    """Which weights, and the device."""
+
+    backend: Literal["raft"] = "raft"
+    weights: str | None = Field(None, description="a .pth file; null: torchvision's own, downloaded once")
+    device: Annotated[str, OPERATIONAL] = Field("cuda", description="torch device")
+
+    def build(self) -> "RaftFlow":
+        """Load the model."""
+        return RaftFlow(self.weights, self.device)
+
+    def requirements(self) -> Iterable[Requirement]:
+        """The weights."""
+        yield LocalFile("weights", self.weights) if self.weights else TorchvisionWeights()
+
+
+@dataclass(frozen=True)
+class TorchvisionWeights:
+    """RAFT's weights where torchvision keeps its downloads."""
+
+    def examine(self, context: Context) -> Iterator[Finding]:
+        """Look in torch's cache."""
+        import torch
+
+        path = Path(torch.hub.get_dir(), "checkpoints", FILE)
+        remedy = (
+            "where there is a network: python -c 'from torchvision.models.optical_flow import *;"
+            f" raft_small(weights=Raft_Small_Weights.DEFAULT)'\nthen copy {FILE} and"
+            f" --set {context.part}.weights=PATH, or --set {context.part}.backend=dis, which needs no weights"
+        )
+        there = path.is_file()
+        yield Finding(
+            context.part, "RAFT's weights", str(path) if there else "not found", "" if there else remedy
+        )
+
+
+class RaftFlow:
+    """A `FlowEstimator`."""
+
+    def __init__(self, weights: str | None, device: str) -> None:
+        import torch
+        from torchvision.models.optical_flow import Raft_Small_Weights, raft_small
+
+        self._torch: Any = torch
+        self._device = device
+        model = raft_small(weights=None if weights else Raft_Small_Weights.DEFAULT)
+        if weights:
+            model.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
+        self._model = model.eval().to(device)
+
+    def __call__(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        """Estimate the flow; see `FlowEstimator`."""
+        torch = self._torch
+        height, width = a.shape
+        # RAFT takes sides that are multiples of 8 and at least 128.
+        pad = [(0, max(128, -(-side // 8) * 8) - side) for side in (height, width)]
+        pair = np.stack([np.pad(image, pad, mode="edge") for image in (a, b)])
+        batch = torch.from_numpy(pair).to(self._device).float().div(127.5).sub(1)[:, None].repeat(1, 3, 1, 1)
+        with torch.inference_mode():
+            flow = self._model(batch[:1], batch[1:])[-1][0]
+        return flow[:, :height, :width].permute(1, 2, 0).cpu().numpy()

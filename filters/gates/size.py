@@ -1,0 +1,22 @@
+"""Clips that are too small."""
+
+import numpy as np
+import pyarrow as pa
+from pydantic import Field
+
+from filters.gate import ClipGate, floats
+
+
+class Size(ClipGate):
+    """The shorter side of a clip."""
+
+    name, title, unit, order = "size", "shorter side", "px", 20
+
+    side_min: int | None = Field(
+        128, ge=1, description="shorter side, pixels: below it small motion is invisible"
+    )
+
+    @classmethod
+    def values(cls, scores: pa.Table) -> np.ndarray:
+        """Read the shorter side."""
+        return np.minimum(floats(scores["width"]), floats(scores["height"]))

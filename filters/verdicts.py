@@ -1,0 +1,99 @@
+"""Verdicts of all gates: on the clips of a table, and on single questions."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+from pydantic import BaseModel, ConfigDict, create_model
+
+from filters.gate import AnswerGate, ClipGate, Gate, Verdict, bound
+from pipeline.registry import Registry
+from pipeline.schema import SCORES
+
+GATES = Registry("gate", "filters.gates", Gate)
+
+
+def _ordered(base: type[Gate]) -> list[Any]:
+    gates = (gate for gate in GATES if issubclass(gate, base))
+    return sorted(gates, key=lambda gate: (gate.order, gate.name))
+
+
+CLIP_GATES: list[type[ClipGate]] = _ordered(ClipGate)
+ANSWER_GATES: list[type[AnswerGate]] = _ordered(AnswerGate)
+
+if TYPE_CHECKING:
+
+    class GatesConfig(BaseModel):
+        """The settings of all gates."""
+
+        def __getattr__(self, name: str) -> Any: ...
+else:
+    GatesConfig = create_model(
+        "GatesConfig",
+        __config__=ConfigDict(extra="forbid"),
+        __doc__="Which clips go on, and which answers are believed; null switches a gate off.",
+        __module__=__name__,
+        **{
+            name: (field.annotation, field)
+            for gate in (*CLIP_GATES, *ANSWER_GATES)
+            for name, field in gate.model_fields.items()
+        },
+    )
+
+# Of each setting that limits a number of clips: its name, what it limits, the unit.
+LIMITS = tuple((name, gate.title, gate.unit) for gate in CLIP_GATES for name in gate.limits())
+
+
+def clip_verdicts(scores: pa.Table, config: GatesConfig) -> pa.Array:
+    """Decide on clips.
+
+    Args:
+        scores: Rows without an error: a clip that failed is neither kept nor dropped.
+        config: The settings of the gates.
+
+    Returns:
+        (N,) string: the name of the setting that drops a clip, null for one that is kept.
+    """
+    verdicts = np.full(scores.num_rows, None, object)
+    left = np.ones(scores.num_rows, bool)
+    for gate in CLIP_GATES:
+        for name, dropped in gate.drops(scores, config, left):
+            verdicts[dropped & left] = name
+            left &= ~dropped
+    return pa.array(verdicts, pa.string())
+
+
+def kept(scores: pa.Table, config: GatesConfig) -> pa.Table:
+    """Return the rows of `scores` without an error that pass every gate."""
+    good = scores.filter(scores["error"].is_null())
+    return good.filter(clip_verdicts(good, config).is_null())
+
+
+def verdict(score: Mapping[str, Any], config: GatesConfig) -> Verdict | None:
+    """Decide on one row of `scores` by itself; near duplicates, which take a table, are not looked for."""
+    table = pa.Table.from_pylist([dict(score)], schema=SCORES)
+    name = clip_verdicts(table, config.model_copy(update={"near_duplicates": "keep"}))[0].as_py()
+    if name is None:
+        return None
+    what, unit = next((what, unit) for limit, what, unit in LIMITS if limit == name)
+    value = measured(table)[what][0]
+    limit = f"{bound(name)} {getattr(config, name):g} {unit}".strip()
+    return Verdict(
+        name, f"{what} was not measured" if np.isnan(value) else f"{what} {value:.4g}, not {limit}"
+    )
+
+
+def measured(scores: pa.Table) -> dict[str, np.ndarray]:
+    """Return, by name, what the limits are on: (N,) float64, NaN where it was not measured."""
+    return {gate.title: gate.values(scores) for gate in CLIP_GATES if gate.limits()}
+
+
+def qa_verdict(qa: Mapping[str, Any], config: GatesConfig) -> Verdict | None:
+    """Decide on one question and answer (a struct `pipeline.schema.QA`); None: kept."""
+    if qa["error"]:
+        return Verdict("answer_error", f"the answer failed: {qa['error']}")
+    if not (qa["answer"] or "").strip() or not (qa["question"] or "").strip():
+        return Verdict("answer_empty", "the question or the answer is empty")
+    verdicts = (gate.verdict(qa, config) for gate in ANSWER_GATES)
+    return next((found for found in verdicts if found), None)

@@ -1,0 +1,358 @@
+"""MotionSight as one object: observe, plan, ground, prompt, request, answer (arXiv 2506.01674).
+
+Whatever asks about a video (`annotate`, `ask`, `evaluate`, `serve`, lmms-eval) calls this and nothing
+behind it.
+"""
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import get_args
+
+import numpy as np
+
+from filters.evidence import Evidence
+from filters.flow.registry import estimator
+from pipeline.engine import EngineConfig
+from pipeline.errors import RunError
+from pipeline.isolation import Limits
+from stages.models.actors import Handle, model_actors
+from stages.models.metering import Metered, Purse
+from stages.models.protocols import Category, Mllm, Reply, Request
+from stages.models.registry import mllm
+from stages.motionsight import plain
+from stages.motionsight.decouple import decouple
+from stages.motionsight.evidence_text import evidence_text
+from stages.motionsight.observe import Grounding, Observation, Observer, timed
+from stages.motionsight.prompt import DESCRIBE, VisualPrompt, moments, prompt, visual_prompts
+from stages.motionsight.refer import QuestionPlan, names, plans, referring_prompt, schema
+from stages.motionsight.settings import MotionSightConfig
+
+CATEGORIES: tuple[Category, ...] = get_args(Category)
+TOKENS_PER_PLAN = 128  # of the reply, for each question: six names are some 40
+
+
+@dataclass(frozen=True)
+class GroundedQuestion:
+    """A question, what it is about, and the objects found for it.
+
+    Attributes:
+        text: As it was asked.
+        seed: What a model that varies its wording varies it by.
+        plan: The kind of motion that it is about, and the names of its objects.
+        grounding: Its objects, their regions, and what was measured.
+        failed: The reply without a plan, because of which it cannot be answered.
+    """
+
+    text: str
+    seed: int
+    plan: QuestionPlan
+    grounding: Grounding
+    failed: Reply | None = None
+
+
+@dataclass(frozen=True)
+class Inquiry:
+    """Questions about one clip, ready to be put to a model.
+
+    Attributes:
+        observation: Of the clip.
+        questions: In the order in which they were asked.
+        spent: The replies that planning took.
+    """
+
+    observation: Observation
+    questions: list[GroundedQuestion]
+    spent: list[Reply]
+    # Enhanced frames that questions share, by grounding and visual prompt.
+    _enhanced: dict[tuple[int, VisualPrompt], np.ndarray] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """MotionSight's answer to one question about one video.
+
+    Attributes:
+        text: The answer.
+        question: What it was about, and the objects found for it.
+        observation: Of the clip: camera motion, flow statistics, seconds of each step.
+        shown: The visual prompts.
+        request: What the model was sent: `request.frames` (N, H, W, 3) uint8 RGB at `request.times`, and
+            `request.prompt`.
+        tokens: Those read and written, planning included.
+    """
+
+    text: str
+    question: GroundedQuestion
+    observation: Observation
+    shown: tuple[VisualPrompt, ...]
+    request: Request
+    tokens: int
+
+
+class MotionSight:
+    """Answers questions about the motion in videos.
+
+    Attributes:
+        config: Its settings.
+        observer: Decodes and measures clips, and finds their objects.
+        mllm: The model that answers.
+    """
+
+    def __init__(
+        self,
+        config: MotionSightConfig | None = None,
+        handles: Mapping[str, Handle] | None = None,
+        limits: Limits | None = None,
+        purse: Purse | None = None,
+    ) -> None:
+        """Load the models.
+
+        Args:
+            config: Which models, and how frames are prepared; None: the embedded profile, which needs no
+                weights. `configs.settings.load("openai")` gives one that can be passed here.
+            handles: Of the models that run in actors, by role; see `hosted`.
+            limits: Decode in a child process, within these limits; None: in this process.
+            purse: What the model's replies are booked to; None: nobody counts.
+
+        Raises:
+            CallError: A model cannot be loaded as configured.
+        """
+        self.config = config or MotionSightConfig()
+        handles = handles or {}
+        self.observer = Observer(self.config, handles, limits)
+        self.mllm: Mllm = mllm(self.config.mllm, handles.get("mllm"))
+        if purse:
+            self.mllm = Metered(self.mllm, self.config.mllm, purse)
+
+    @classmethod
+    @contextmanager
+    def hosted(
+        cls,
+        config: MotionSightConfig,
+        engine: EngineConfig | None = None,
+        limits: Limits | None = None,
+    ) -> "Iterator[MotionSight]":
+        """Start the actors of the models that want one, for as long as the block lasts.
+
+        Raises:
+            RunError: A model cannot be started.
+        """
+        with model_actors(config.own_backends(), engine) as handles:
+            yield cls(config, handles, limits)
+
+    def ask(
+        self,
+        uri: str,
+        question: str,
+        start_s: float | None = None,
+        end_s: float | None = None,
+        seed: int | None = None,
+    ) -> Answer:
+        """Answer one question about one video.
+
+        Args:
+            uri: A path, a URL (s3://, gs://, https://), or the member of a tar (`a.tar::b.mp4`).
+            question: In plain words.
+            start_s: Where to begin in the video, seconds; None: at its start.
+            end_s: Where to end; None: at the video's end.
+            seed: Varies the wording of a model that has none of its own; None: from video and question.
+
+        Raises:
+            ClipError: The video cannot be decoded.
+            RunError: The model gives no answer.
+        """
+        seed = seed_of(uri, question) if seed is None else seed
+        inquiry = self.inquire(uri, start_s, end_s, [question], [seed])
+        (asked,) = inquiry.questions
+        shown = self.prompts(asked.plan.category)
+        with timed(inquiry.observation.seconds, "enhance"):
+            request = self.request(inquiry, asked, shown)
+        with timed(inquiry.observation.seconds, "answer"):
+            reply = asked.failed or self.mllm.generate([request])[0]
+        if reply.error:
+            raise RunError(f"{self.mllm.name} gave no answer: {reply.detail} ({reply.error})")
+        tokens = sum(each.tokens for each in (*inquiry.spent, reply))
+        return Answer(reply.text, asked, inquiry.observation, shown, request, tokens)
+
+    def inquire(
+        self,
+        uri: str,
+        start_s: float | None,
+        end_s: float | None,
+        questions: Sequence[str],
+        seeds: Sequence[int],
+    ) -> Inquiry:
+        """Observe a clip once, plan each question, and ground each distinct list of objects once.
+
+        Args:
+            uri: As in `ask`.
+            start_s: As in `ask`.
+            end_s: As in `ask`.
+            questions: About this clip.
+            seeds: One for each question.
+
+        Raises:
+            ClipError: The clip cannot be decoded, or a model died over it.
+        """
+        observation = self.observe(uri, start_s, end_s, questions)
+        planned, spent = self.plan(observation, questions)
+        known = [
+            QuestionPlan(decouple(text)) if isinstance(plan, Reply) else plan
+            for text, plan in zip(questions, planned, strict=True)
+        ]
+        wanted = [plan.objects if self.observer.needs_labels else () for plan in known]
+        found = {labels: self.observer.ground(observation, labels) for labels in sorted(set(wanted))}
+        asked = [
+            GroundedQuestion(text, seed, plan, found[labels], made if isinstance(made, Reply) else None)
+            for text, seed, plan, labels, made in zip(questions, seeds, known, wanted, planned, strict=True)
+        ]
+        return Inquiry(observation, asked, spent)
+
+    def observe(
+        self, uri: str, start_s: float | None, end_s: float | None, questions: Sequence[str]
+    ) -> Observation:
+        """Decode and measure a clip, with motion blur if one of these questions may need it."""
+        ruled = self.config.decouple.backend == "rules"
+        categories = {decouple(text) for text in questions} if ruled else CATEGORIES
+        blurred = any("motion_blur" in self.prompts(category) for category in categories)
+        return self.observer.observe(uri, start_s, end_s, blurred)
+
+    def plan(
+        self, observation: Observation, questions: Sequence[str]
+    ) -> tuple[list[QuestionPlan | Reply], list[Reply]]:
+        """Decide what each question is about, and which objects it concerns.
+
+        Returns:
+            A plan for each question, or the reply that should have held it; and the replies that it took.
+        """
+        settings = self.config.decouple
+        if settings.backend == "rules":
+            labels = names(settings.labels) if self.observer.needs_labels else ()
+            return [QuestionPlan(decouple(text), labels) for text in questions], []
+        spent: list[Reply] = []
+        return self._planned(observation, questions, spent), spent
+
+    def _planned(
+        self, observation: Observation, questions: Sequence[str], spent: list[Reply]
+    ) -> list[QuestionPlan | Reply]:
+        """Ask the model once for all questions, and one by one when that reply cannot be used."""
+        view, count = observation.view, len(questions)
+        request = Request(
+            f"{moments(view.times)}\n{referring_prompt(questions)}",
+            "\n".join(questions),
+            "both",
+            view.frames,
+            view.times,
+            max_tokens=TOKENS_PER_PLAN * count,
+            json_schema=schema(count),
+        )
+        (reply,) = self.mllm.generate([request])
+        spent.append(reply)
+        if not reply.error:
+            return [*plans(reply.text)]
+        if reply.error == "mllm_bad_output" and count > 1:
+            return [plan for text in questions for plan in self._planned(observation, [text], spent)]
+        return [reply] * count
+
+    def prompts(self, category: Category) -> tuple[VisualPrompt, ...]:
+        """Return the visual prompts that a question of this category gets."""
+        return visual_prompts(category, self.config.prompt.object, self.config.prompt.camera)
+
+    def request(
+        self,
+        inquiry: Inquiry,
+        question: GroundedQuestion,
+        shown: Sequence[VisualPrompt] | None = None,
+        form: str = DESCRIBE,
+    ) -> Request:
+        """Put a question and its enhanced frames into a request to the model.
+
+        Args:
+            inquiry: Whose clip it is about; enhanced frames are shared by its questions.
+            question: One of its questions, possibly with another text.
+            shown: The visual prompts; None: as the question's category asks for.
+            form: The sentence that says how to answer.
+        """
+        config, grounding, observation = self.config, question.grounding, inquiry.observation
+        shown = self.prompts(question.plan.category) if shown is None else tuple(shown)
+        made = inquiry._enhanced
+        for name in shown:
+            key = (id(grounding), name)
+            if key not in made:
+                made[key] = self.observer.enhance(observation, grounding.regions, name, grounding.tracks)
+        times = observation.view.times
+        words = prompt(question.text, times, shown, form)
+        return Request(
+            f"{words}\n{evidence_text(grounding.evidence)}" if config.prompt.evidence else words,
+            question.text,
+            question.plan.category,
+            together([made[id(grounding), name] for name in shown]),
+            np.tile(times, len(shown)),
+            grounding.evidence,
+            question.seed,
+            config.mllm.max_tokens,
+            config.mllm.temperature,
+        )
+
+    def answer(self, inquiry: Inquiry) -> list[Reply]:
+        """Answer all questions in one call of the model.
+
+        Returns:
+            A reply to each question, in order; for one whose plan failed, the reply it failed by.
+        """
+        return self.generate(inquiry, [self.request(inquiry, one) for one in self.answerable(inquiry)])
+
+    @staticmethod
+    def answerable(inquiry: Inquiry) -> list[GroundedQuestion]:
+        """Return the questions that have a plan."""
+        return [one for one in inquiry.questions if not one.failed]
+
+    def generate(self, inquiry: Inquiry, requests: Sequence[Request]) -> list[Reply]:
+        """Send a request for each of the answerable questions; replies as `answer` gives them."""
+        replies = iter(self.mllm.generate(requests) if requests else [])
+        return [one.failed or next(replies) for one in inquiry.questions]
+
+    def plain(self, observation: Observation, count: int) -> tuple[np.ndarray, Evidence]:
+        """Choose a few plain frames, as a model without MotionSight's help would see.
+
+        Args:
+            observation: Of the clip.
+            count: Frames, at most.
+
+        Returns:
+            Which of the shown frames, as indices, and what these frames alone would tell.
+        """
+        view = observation.view
+        few = np.unique(np.linspace(0, len(view.times) - 1, count).round().astype(int))
+        near = np.unique([int(np.abs(observation.sample_times - t).argmin()) for t in view.times[few]])
+        if len(near) < 2:
+            near = np.array([0, len(observation.sample_times) - 1])
+        return few, plain.evidence(
+            observation.samples[near],
+            observation.sample_times[near],
+            estimator(self.config.flow),
+            self.config.camera,
+            view.size,
+            observation.duration_s,
+        )
+
+
+def together(pictures: Sequence[np.ndarray]) -> np.ndarray:
+    """Put sets of frames (T, h, w, 3) one after the other, padded to one size, each at its own scale."""
+    if len(pictures) == 1:
+        return pictures[0]
+    shape = np.max([frames.shape[1:] for frames in pictures], axis=0)
+    return np.concatenate([padded(frames, shape) for frames in pictures])
+
+
+def padded(frames: np.ndarray, shape: np.ndarray) -> np.ndarray:
+    """Add black below and to the right of frames (T, h, w, 3) uint8, up to `shape` (H, W, 3)."""
+    height, width = shape[0] - frames.shape[1], shape[1] - frames.shape[2]
+    return np.pad(frames, ((0, 0), (0, height), (0, width), (0, 0))) if height or width else frames
+
+
+def seed_of(clip_id: str, question: str, seed: int = 0) -> int:
+    """Return a seed that is the same wherever and whenever the question is asked about the clip."""
+    return int.from_bytes(hashlib.sha256(f"{clip_id}\n{question}\n{seed}".encode()).digest()[:4], "big")

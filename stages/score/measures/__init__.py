@@ -1,0 +1,1 @@
+"""The numbers of a clip: one file for each measurement."""

@@ -1,0 +1,25 @@
+"""What the container says of a clip."""
+
+from typing import Any
+
+import numpy as np
+
+from stages.score.measure import Measure, Measured
+
+
+class Container(Measure):
+    """Size, rate, length and codec."""
+
+    name = "container"
+
+    def __call__(self, clip: Measured, pictures: np.ndarray | None) -> dict[str, Any]:
+        """Copy them."""
+        probe = clip.probe
+        return {
+            "width": probe.width,
+            "height": probe.height,
+            "fps": probe.fps,
+            "duration_s": probe.duration_s,
+            "frames": len(probe.times),
+            "codec": probe.codec,
+        }

@@ -1,0 +1,30 @@
+"""How the camera and the objects of a clip move."""
+
+from typing import Any
+
+import numpy as np
+
+from filters.camera import statistics, summarise
+from stages.score.measure import Measure, Measured
+
+
+class MotionStatistics(Measure):
+    """Flow statistics, the camera's rates and labels, and hard cuts."""
+
+    name = "motion"
+
+    def __call__(self, clip: Measured, pictures: np.ndarray | None) -> dict[str, Any]:
+        """Summarise the clip's optical flow."""
+        motion = clip.motion
+        camera = summarise(motion, self.config.camera)
+        return {
+            **statistics(motion),
+            "pan": camera.pan,
+            "tilt": camera.tilt,
+            "zoom": camera.zoom,
+            "roll": camera.roll,
+            "shake": camera.shake,
+            "camera_motion": list(camera.labels),
+            "camera_fit": camera.fit,
+            "cuts": [float(motion.times[k]) for k in motion.cuts],
+        }

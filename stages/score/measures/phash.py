@@ -1,0 +1,32 @@
+"""A perceptual hash, by which near duplicates are found."""
+
+from typing import Any
+
+import imagehash
+import numpy as np
+from PIL import Image
+
+from stages.score.measure import Measure, Measured
+
+
+class PerceptualHash(Measure):
+    """The hash of three samples."""
+
+    name = "phash"
+
+    def __call__(self, clip: Measured, pictures: np.ndarray | None) -> dict[str, Any]:
+        """Hash them."""
+        return {"phash": perceptual_hash(clip.samples)}
+
+
+def perceptual_hash(samples: np.ndarray) -> str:
+    """Compute the 64-bit DCT hashes of the samples at 1/6, 1/2 and 5/6 of a clip.
+
+    Args:
+        samples: (N, H, W) uint8.
+
+    Returns:
+        48 hex digits.
+    """
+    picked = [samples[int(len(samples) * share)] for share in (1 / 6, 1 / 2, 5 / 6)]
+    return "".join(str(imagehash.phash(Image.fromarray(image))) for image in picked)

@@ -1,0 +1,20 @@
+"""What a row of `scores` depends on."""
+
+from pydantic import BaseModel, ConfigDict
+
+from filters.camera import CameraConfig
+from filters.flow.dis import DisConfig
+from filters.flow.registry import FlowConfig
+from filters.quality import QualityConfig
+from stages.video.frames import DecodeConfig
+
+
+class ScoreConfig(BaseModel):
+    """How clips are decoded and measured."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    decode: DecodeConfig = DecodeConfig()
+    flow: FlowConfig = DisConfig()
+    camera: CameraConfig = CameraConfig()
+    quality: QualityConfig = QualityConfig()
