@@ -7,8 +7,8 @@ import os
 import subprocess
 import time
 from pathlib import Path
-from typing import Any
 
+from pipeline.stage import Row
 from stages.annotate.stage import Annotate
 from stages.score.stage import Score
 from tests.cli import ROOT, sets, start
@@ -21,7 +21,7 @@ SETTINGS = (
 )
 
 
-def _count(row: dict[str, Any]) -> None:
+def _count(row: Row) -> None:
     with open(os.environ["CHAOS_COUNT"], "a") as count:
         count.write(f"{row['clip_id']}\n")
     time.sleep(float(os.environ.get("CHAOS_SECONDS", SECONDS)))
@@ -30,17 +30,17 @@ def _count(row: dict[str, Any]) -> None:
 class CountedScore(Score):
     """The `score` stage, which records each clip before it works on it."""
 
-    def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
+    def work(self, row: Row) -> Row:
         _count(row)
-        return super().__call__(row)
+        return super().work(row)
 
 
 class CountedAnnotate(Annotate):
     """The `annotate` stage, which records each clip before it works on it."""
 
-    def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
+    def work(self, row: Row) -> Row:
         _count(row)
-        return super().__call__(row)
+        return super().work(row)
 
 
 def drive() -> None:

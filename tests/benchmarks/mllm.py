@@ -15,11 +15,10 @@ from typing import Any
 
 from configs.settings import load
 from stages.annotate.questions import choose
-from stages.annotate.stage import Annotate, AnnotationConfig, Asked, placed
-from stages.models.actors import serving
+from stages.annotate.stage import AnnotationConfig
 from stages.models.protocols import Mllm, Reply, Request
 from stages.motionsight.decouple import decouple
-from stages.motionsight.observe import Seen
+from stages.motionsight.service import Inquiry, MotionSight
 from tests.benchmarks.clips import varied
 from tests.benchmarks.timing import Line
 from tests.tiny import qwen2_5_vl
@@ -65,19 +64,19 @@ def plan(questions: Sequence[str]) -> str:
     return json.dumps({"plans": [{"about": decouple(text), "objects": ["person"]} for text in questions]})
 
 
-def ours(annotate: Annotate, clip: Path) -> tuple[Seen, list[Asked], list[str]]:
+def ours(motionsight: MotionSight, clip: Path) -> Inquiry:
     """Ask as `annotate` does: one call for the plans of all questions, one for each answer."""
     texts = [text for text, _ in choose(clip.stem, QUESTIONS, 0)]
-    seen, asked, _ = annotate.look(str(clip), None, None, texts, [0] * len(texts))
-    annotate.answer(seen, asked)
-    return seen, asked, texts
+    inquiry = motionsight.inquire(str(clip), None, None, texts, [0] * len(texts))
+    motionsight.answer(inquiry)
+    return inquiry
 
 
-def official(annotate: Annotate, seen: Seen, asked: Sequence[Asked], texts: Sequence[str]) -> None:
+def official(motionsight: MotionSight, inquiry: Inquiry) -> None:
     """Ask as the official code does: two calls for each question, about frames made for it."""
-    for text, one in zip(texts, asked, strict=True):
-        annotate._plan([text], seen, [])
-        annotate.answer(seen, [one])
+    for question in inquiry.questions:
+        motionsight.plan(inquiry.observation, [question.text])
+        motionsight.answer(Inquiry(inquiry.observation, [question], []))
 
 
 def run() -> dict[str, list[Line]]:
@@ -97,14 +96,13 @@ def run() -> dict[str, list[Line]]:
         }
         embedded = load("embedded").model_dump(include=set(AnnotationConfig.model_fields))
         config = AnnotationConfig.model_validate({**embedded, **overrides})
-        with serving(placed(config)) as handles:
-            annotate = Annotate(config, handles)
-            counted = annotate.mllm = Counted(annotate.mllm)
+        with MotionSight.hosted(config) as motionsight:
+            counted = motionsight.mllm = Counted(motionsight.mllm)
             spent = {"ours": dict[str, int](), "official": dict[str, int]()}
             for clip in clips:
-                told = ours(annotate, clip)
+                inquiry = ours(motionsight, clip)
                 _add(spent["ours"], counted.spent())
-                official(annotate, *told)
+                official(motionsight, inquiry)
                 # It keeps no cache between calls: every token of every prompt is computed.
                 calls = counted.spent()
                 _add(spent["official"], calls | {"prefilled tokens": calls["prompt tokens"]})

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from scipy.stats import spearmanr
 
-from filters.flow import FlowConfig, estimator
+from filters.flow.dis import DisConfig
 from stages.demo.demo_clips import recipes
 from stages.demo.render import render
 from stages.video.frames import Clip, DecodeConfig, Wanted, fitted, sample_times
@@ -85,7 +85,7 @@ def luma(path: Path, config: DecodeConfig) -> tuple[np.ndarray, np.ndarray]:
 def flow_mean(path: Path, config: DecodeConfig, farneback: bool = False) -> float:
     """Mean flow, diagonals per second, by DIS or by Farneback, on the same frames."""
     samples, times = luma(path, config)
-    flow = estimator(FlowConfig())
+    flow = DisConfig().build()
     diagonal = math.hypot(*samples.shape[1:])
     speeds = []
     for a, b, seconds in zip(samples, samples[1:], np.diff(times), strict=False):

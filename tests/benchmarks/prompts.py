@@ -7,14 +7,15 @@ import cv2
 import numpy as np
 
 from stages.motionsight.blur import blur, kernel
-from stages.motionsight.observe import LookConfig, window_frames, windowed, within
+from stages.motionsight.observe import fit_within, window_frames, windowed
+from stages.motionsight.settings import ObserveConfig
 from stages.motionsight.spotlight import spotlight
 from stages.video.frames import Clip, Wanted, middles
 from tests.benchmarks.clips import varied
 from tests.benchmarks.timing import Line, compare
 from tests.videos import SHARED
 
-CONFIG = LookConfig()
+CONFIG = ObserveConfig()
 
 
 def prompts(path: Path) -> int:
@@ -23,7 +24,7 @@ def prompts(path: Path) -> int:
     probe, weights = clip.probe, kernel(CONFIG.blur.frames, CONFIG.blur.decay)
     shown = np.unique(middles(probe, CONFIG.frames.count))
     held = window_frames(shown, len(weights))
-    size = within(probe.width, probe.height, CONFIG.frames.max_pixels)
+    size = fit_within(probe.width, probe.height, CONFIG.frames.max_pixels)
     pictures = clip.read([Wanted(held, size, True)], CONFIG.decode)[0].pictures
     windows = windowed(pictures, held, shown, len(weights))
     box = np.array([size[0] / 4, size[1] / 4, size[0] / 2, size[1] / 2], np.float32)

@@ -3,17 +3,19 @@
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from scipy.stats import spearmanr
 
 from filters.camera import CameraConfig
-from filters.flow import FlowConfig
+from filters.flow.dis import DisConfig
 from filters.quality import QualityConfig
-from stages.annotate.stage import Annotate, AnnotationConfig
+from stages.annotate.stage import Annotate
 from stages.demo.demo_clips import recipes
 from stages.demo.render import render
 from stages.demo.report import NOTHING, main_direction
+from stages.score.settings import ScoreConfig
 from stages.score.stage import Score
 from stages.video.frames import DecodeConfig
 from tests.benchmarks.clips import CODECS, varied
@@ -35,24 +37,29 @@ SEEDS = range(1, 8)  # 0 is the demo's
 RATES = ("pan", "tilt", "zoom", "roll")
 
 
-def scorer(decode: DecodeConfig, flow: FlowConfig, quality: QualityConfig) -> Score:
-    return Score(decode, flow, CameraConfig(), quality)
+def scorer(**settings: Any) -> Score:
+    stage = Score(ScoreConfig(**settings))
+    stage.setup()
+    return stage
 
 
 def run() -> dict[str, list[Line]]:
-    plain = scorer(DecodeConfig(), FlowConfig(), QualityConfig())
-    reference = scorer(DecodeConfig(frames="reference"), FlowConfig(), QualityConfig())
-    motion = scorer(DecodeConfig(), FlowConfig(), QualityConfig(metric=None))
-    rough = scorer(DecodeConfig(frames="reference"), FlowConfig(), QualityConfig(metric=None))
-    slow = scorer(DecodeConfig(size=384), FlowConfig(preset="medium"), QualityConfig(metric=None))
-    annotate = Annotate(AnnotationConfig())
+    plain = scorer()
+    reference = scorer(decode=DecodeConfig(frames="reference"))
+    motion = scorer(quality=QualityConfig(metric=None))
+    rough = scorer(decode=DecodeConfig(frames="reference"), quality=QualityConfig(metric=None))
+    slow = scorer(
+        decode=DecodeConfig(size=384), flow=DisConfig(preset="medium"), quality=QualityConfig(metric=None)
+    )
+    annotate = Annotate()
+    annotate.setup()
     works: dict[str, Work] = {
         "decode every frame": decode_all,
-        "score": lambda path: plain(row(path)),
-        "score, reference frames": lambda path: reference(row(path)),
-        "score without quality": lambda path: motion(row(path)),
-        "score without quality, reference frames": lambda path: rough(row(path)),
-        "annotate": lambda path: annotate(row(path)),
+        "score": lambda path: plain.work(row(path)),
+        "score, reference frames": lambda path: reference.work(row(path)),
+        "score without quality": lambda path: motion.work(row(path)),
+        "score without quality, reference frames": lambda path: rough.work(row(path)),
+        "annotate": lambda path: annotate.work(row(path)),
     }
     real = sorted(SHARED.glob("*.mp4"))
     # Apart by codec: what can be left out of decoding differs.
@@ -114,7 +121,7 @@ def objects(stage: Annotate, folder: Path) -> list[Line]:
 
 def agreement(fast: Score, slow: Score, clips: list[Path], more: Sequence[str] = ()) -> list[Line]:
     """Spearman's correlation of each score with that of the slow settings, over the clips that have any."""
-    a, b = ([stage(row(clip)) for clip in clips] for stage in (fast, slow))
+    a, b = ([stage.work(row(clip)) for clip in clips] for stage in (fast, slow))
     lines = []
     for column in (*COLUMNS, *more):
         x, y = (np.array([scores[column] for scores in rows]) for rows in (a, b))

@@ -10,7 +10,6 @@ import json
 import tempfile
 import threading
 import time
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,21 +18,23 @@ import pyarrow as pa
 
 from pipeline.engine import EngineConfig, pending, run, start
 from pipeline.schema import CLIPS, SCORES, empty_row
+from pipeline.stage import Row, Stage
 from pipeline.workspace import Workspace
 
 MB = 1e6
 
 
-class Stub:
+class Stub(Stage):
     """Takes `seconds` for a clip, as `score` was measured to, or any share of it."""
 
+    name = "score"
     table = "scores"
     schema = SCORES
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
 
-    def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
+    def work(self, row: Row) -> Row:
         time.sleep(self._seconds)
         return empty_row("scores") | {"clip_id": row["clip_id"], "quality": 1.0, "camera_motion": ["static"]}
 
@@ -78,7 +79,7 @@ def simulate(count: int, seconds: float, config: EngineConfig, folder: Path) -> 
     watch = Watch()
     watch.start()
     began = time.perf_counter()
-    done = sum(block.rows for block, _ in run(rows, partial(Stub, seconds), config, workspace))
+    done = sum(block.rows for block, _ in run(Stub(seconds), rows, config, workspace))
     took = time.perf_counter() - began
     watch.stop()
     began = time.perf_counter()

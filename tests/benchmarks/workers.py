@@ -47,12 +47,13 @@ def plain_loop(workspace: str) -> float:
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
     config = load("embedded")
-    score = Score(config.decode, config.flow, config.camera, config.quality)
+    score = Score(config)
+    score.setup()
     rows = Workspace(workspace).read("clips").to_pylist()
-    score(rows[0])
+    score.work(rows[0])
     began = time.perf_counter()
     for row in rows:
-        score(row)
+        score.work(row)
     return time.perf_counter() - began
 
 

@@ -17,31 +17,26 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
-from pydantic import BaseModel
 
 from pipeline.errors import ClipError, RunError
-from stages.annotate.stage import Annotate, AnnotationConfig
-from stages.models.actors import (
-    Handle,
-    Placement,
-    RemoteDetector,
-    RemoteMllm,
-    RemoteTracker,
-    pack,
-    serving,
-    unpack,
-)
+from stages.models.actors import Handle, model_actors
+from stages.models.backend import Backend
 from stages.models.detector.moving_regions import MovingRegions, MovingRegionsConfig
 from stages.models.mllm.kinematic import KinematicMllm
+from stages.models.packing import pack, unpack
+from stages.models.placement import Placement
 from stages.models.protocols import Reply, Request
+from stages.models.proxies import RemoteDetector, RemoteMllm, RemoteTracker
 from stages.models.tracker.regions import FlowTracker, FlowTrackerConfig
-from stages.motionsight.observe import LookConfig, Looker
+from stages.motionsight import MotionSight
+from stages.motionsight.observe import Observer
+from stages.motionsight.settings import ObserveConfig
 from tests.videos import write
 
 LONG_S = 60.0  # for what must end far sooner
 
 
-class Config(BaseModel):
+class Config(Backend):
     """A model for the tests, or one that cannot be made."""
 
     model: str = "parrot"
@@ -111,7 +106,7 @@ def placed(folder: Path, **settings: Any) -> Config:
 
 @pytest.fixture(scope="module")
 def two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Handle]:
-    with serving({"mllm": placed(tmp_path_factory.mktemp("two"), replicas=2)}) as handles:
+    with model_actors({"mllm": placed(tmp_path_factory.mktemp("two"), replicas=2)}) as handles:
         yield handles["mllm"]
 
 
@@ -136,7 +131,7 @@ def test_arrays_arrive_as_they_were_sent_in_words_that_older_numpy_reads(array: 
 
 
 def test_models_without_a_place_start_nothing() -> None:
-    with serving(
+    with model_actors(
         {"mllm": None, "detector": MovingRegionsConfig(), "tracker": FlowTrackerConfig()}
     ) as handles:
         assert handles == {}
@@ -177,7 +172,7 @@ def test_many_threads_may_call_at_once(two: Handle) -> None:
 @pytest.mark.ray
 @pytest.mark.parametrize("end", ["die", "break"])
 def test_an_actor_that_dies_or_breaks_is_started_anew_and_asked_again(end: str, tmp_path: Path) -> None:
-    with serving({"mllm": placed(tmp_path)}) as handles:
+    with model_actors({"mllm": placed(tmp_path)}) as handles:
         asked = RemoteMllm(handles["mllm"])
         (before,) = asked.generate([request("x")])
         replies = asked.generate([request(f"{end} once"), request("y")])
@@ -190,7 +185,7 @@ def test_an_actor_that_dies_or_breaks_is_started_anew_and_asked_again(end: str, 
 def test_what_kills_its_actor_every_time_ends_in_a_code_and_kills_no_other(
     settings: dict[str, Any], tmp_path: Path
 ) -> None:
-    with serving({"mllm": placed(tmp_path, **settings)}) as handles:
+    with model_actors({"mllm": placed(tmp_path, **settings)}) as handles:
         frames = clip(0)
         began = time.monotonic()
         (reply,) = RemoteMllm(handles["mllm"]).generate([request("die", frames)])
@@ -207,7 +202,7 @@ def test_what_kills_its_actor_every_time_ends_in_a_code_and_kills_no_other(
 
 @pytest.mark.ray
 def test_when_every_replica_is_dead_the_run_ends(tmp_path: Path) -> None:
-    with serving({"mllm": placed(tmp_path, max_restarts=0)}) as handles:
+    with model_actors({"mllm": placed(tmp_path, max_restarts=0)}) as handles:
         RemoteMllm(handles["mllm"]).generate([request("die")])
         with pytest.raises(RunError, match="parrot has no replica left") as failed:
             RemoteMllm(handles["mllm"]).generate([request("x")])
@@ -216,7 +211,7 @@ def test_when_every_replica_is_dead_the_run_ends(tmp_path: Path) -> None:
 
 @pytest.mark.ray
 def test_a_call_without_end_and_one_that_raises_end_in_a_code(tmp_path: Path) -> None:
-    with serving({"mllm": placed(tmp_path, call_timeout_s=2)}) as handles:
+    with model_actors({"mllm": placed(tmp_path, call_timeout_s=2)}) as handles:
         asked = RemoteMllm(handles["mllm"])
         for prompt, told in (("hang", "timed out"), ("raise", "feather")):
             (reply,) = asked.generate([request(prompt)])
@@ -252,7 +247,7 @@ def test_equal_settings_share_their_actors_and_all_are_ended_at_the_end(tmp_path
         "baseline": placed(tmp_path),
         "other": placed(tmp_path, max_concurrency=2),
     }
-    with serving(roles) as handles:
+    with model_actors(roles) as handles:
         pids = {role: RemoteMllm(it).generate([request("x")])[0].tokens for role, it in handles.items()}
         assert pids["mllm"] == pids["baseline"] != pids["other"]
     assert {path.name for path in tmp_path.iterdir()} == {f"closed {pid}" for pid in pids.values()}
@@ -264,7 +259,7 @@ def test_the_actors_are_ended_when_the_block_fails(tmp_path: Path) -> None:
     pids = []
 
     def fail() -> None:
-        with serving({"mllm": placed(tmp_path)}) as handles:
+        with model_actors({"mllm": placed(tmp_path)}) as handles:
             pids.append(RemoteMllm(handles["mllm"]).generate([request("x")])[0].tokens)
             raise KeyError("on purpose")
 
@@ -300,11 +295,11 @@ def test_what_cannot_be_started_is_told_in_one_sentence(tmp_path: Path) -> None:
             placed(tmp_path, runtime_env={"py_executable": str(bare / "bin" / "python")}, start_timeout_s=15),
             "actor",
         ),
-        (placed(tmp_path, num_gpus=1000), "want 1000 GPU, this machine has"),
-        (placed(tmp_path, num_cpus=500, replicas=2), "want 1000 CPU, this machine has"),
-        (placed(tmp_path, memory_gb=1e6), r"want 1e\+06 GiB of memory, this machine has"),
+        (placed(tmp_path, num_gpus=1000), "need 1000 GPU, this machine has"),
+        (placed(tmp_path, num_cpus=500, replicas=2), "need 1000 CPU, this machine has"),
+        (placed(tmp_path, memory_gb=1e6), r"need 1e\+06 GiB of memory, this machine has"),
     ):
-        with pytest.raises(RunError, match=told) as failed, serving({"mllm": config}):
+        with pytest.raises(RunError, match=told) as failed, model_actors({"mllm": config}):
             pass
         assert "\n" not in str(failed.value)
         assert len(str(failed.value)) < 600
@@ -321,21 +316,21 @@ def test_an_actor_finds_the_project_and_what_its_own_python_path_names(
     from found_there import Elsewhere  # type: ignore[import-not-found]
 
     env = {"env_vars": {"PYTHONPATH": str(tmp_path)}, "py_executable": sys.executable}
-    with serving({"mllm": Elsewhere(folder=tmp_path, actor=Placement(runtime_env=env))}) as handles:
+    with model_actors({"mllm": Elsewhere(folder=tmp_path, actor=Placement(runtime_env=env))}) as handles:
         assert RemoteMllm(handles["mllm"]).generate([request("x")])[0].text == "x"
 
 
 @pytest.mark.ray
 def test_models_say_in_an_actor_what_they_say_here(tmp_path: Path) -> None:
-    here = Annotate(AnnotationConfig())
+    here = MotionSight()
     path = write(tmp_path / "clip.mp4", frames=24)
-    seen, asked, _ = here.look(str(path), None, None, ["How does the camera move?", "动作?"], [1, 2])
-    requests = [here.request(seen, one, here.prompts(one.plan.category), {}) for one in asked]
+    inquiry = here.inquire(str(path), None, None, ["How does the camera move?", "动作?"], [1, 2])
+    requests = [here.request(inquiry, one) for one in inquiry.questions]
     roles = {"mllm": "kinematic", "detector": "moving regions", "tracker": "flow tracker"}
-    with serving({role: Config(model=model) for role, model in roles.items()}) as handles:
+    with model_actors({role: Config(model=model) for role, model in roles.items()}) as handles:
         assert RemoteMllm(handles["mllm"]).generate(requests) == here.mllm.generate(requests)
-        there = Looker(LookConfig())
+        there = Observer(ObserveConfig())
         there.detector, there.tracker = RemoteDetector(handles["detector"]), RemoteTracker(handles["tracker"])
-        expected, found = here.looker.refer(seen), there.refer(seen)
+        expected, found = (it.ground(inquiry.observation) for it in (here.observer, there))
         assert len(expected.tracks) == len(found.tracks)
-        np.testing.assert_array_equal(expected.boxes, found.boxes)
+        np.testing.assert_array_equal(expected.regions, found.regions)

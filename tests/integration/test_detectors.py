@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.errors import CallError, ClipError
-from stages.models import vision
+from stages.models import registry
 from stages.models.detector.grounding_dino import (
     TOKENS,
     GroundingConfig,
@@ -26,7 +26,8 @@ from stages.models.detector.grounding_dino import (
 )
 from stages.models.detector.groundingdino_py import GroundingDinoPyConfig
 from stages.models.protocols import Detections, View
-from stages.motionsight.observe import LookConfig, watch
+from stages.motionsight.observe import observe
+from stages.motionsight.settings import ObserveConfig
 from tests import tiny, videos
 
 NAMES = ("dog", "person's hand", "red ball")
@@ -48,7 +49,7 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.fixture(scope="module")
 def view(tmp_path_factory: pytest.TempPathFactory) -> View:
     clip = videos.write(tmp_path_factory.mktemp("clips") / "pan.mp4", 36)
-    return watch(str(clip), None, None, False, LookConfig()).view
+    return observe(str(clip), None, None, False, ObserveConfig()).view
 
 
 def everything(model: str, **more: object) -> GroundingDinoConfig:
@@ -60,7 +61,7 @@ def everything(model: str, **more: object) -> GroundingDinoConfig:
 def test_tiny_random_grounding_dino_gives_boxes_in_the_frame_under_the_asked_names(
     weights: str, view: View
 ) -> None:
-    detector = vision.detector(everything(weights, step_s=1.0))
+    detector = registry.detector(everything(weights, step_s=1.0))
     assert (detector.name, detector.version) == ("grounding_dino", "tiny-dino")
     found = detector.detect(view, NAMES)
     assert sorted(found) == [float(view.times[k]) for k in key_frames(view, 1.0)]
@@ -125,16 +126,16 @@ def test_more_names_than_one_text_holds_are_all_looked_for(weights: str, view: V
 def test_weights_that_are_not_there_are_missed_before_the_run(change: dict[str, str], says: str) -> None:
     config = GroundingDinoConfig.model_validate(change)
     with pytest.raises(CallError, match=says):
-        vision.check(config)
+        registry.check(config)
     # In an actor's environment they may well be there: it looks for itself, before any clip.
-    vision.check(GroundingDinoConfig.model_validate(change | {"actor": {}}))
+    registry.check(GroundingDinoConfig.model_validate(change | {"actor": {}}))
 
 
 def test_a_checkpoint_of_another_architecture_is_refused_rather_than_filled_with_noise(
     tmp_path: Path,
 ) -> None:
     other = str(tiny.sam2(tmp_path / "sam2"))
-    for act in (lambda config: vision.check(config), lambda config: config.build()):
+    for act in (lambda config: registry.check(config), lambda config: config.build()):
         with pytest.raises(CallError, match="sam2_video; grounding_dino needs one of grounding-dino"):
             act(GroundingDinoConfig(model=other))
 
@@ -144,9 +145,9 @@ def test_groundingdino_py_says_which_file_or_package_is_missing(tmp_path: Path) 
     files = dict.fromkeys(("config_file", "checkpoint", "text_encoder"), str(tmp_path / "there"))
     for name in files:
         with pytest.raises(CallError, match=f"detector.{name}"):
-            vision.check(GroundingDinoPyConfig.model_validate(files | {name: str(tmp_path / "gone")}))
+            registry.check(GroundingDinoPyConfig.model_validate(files | {name: str(tmp_path / "gone")}))
     with pytest.raises(CallError, match=r"detector\.actor\.runtime_env\.py_executable"):
-        vision.check(GroundingDinoPyConfig.model_validate(files))
+        registry.check(GroundingDinoPyConfig.model_validate(files))
 
 
 @given(st.lists(st.integers(1, 60), min_size=1, max_size=30))
@@ -226,7 +227,8 @@ def test_tiny_random_groundingdino_py_detects_in_an_actor_with_its_own_environme
 ) -> None:
     import ray
 
-    from stages.models.actors import Placement, serving
+    from stages.models.actors import model_actors
+    from stages.models.placement import Placement
 
     encoder = tiny.bert(tmp_path / "bert")
     (tmp_path / "config.py").write_text(tiny.GROUNDINGDINO_PY)
@@ -241,8 +243,8 @@ def test_tiny_random_groundingdino_py_detects_in_an_actor_with_its_own_environme
         actor=Placement(runtime_env={"py_executable": OTHER, "env_vars": {"HF_HUB_OFFLINE": "1"}}),
     )
     try:
-        with serving({"detector": config}) as handles:
-            detector = vision.detector(config, handles["detector"])
+        with model_actors({"detector": config}) as handles:
+            detector = registry.detector(config, handles["detector"])
             assert (detector.name, detector.version) == ("groundingdino_py", "weights.pth")
             found = detector.detect(view, NAMES)
     finally:

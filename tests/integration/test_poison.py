@@ -14,17 +14,19 @@ from configs.settings import load
 from jobs import ingest
 from jobs.session import Session
 from pipeline.errors import RunError
-from pipeline.isolation import Limits
+from pipeline.isolation import Isolated, Limits
 from pipeline.schema import CLIPS, empty_row
+from pipeline.stage import Row
 from pipeline.workspace import Workspace
 from stages.annotate.stage import Annotate
-from stages.motionsight import observe as look
-from stages.score.stage import IsolatedScore, Score
+from stages.motionsight import observe
+from stages.motionsight.settings import ObserveConfig
+from stages.score.stage import Score, Scorer
 from tests import videos
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
-WATCH = look.watch
+OBSERVE = observe.observe
 CODES = {b"segfault": "worker_crash", b"endless": "timeout", b"30 GB": "out_of_memory"}
 
 
@@ -39,21 +41,27 @@ def misbehave(uri: str) -> None:
         np.ones(30 << 27)
 
 
-class Poisonable(Score):
-    def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
+class PoisonableScorer(Scorer):
+    def __call__(self, row: Row) -> Row:
         misbehave(row["uri"])
         return super().__call__(row)
 
 
-def poisonable_watch(uri: str, *arguments: Any, config: look.LookConfig) -> look.Seen:
+class PoisonableScore(Score):
+    def setup(self) -> None:
+        assert self._limits
+        self._score = Isolated(partial(PoisonableScorer, self._config), self._limits, [__name__])
+
+
+def poisonable_observe(uri: str, *arguments: Any, config: ObserveConfig) -> observe.Observation:
     misbehave(uri)
-    return WATCH(uri, *arguments, config=config)
+    return OBSERVE(uri, *arguments, config=config)
 
 
 class PoisonableAnnotate(Annotate):
-    def __init__(self, *arguments: Any) -> None:
-        look.watch = poisonable_watch
-        super().__init__(*arguments)
+    def setup(self) -> None:
+        observe.observe = poisonable_observe
+        super().setup()
 
 
 def folder_of(folder: Path, clips: int, poison: dict[int, bytes]) -> Path:
@@ -73,15 +81,16 @@ def ray_ends() -> Iterator[None]:
     ray.shutdown()
 
 
-def nothing() -> Score:
-    raise ValueError("no such model")
+class WithoutModel(Score):
+    def setup(self) -> None:
+        raise ValueError("no such model")
 
 
 def test_a_stage_that_cannot_be_started_ends_the_run_in_one_line(tmp_path: Path) -> None:
     session = Session(load(), Workspace(str(tmp_path / "W")))
     clips = pa.Table.from_pylist([empty_row("clips") | {"clip_id": "a", "uri": "a.mp4"}], CLIPS)
-    with pytest.raises(RunError, match="cannot be started: ValueError: no such model") as caught:
-        session.run("score", clips, partial(IsolatedScore, nothing, Limits()), session.workspace)
+    with pytest.raises(RunError, match="cannot be started: no such model") as caught:
+        session.run(WithoutModel(), clips, session.workspace)
     assert "\n" not in str(caught.value)
 
 
@@ -92,8 +101,7 @@ def test_poison_costs_the_poisoned_clips_alone(tmp_path: Path) -> None:
     ingest.run(session, str(folder_of(tmp_path / "in", 120, poison)))
     clips = session.workspace.read("clips")
     limits = Limits(clip_timeout_s=3, clip_memory_gb=1)
-    score = partial(Poisonable, config.decode, config.flow, config.camera, config.quality)
-    session.run("score", clips, partial(IsolatedScore, score, limits, [__name__]), session.workspace)
+    session.run(PoisonableScore(config, limits), clips, session.workspace)
 
     scores = session.workspace.read("scores").to_pylist()
     assert failures(clips, scores) == {k: CODES[mark] for k, mark in poison.items()}
@@ -106,8 +114,8 @@ def test_poison_that_only_shows_when_a_clip_is_annotated_costs_that_clip(tmp_pat
     session = Session(load(overrides=["engine.block_clips=4"]), Workspace(str(tmp_path / "W")))
     ingest.run(session, str(folder_of(tmp_path / "in", 16, poison)))
     clips = session.workspace.read("clips")
-    annotate = partial(PoisonableAnnotate, session.config, None, Limits(clip_timeout_s=3, clip_memory_gb=1))
-    session.run("annotate", clips, annotate, session.workspace)
+    limits = Limits(clip_timeout_s=3, clip_memory_gb=1)
+    session.run(PoisonableAnnotate(session.config, None, limits), clips, session.workspace)
 
     annotations = session.workspace.read("annotations").to_pylist()
     assert failures(clips, annotations) == {k: CODES[mark] for k, mark in poison.items()}

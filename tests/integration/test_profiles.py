@@ -9,8 +9,10 @@ import pytest
 
 import configs
 from configs.settings import load
-from filters.flow import RaftFlow
-from stages.annotate.stage import Annotate, placed
+from filters.flow.raft import RaftFlow
+from filters.flow.registry import estimator
+from pipeline.stage import Resources
+from stages.annotate.stage import Annotate
 from stages.models import checkpoint
 from stages.models.alignment.t2v_metrics import T2vMetricsConfig
 from stages.models.mllm.vllm import VllmConfig
@@ -33,19 +35,16 @@ def test_a_shipped_configuration_is_valid(name: str) -> None:
 
 def test_the_papers_profile_fits_a_node_with_eight_gpus() -> None:
     config = load("motionvid_qa")
-    models = [settings.actor for settings in placed(config).values() if getattr(settings, "actor", None)]
+    models = [it.placement for it in config.backends().values() if it and it.placement]
     assert len(models) == 5
     for command in ("score", "annotate"):
-        engine = config.engine.of(command)
-        assert isinstance(engine.gpus_per_worker, float)
-        workers = engine.workers or int(GPUS / engine.gpus_per_worker)
-        assert isinstance(workers, int)
-        wanted = workers * engine.gpus_per_worker
+        share = config.engine.share(command, Resources())
+        wanted = (share.workers or int(GPUS / share.gpus)) * share.gpus
         if command == "annotate":
             wanted += sum(actor.replicas * actor.num_gpus for actor in models)
         assert GPUS - 0.5 < wanted <= GPUS + 1e-9
         # The fractions fit on whole GPUs, none of which Ray splits one actor over.
-        assert engine.gpus_per_worker <= 1
+        assert share.gpus <= 1
     for settings in (config.mllm, config.baseline):
         assert isinstance(settings, VllmConfig)
         assert settings.max_model_len is not None
@@ -96,10 +95,10 @@ def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
         return real(kind, config.model_copy(update={"model": str(folders[config.model])}), **more)
 
     engine = Engine()
-    for module in ("checkpoint", "grounding_dino", "sam2_carrier"):
+    for module in ("checkpoint", "detector.grounding_dino", "tracker.sam2"):
         monkeypatch.setattr(f"stages.models.{module}.load", from_folder)
     monkeypatch.setattr(VllmConfig, "build", lambda _: engine)
-    monkeypatch.setattr(T2vMetricsConfig, "build", lambda _: Scorer())
+    monkeypatch.setattr(T2vMetricsConfig, "build", lambda *_: Scorer())
     with tiny.as_in_a_worker():
         yield engine
 
@@ -117,9 +116,10 @@ def test_the_papers_profile_annotates_with_tiny_random_detector_tracker_and_flow
         "motionvid_qa", [f"flow.weights={tmp_path / 'raft.pth'}", "flow.device=cpu", "decode.fps=2"]
     )
     annotate = Annotate(config)
-    assert isinstance(annotate.looker.flow, RaftFlow)
+    annotate.setup()
+    assert isinstance(estimator(config.flow), RaftFlow)
     path = videos.write(tmp_path / "clip.mp4", 36)
-    row = annotate({"clip_id": "0" * 16, "uri": str(path), "start_s": None, "end_s": None})
+    row = annotate.work({"clip_id": "0" * 16, "uri": str(path), "start_s": None, "end_s": None})
     assert row["error"] is None
     assert [qa["answer"] for qa in row["qa"]] == ["The camera pans right."] * 2
     assert [qa["vqascore"] for qa in row["qa"]] == [0.5] * 2
@@ -156,9 +156,10 @@ def test_the_papers_profile_scores_with_raft_and_its_own_quality_metric(
         "motionvid_qa",
         [f"flow.weights={tmp_path / 'raft.pth'}", "flow.device=cpu", "quality.device=cpu", "decode.fps=2"],
     )
-    score = Score(config.decode, config.flow, config.camera, config.quality)
+    score = Score(config)
+    score.setup()
     path = videos.write(tmp_path / "clip.mp4", 36)
-    row = score({"clip_id": "0" * 16, "uri": str(path), "start_s": None, "end_s": None})
+    row = score.work({"clip_id": "0" * 16, "uri": str(path), "start_s": None, "end_s": None})
     assert made == [config.quality.metric] == ["musiq"]
     assert row["error"] is None
     assert row["quality_metric"] == "musiq"

@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 
 from pipeline.errors import RunError
-from stages.models.actors import RemoteAlignment, serving
+from stages.models.actors import model_actors
 from stages.models.alignment.t2v_metrics import T2vMetricsConfig
-from stages.motionsight.observe import LookConfig, watch
+from stages.models.proxies import RemoteAlignment
+from stages.motionsight.observe import observe
+from stages.motionsight.settings import ObserveConfig
 from tests.videos import write
 
 WRITER = Path(__file__).parents[1] / "tiny_clip_flant5.py"
@@ -35,9 +37,9 @@ def config(python: str, cache: Path) -> T2vMetricsConfig:
 def test_a_tiny_random_clip_flant5_scores_texts_in_its_own_environment(tmp_path: Path) -> None:
     cache = tmp_path / "hub"
     subprocess.run([PYTHON, str(WRITER), str(cache)], check=True, capture_output=True)
-    seen = watch(str(write(tmp_path / "clip.mp4")), None, None, False, LookConfig())
+    seen = observe(str(write(tmp_path / "clip.mp4")), None, None, False, ObserveConfig())
     texts = ["The camera pans left.", 'It says "{x}". 🎥', "A man moves right."]
-    with serving({"vqascore": config(PYTHON, cache)}) as handles:
+    with model_actors({"vqascore": config(PYTHON, cache)}) as handles:
         score = RemoteAlignment(handles["vqascore"])
         found = score(seen.view.frames, seen.view.times, texts)
         assert len(found) == 3
@@ -54,6 +56,6 @@ def test_without_the_package_the_run_ends_with_one_sentence(tmp_path: Path) -> N
     place = {"vqascore": config(sys.executable, tmp_path)}
     with (
         pytest.raises(RunError, match=r"vqascore: the model cannot be started: .*t2v_metrics"),
-        serving(place),
+        model_actors(place),
     ):
         pass

@@ -10,11 +10,12 @@ import pytest
 import yaml
 
 from pipeline.errors import CallError
-from stages.models import vision
+from stages.models import registry
 from stages.models.protocols import Detections, View
 from stages.models.tracker.sam2 import MaskConfig, Sam2Config, around
 from stages.models.tracker.sam2_meta import Sam2MetaConfig
-from stages.motionsight.observe import LookConfig, watch
+from stages.motionsight.observe import observe
+from stages.motionsight.settings import ObserveConfig
 from stages.video.masks import decode
 from tests import tiny, videos
 from tests.cli import motionsight
@@ -36,7 +37,7 @@ def _as_in_a_worker() -> Iterator[None]:
 @pytest.fixture(scope="module")
 def view(tmp_path_factory: pytest.TempPathFactory) -> View:
     clip = videos.write(tmp_path_factory.mktemp("clips") / "pan.mp4", 36)
-    return watch(str(clip), None, None, False, LookConfig()).view
+    return observe(str(clip), None, None, False, ObserveConfig()).view
 
 
 @pytest.fixture(scope="module", params=["sam2", pytest.param("sam2_meta", marks=META)])
@@ -64,7 +65,7 @@ def found(view: View, *frames: int, boxes: tuple[list[float], ...] = (BOX,)) -> 
 def test_tiny_random_sam2_carries_a_box_through_real_frames_and_keeps_masks_where_wanted(
     made: Made, view: View
 ) -> None:
-    tracker = vision.tracker(made(masks=True))
+    tracker = registry.tracker(made(masks=True))
     assert tracker.name in ("sam2", "sam2_meta")
     assert tracker.version in ("tiny-sam", "tiny.pt")
     (track,) = tracker.track(view, found(view, 0))
@@ -137,12 +138,12 @@ def test_a_long_clip_takes_no_more_of_sam2s_memory_than_it_looks_back(view: View
 
 def test_what_is_missing_is_told_before_the_run(tmp_path: Path) -> None:
     with pytest.raises(CallError, match=r"tracker\.checkpoint|SAM2_BUILD_CUDA"):
-        vision.check(Sam2MetaConfig(checkpoint=str(tmp_path / "gone.pt")))
+        registry.check(Sam2MetaConfig(checkpoint=str(tmp_path / "gone.pt")))
     with pytest.raises(CallError, match="gone"):
-        vision.check(Sam2Config(model=str(tmp_path / "gone")))
+        registry.check(Sam2Config(model=str(tmp_path / "gone")))
     other = str(tiny.grounding_dino(tmp_path / "dino"))
     with pytest.raises(CallError, match="grounding-dino; sam2 needs one of sam2_video"):
-        vision.check(Sam2Config(model=other))
+        registry.check(Sam2Config(model=other))
 
 
 def test_an_empty_mask_has_no_box_and_a_full_one_the_frame() -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from stages.models.actors import Handle, serving
+from stages.models.actors import Handle, model_actors
 from stages.models.mllm.vllm import VllmConfig
 from tests.tiny import qwen2_5_vl
 from tests.vllm_engine import ENV, LENGTH, settings
@@ -43,7 +43,7 @@ def checkpoint(python: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def engine(checkpoint: Path, python: str) -> Iterator[Handle]:
     """An engine in a Ray actor."""
-    with serving({"mllm": VllmConfig.model_validate(settings(checkpoint, python))}) as handles:
+    with model_actors({"mllm": VllmConfig.model_validate(settings(checkpoint, python))}) as handles:
         yield handles["mllm"]
 
 

@@ -13,15 +13,17 @@ import numpy as np
 import psutil
 import pytest
 from PIL import Image
+from stages.models.backends import mllm
 
 from filters.vqascore import QUESTION, MllmAlignment
-from stages.models.actors import Handle, RemoteMllm
-from stages.models.backends import mllm
+from stages.models.actors import Handle
 from stages.models.mllm.openai import OpenAiConfig, jpeg_url
 from stages.models.mllm.vllm import VllmConfig
 from stages.models.protocols import Mllm, Request
-from stages.motionsight.observe import LookConfig, watch
+from stages.models.proxies import RemoteMllm
+from stages.motionsight.observe import observe
 from stages.motionsight.refer import plans, schema
+from stages.motionsight.settings import ObserveConfig
 from tests.videos import write
 from tests.vllm_engine import LENGTH
 
@@ -45,7 +47,9 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> list[np.ndarray]:
         write(folder / f"{w}x{h}.mp4", frames=24, width=w, height=h, pix_fmt="yuv444p") for w, h, _ in sizes
     ]
     return [
-        watch(str(path), None, None, False, LookConfig.model_validate({"frames": {"count": t}})).view.frames
+        observe(
+            str(path), None, None, False, ObserveConfig.model_validate({"frames": {"count": t}})
+        ).view.frames
         for path, (_, _, t) in zip(made, sizes, strict=True)
     ]
 

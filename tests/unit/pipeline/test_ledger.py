@@ -192,7 +192,7 @@ def test_a_ceiling_of_cost_is_not_kept_blindly() -> None:
 @pytest.mark.ray
 def test_workers_share_one_ledger_in_a_real_actor() -> None:
     from pipeline.engine import EngineConfig
-    from pipeline.ledger import ledger, told
+    from pipeline.ledger import ledger, turned_away
 
     limit = Spent(math.inf, 5)
     with ledger(None, [], EngineConfig()) as none:
@@ -203,10 +203,10 @@ def test_workers_share_one_ledger_in_a_real_actor() -> None:
             if clip_id == "a":
                 with purse.clip(clip_id):
                     Metered(Costly(Reply("x", 1), Reply("y", 1)), Priced(), purse).generate([])
-                assert told(book, limit, 9) is None
+                assert turned_away(book, limit, 9) is None
             else:
                 with pytest.raises(CeilingError), purse.clip(clip_id):
                     pytest.fail("4 of 5 are spent, and a clip takes 2")
-        assert "4 of mllm.max_requests=5 are spent, 9 clips are left" in str(told(book, limit, 9))
+        assert "4 of mllm.max_requests=5 spent, 9 clips left" in str(turned_away(book, limit, 9))
     with pytest.raises(RunError, match="ledger"), one.clip("c"):
         pytest.fail("the ledger is gone")
