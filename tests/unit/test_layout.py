@@ -1,4 +1,4 @@
-"""Who may import whom, read from the source."""
+"""Who may import whom, and how long a file may be, read from the source."""
 
 import ast
 from collections.abc import Iterator
@@ -38,3 +38,72 @@ def test_nothing_imports_a_test_module_or_a_conftest() -> None:
     assert not [
         f"{module_of(path)}: {name}" for path, names in found.items() for name in filter(is_private, names)
     ]
+
+
+# From the ground up. What stands on one floor of `stages` may import what is below, and nothing beside it
+# but what BESIDE lists.
+FLOORS = (
+    "pipeline",
+    "filters",
+    "stages.video",
+    "stages.models",
+    "stages.motionsight",
+    "stages",
+    "configs",
+    "jobs",
+)
+COMMANDS = {path.name for path in (ROOT / "stages").iterdir() if (path / "__init__.py").exists()} - {
+    "video",
+    "models",
+    "motionsight",
+}
+# A command's folder and those whose results it reads.
+BESIDE = {("audit", "split"), ("review", "split"), ("train", "split"), ("audit", "review")}
+LONGEST_FILE, LONGEST_FUNCTION = 450, 80  # lines
+SOURCES = [
+    path
+    for top in ("pipeline", "filters", "stages", "configs", "jobs")
+    for path in (ROOT / top).rglob("*.py")
+]
+
+
+def floor_of(name: str) -> int | None:
+    """The floor that a module is on; None for what is not the project's."""
+    found = [floor for floor in FLOORS if name == floor or name.startswith(f"{floor}.")]
+    return FLOORS.index(max(found, key=len)) if found else None
+
+
+def command_of(name: str) -> str | None:
+    """The command in whose folder a module of `stages` is."""
+    parts = name.split(".")
+    return parts[1] if parts[0] == "stages" and len(parts) > 1 and parts[1] in COMMANDS else None
+
+
+def test_imports_run_down() -> None:
+    """Also those in the body of a function, and those for type checkers alone."""
+    assert len(SOURCES) > 100
+    wrong = []
+    for path in SOURCES:
+        here = module_of(path)
+        for name in imports(path):
+            there, floor = floor_of(name), floor_of(here)
+            assert floor is not None
+            one, other = command_of(here), command_of(name)
+            beside = one and other and one != other and (one, other) not in BESIDE
+            if there is not None and (there > floor or beside):
+                wrong.append(f"{here} imports {name}")
+    assert not wrong
+
+
+def test_no_file_and_no_function_is_too_long_to_take_in() -> None:
+    long = []
+    for path in SOURCES:
+        text = path.read_text()
+        if text.count("\n") > LONGEST_FILE:
+            long.append(f"{module_of(path)}: {text.count(chr(10))} lines")
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                lines = (node.end_lineno or node.lineno) - node.lineno
+                if lines > LONGEST_FUNCTION:
+                    long.append(f"{module_of(path)}.{node.name}: {lines} lines")
+    assert not long
