@@ -14,8 +14,9 @@ import typer
 from configs.settings import load
 from jobs.session import Session, console
 from pipeline.errors import CallError, RunError, reason
+from pipeline.registry import Registry
 from pipeline.workspace import Workspace
-from stages.evaluate.benchmarks import Benchmark
+from stages.evaluate.benchmark import BENCHMARKS
 from stages.motionsight.prompt import VisualPrompt
 from stages.train.config import Stage
 from stages.train.rows import Format, Source
@@ -63,6 +64,14 @@ AFTER = {
 
 # What ends with the command: the lock of a workspace.
 ending = contextlib.ExitStack()
+
+
+def _offered(registry: Registry[Any]) -> str:
+    """What a registry has, for --help. A broken plug-in is named there, and does not break other commands."""
+    try:
+        return "; ".join(f"{each.name} ({each.help})" for each in registry)
+    except CallError as error:
+        return f"those installed, but {error}"
 
 
 def _session(
@@ -359,7 +368,9 @@ def submit(
 @app.command()
 def evaluate(
     output: Annotated[str, typer.Option("--output", "-o", help="The folder of the results.")],
-    benchmark: Annotated[Benchmark | None, typer.Option("--benchmark", "-b", help="Which benchmark.")] = None,
+    benchmark: Annotated[
+        str | None, typer.Option("--benchmark", "-b", metavar="NAME", help=f"One of {_offered(BENCHMARKS)}.")
+    ] = None,
     questions: Annotated[
         str | None,
         typer.Option("--questions", "-q", help="Its questions: the file that its authors publish."),
@@ -380,7 +391,7 @@ def evaluate(
     ] = None,
     dry_run: Dry = False,
 ) -> None:
-    """Ask a model the questions of MotionBench, FAVOR-Bench or CameraBench.
+    """Ask a model the questions of a benchmark, such as MotionBench, and score its answers.
 
     The same command again asks only what has not been answered.
 

@@ -13,7 +13,7 @@ from pipeline.engine import pending
 from pipeline.errors import CallError
 from pipeline.workspace import Workspace
 from stages.annotate.stage import placed
-from stages.evaluate.benchmarks import Benchmark, Item, read
+from stages.evaluate.benchmark import BenchmarkQuestion, read
 from stages.evaluate.predict import PROMPTS, Predict, Prompt, rows, with_prompt
 from stages.evaluate.results import answered, compare, markdown, summary
 from stages.models import vision
@@ -48,7 +48,7 @@ ROW = pa.schema(
 
 def run(
     config: Config,
-    benchmark: Benchmark,
+    benchmark: str,
     questions: str,
     videos: str,
     output: str,
@@ -66,7 +66,7 @@ def run(
     out = console()
     items = read(benchmark, questions, videos)
     asked = rows(items)[:limit]
-    items = [Item(**one) for row in asked for one in row["items"]]
+    items = [BenchmarkQuestion(**one) for row in asked for one in row["items"]]
     out.print(f"{benchmark}: {len(items)} questions on {len(asked)} clips", markup=False)
     if dry_run:
         for prompt in prompts:
@@ -96,7 +96,11 @@ def run(
 
 
 def _asked(
-    config: Config, asked: Sequence[dict[str, Any]], items: Sequence[Item], prompt: Prompt, place: str
+    config: Config,
+    asked: Sequence[dict[str, Any]],
+    items: Sequence[BenchmarkQuestion],
+    prompt: Prompt,
+    place: str,
 ) -> dict[str, dict[str, Any]]:
     """Ask with one visual prompt what is missing; the answers to all questions."""
     made = with_prompt(config, prompt)

@@ -10,7 +10,7 @@ from typing import Any
 from configs.settings import load
 from pipeline.errors import CallError, ClipError, RunError
 from stages.annotate.stage import placed
-from stages.evaluate.benchmarks import Item, split_options
+from stages.evaluate.benchmark import BenchmarkQuestion, split_options
 from stages.evaluate.predict import PROMPTS, Predict, with_prompt
 from stages.models.actors import serving
 
@@ -63,7 +63,7 @@ def _model() -> type:
             if not videos:
                 raise RunError(f"{task} shows pictures, no video; MotionSight needs one")
             question, options, rest = split_options(text)
-            item = Item(f"{task} {number}", videos[0], question, options, None, task)
+            item = BenchmarkQuestion(f"{task} {number}", videos[0], question, options, None, task)
             try:
                 (one,), _ = self._predict.answers(videos[0], None, None, [item], [0], rest or FORM)
             except ClipError as error:

@@ -13,7 +13,7 @@ from pipeline.isolation import Limits
 from pipeline.schema import PREDICTIONS, empty_row
 from stages.annotate.stage import Annotate, AnnotationConfig, seed_of
 from stages.evaluate import choose
-from stages.evaluate.benchmarks import YES_NO, Item
+from stages.evaluate.benchmark import YES_NO, BenchmarkQuestion
 from stages.evaluate.parse import letter, yes_or_no
 from stages.models.actors import Handle
 from stages.models.protocols import Reply
@@ -33,7 +33,7 @@ def with_prompt(config: AnnotationConfig, prompt: Prompt) -> AnnotationConfig:
     return config.model_copy(update={"prompt": made})
 
 
-def rows(items: Sequence[Item]) -> list[dict[str, Any]]:
+def rows(items: Sequence[BenchmarkQuestion]) -> list[dict[str, Any]]:
     """A row for each video: its questions, and as clip_id a hash of all that its answers depend on."""
     by_clip: dict[tuple[Any, ...], list[dict[str, Any]]] = defaultdict(list)
     for item in items:
@@ -64,7 +64,7 @@ class Predict:
         self._seed = config.annotate.seed
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
-        items = [Item(**item | {"options": tuple(item["options"])}) for item in row["items"]]
+        items = [BenchmarkQuestion(**item | {"options": tuple(item["options"])}) for item in row["items"]]
         seeds = [seed_of(row["clip_id"], item.question, self._seed) for item in items]
         answers, tokens = self.answers(row["uri"], row["start_s"], row["end_s"], items, seeds)
         return empty_row("predictions") | {"clip_id": row["clip_id"], "answers": answers, "tokens": tokens}
@@ -74,7 +74,7 @@ class Predict:
         uri: str,
         start_s: float | None,
         end_s: float | None,
-        items: Sequence[Item],
+        items: Sequence[BenchmarkQuestion],
         seeds: Sequence[int],
         form: str | None = None,
     ) -> tuple[list[dict[str, Any]], int]:
@@ -124,7 +124,7 @@ def visible(full: Evidence, plain: Evidence, shown: Sequence[VisualPrompt]) -> E
     return replace(points, camera=camera)
 
 
-def _measured(item: Item, evidence: Evidence) -> dict[str, Any]:
+def _measured(item: BenchmarkQuestion, evidence: Evidence) -> dict[str, Any]:
     if item.options:
         chosen = choose.choose(item.question, item.options, evidence)
         return _answer(item, chosen or "", chosen)
@@ -133,7 +133,7 @@ def _measured(item: Item, evidence: Evidence) -> dict[str, Any]:
     return _answer(item, chosen or "", chosen, score)
 
 
-def _said(item: Item, reply: Reply) -> dict[str, Any]:
+def _said(item: BenchmarkQuestion, reply: Reply) -> dict[str, Any]:
     if reply.error:
         return _answer(item, "", None, None, reply.error)
     if item.options:
@@ -142,6 +142,10 @@ def _said(item: Item, reply: Reply) -> dict[str, Any]:
 
 
 def _answer(
-    item: Item, text: str, chosen: str | None, score: float | None = None, error: str | None = None
+    item: BenchmarkQuestion,
+    text: str,
+    chosen: str | None,
+    score: float | None = None,
+    error: str | None = None,
 ) -> dict[str, Any]:
     return {"id": item.id, "answer": text, "letter": chosen, "score": score, "error": error}
