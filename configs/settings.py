@@ -22,7 +22,7 @@ from pipeline.errors import CallError, reason
 from pipeline.isolation import Limits
 from stages.annotate.stage import AnnotationConfig
 from stages.ingest.find import IngestConfig
-from stages.serve.config import ServeConfig
+from stages.serve.settings import ServeConfig
 from stages.split.plan import SplitConfig
 
 

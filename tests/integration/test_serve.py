@@ -32,9 +32,9 @@ from jobs import serve as job
 from pipeline.errors import CallError
 from stages.serve.answer import Answerer
 from stages.serve.app import make
-from stages.serve.config import ServeConfig
 from stages.serve.errors import ApiError
 from stages.serve.fetch import fetch, is_public
+from stages.serve.settings import ServeConfig
 from tests.videos import bad, scene, write
 
 KEY = "sk-a-secret-that-must-not-leak"
@@ -339,7 +339,7 @@ WRONG: dict[str, tuple[dict[str, Any], str, str]] = {
         "invalid_request",
     ),
     "no video": ({"messages": [{"role": "user", "content": "hi"}]}, "no video", "invalid_request"),
-    "one picture": ({"messages": asking("q", *pictures(1, 1))}, "two pictures", "invalid_request"),
+    "one picture": ({"messages": asking("q", *pictures(1, 1))}, "two images", "invalid_request"),
     "two videos": (
         {"messages": asking("q", *["data:video/mp4;base64,AA=="] * 2)},
         "one video",
@@ -358,7 +358,7 @@ WRONG: dict[str, tuple[dict[str, Any], str, str]] = {
     ),
     "no pictures": (
         {"messages": asking("q", *["data:image/png;base64,AA=="] * 2)},
-        "picture 0",
+        "image 0",
         "decode_error",
     ),
     "sizes": (
@@ -368,12 +368,12 @@ WRONG: dict[str, tuple[dict[str, Any], str, str]] = {
     ),
     "times": (
         {"messages": asking("q", *pictures(2, 1)), "motionsight": {"times": [1, 1]}},
-        "times rise",
+        "times have to rise",
         "invalid_request",
     ),
     "no numbers": (
         {"messages": asking("q", *pictures(2, 1)), "motionsight": {"times": [0]}},
-        "1 times for 2 pictures",
+        "1 times for 2 images",
         "invalid_request",
     ),
     "two answers": ({"messages": asking("q", *pictures(2, 1)), "n": 2}, "n is", "unsupported_parameter"),
@@ -787,7 +787,7 @@ def test_settings_of_the_endpoint_are_checked() -> None:
 
 def test_it_does_not_start_with_a_ceiling_that_it_would_not_keep() -> None:
     paid = ["mllm.base_url=http://127.0.0.1:9/v1", "mllm.max_requests=5"]
-    with pytest.raises(CallError, match=r"serve keeps no ceiling.*mllm\.max_cost"):
+    with pytest.raises(CallError, match=r"serve does not keep to a cost ceiling.*mllm\.max_cost"):
         job.run(load("openai", paid), "127.0.0.1", 0, None, Console())
 
 
