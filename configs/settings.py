@@ -24,7 +24,7 @@ from pipeline.isolation import Limits
 from stages.annotate.stage import AnnotationConfig
 from stages.ingest.settings import IngestConfig
 from stages.score.settings import ScoreConfig
-from stages.serve.config import ServeConfig
+from stages.serve.settings import ServeConfig
 from stages.split.plan import SplitConfig
 
 STAGES = ("ingest", "score", "annotate", "split", "evaluate")  # that `engine` spreads over workers

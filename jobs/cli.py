@@ -11,14 +11,16 @@ from typing import Annotated, Any
 
 import typer
 
-from configs.settings import load
+from configs.settings import load, read
 from jobs.session import Session, console
 from pipeline.errors import CallError, RunError, reason
+from pipeline.registry import Registry
 from pipeline.workspace import Workspace
-from stages.evaluate.benchmarks import Benchmark
+from stages.evaluate.benchmark import BENCHMARKS
 from stages.motionsight.prompt import VisualPrompt
-from stages.train.config import Stage
 from stages.train.rows import Format, Source
+from stages.train.run import TrainingRun
+from stages.train.settings import TrainConfig
 
 app = typer.Typer(
     name="motionsight",
@@ -63,6 +65,14 @@ AFTER = {
 
 # What ends with the command: the lock of a workspace.
 ending = contextlib.ExitStack()
+
+
+def _offered(registry: Registry[Any]) -> str:
+    """What a registry has, for --help. A broken plug-in is named there, and does not break other commands."""
+    try:
+        return "; ".join(f"{each.name} ({each.help})" for each in registry)
+    except CallError as error:
+        return f"those installed, but {error}"
 
 
 def _session(
@@ -359,7 +369,9 @@ def submit(
 @app.command()
 def evaluate(
     output: Annotated[str, typer.Option("--output", "-o", help="The folder of the results.")],
-    benchmark: Annotated[Benchmark | None, typer.Option("--benchmark", "-b", help="Which benchmark.")] = None,
+    benchmark: Annotated[
+        str | None, typer.Option("--benchmark", "-b", metavar="NAME", help=f"One of {_offered(BENCHMARKS)}.")
+    ] = None,
     questions: Annotated[
         str | None,
         typer.Option("--questions", "-q", help="Its questions: the file that its authors publish."),
@@ -380,7 +392,7 @@ def evaluate(
     ] = None,
     dry_run: Dry = False,
 ) -> None:
-    """Ask a model the questions of MotionBench, FAVOR-Bench or CameraBench.
+    """Ask a model the questions of a benchmark, such as MotionBench, and score its answers.
 
     The same command again asks only what has not been answered.
 
@@ -417,16 +429,15 @@ Videos = Annotated[
 Anew = Annotated[bool, typer.Option("--restart", help="Throw away the checkpoints that are there.")]
 
 
-def _train(
-    stage: Stage, config: str | None, overrides: list[str] | None, base: str | None, *run: Any
-) -> None:
+def _train_config(config: str | None, overrides: list[str] | None, base: str | None) -> TrainConfig:
+    return read(config, [*([f"model={base}"] if base else []), *(overrides or ())], TrainConfig)
+
+
+def _train(run: TrainingRun, restart: bool, dry_run: bool) -> None:
     from jobs import train as job
-    from stages.train.config import load
 
     ending.push(_tell_how_to_go_on)
-    changes = [*([f"model={base}"] if base else []), *(overrides or ())]
-    source, output, *flags = run
-    job.run(stage, load(config, changes), source, output, console(), *flags)
+    job.run(run, console(), restart, dry_run)
 
 
 @train.command()
@@ -445,7 +456,9 @@ def sft(
 
     Example: motionsight train sft --dataset work/dataset --output motionchat-sft --dry-run
     """
-    _train("sft", config, overrides, model, Source(dataset, format, videos), output, restart, dry_run)
+    settings = _train_config(config, overrides, model)
+    run = TrainingRun("sft", settings, Source(dataset, format, videos), output)
+    _train(run, restart, dry_run)
 
 
 @train.command()
@@ -464,7 +477,9 @@ def dpo(
 
     Example: motionsight train dpo --dataset work/dataset --model motionchat-sft --output motionchat
     """
-    _train("dpo", config, overrides, model, Source(dataset, format, videos), output, restart, dry_run)
+    settings = _train_config(config, overrides, model)
+    run = TrainingRun("dpo", settings, Source(dataset, format, videos), output)
+    _train(run, restart, dry_run)
 
 
 @app.command()

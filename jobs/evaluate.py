@@ -11,7 +11,7 @@ from jobs.session import Session, console
 from pipeline.engine import pending
 from pipeline.errors import CallError
 from pipeline.workspace import Workspace
-from stages.evaluate.benchmarks import Benchmark, Item, read
+from stages.evaluate.benchmark import BenchmarkQuestion, read
 from stages.evaluate.results import answered, compare, markdown, summary
 from stages.evaluate.stage import ASKED, PROMPTS, Evaluate, Prompt, rows, with_prompt
 from stages.models.actors import model_actors
@@ -20,7 +20,7 @@ from stages.models.registry import check
 
 def run(
     config: Config,
-    benchmark: Benchmark,
+    benchmark: str,
     questions: str,
     videos: str,
     output: str,
@@ -38,7 +38,7 @@ def run(
     out = console()
     items = read(benchmark, questions, videos)
     asked = rows(items)[:limit]
-    items = [Item(**one) for row in asked for one in row["items"]]
+    items = [BenchmarkQuestion(**one) for row in asked for one in row["items"]]
     out.print(f"{benchmark}: {len(items)} questions on {len(asked)} clips", markup=False)
     if dry_run:
         for prompt in prompts:
@@ -68,7 +68,11 @@ def run(
 
 
 def _asked(
-    config: Config, asked: Sequence[dict[str, Any]], items: Sequence[Item], prompt: Prompt, place: str
+    config: Config,
+    asked: Sequence[dict[str, Any]],
+    items: Sequence[BenchmarkQuestion],
+    prompt: Prompt,
+    place: str,
 ) -> dict[str, dict[str, Any]]:
     """Ask with one visual prompt what is missing; the answers to all questions."""
     made = with_prompt(config, prompt)

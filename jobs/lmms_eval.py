@@ -9,7 +9,7 @@ from typing import Any
 
 from configs.settings import load
 from pipeline.errors import CallError, ClipError, RunError
-from stages.evaluate.benchmarks import Item, split_options
+from stages.evaluate.benchmark import BenchmarkQuestion, split_options
 from stages.evaluate.stage import PROMPTS, Clip, measured, predict, with_prompt
 from stages.motionsight.service import MotionSight as Service
 
@@ -63,7 +63,7 @@ def _model() -> type:
             if not videos:
                 raise RunError(f"{task} shows pictures, no video; MotionSight needs one")
             question, options, rest = split_options(text)
-            item = Item(f"{task} {number}", videos[0], question, options, None, task)
+            item = BenchmarkQuestion(f"{task} {number}", videos[0], question, options, None, task)
             try:
                 if options and self._motionsight.config.mllm.measures:
                     (one,) = measured(self._motionsight, Clip(videos[0]), [item], self._frames)

@@ -1,4 +1,4 @@
-"""`motionsight serve`: MotionSight in front of a model, for whatever speaks OpenAI's chat completions."""
+"""`motionsight serve`: an OpenAI-compatible endpoint with MotionSight in front of a model."""
 
 import tempfile
 from contextlib import closing
@@ -17,7 +17,19 @@ from stages.serve.errors import refusal
 
 
 def run(config: Config, host: str, port: int, token: str | None, out: Console) -> None:
-    """Serve until Ctrl-C or SIGTERM. Raises CallError, RunError."""
+    """Serve until Ctrl-C or SIGTERM.
+
+    Args:
+        config: All settings.
+        host: The address to listen on.
+        port: The port; 0 for a free one.
+        token: The API key that clients need; None: none on the loopback, elsewhere one is made.
+        out: Where to print the address.
+
+    Raises:
+        CallError: The settings do not allow serving, or a package is missing.
+        RunError: The server or a model cannot be started.
+    """
     try:
         from stages.serve.app import make
     except ImportError as error:
@@ -27,7 +39,7 @@ def run(config: Config, host: str, port: int, token: str | None, out: Console) -
         out.print(f"serve: {text}", markup=False, soft_wrap=True)
 
     if ceiling(config.mllm, None):
-        raise CallError("serve keeps no cost ceiling; remove mllm.max_cost and mllm.max_requests")
+        raise CallError("serve does not keep to a cost ceiling; remove mllm.max_cost and mllm.max_requests")
     check(config.detector, config.tracker)
     model = f"motionsight-{PurePath(getattr(config.mllm, 'model', config.mllm.backend)).name}"
     with (
@@ -37,6 +49,6 @@ def run(config: Config, host: str, port: int, token: str | None, out: Console) -
             Answerer(config, config.serve, config.score, handles, folder, config.annotate.seed)
         ) as answerer,
     ):
-        say(f"{model}; its base URL is the address below with v1 at the end")
+        say(f"{model}; its base URL is the address below followed by v1")
         app = make(answerer, config.serve, model)
         web.listen(app, host, port, token, say, "serve", public=("/health",), form=refusal)

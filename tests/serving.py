@@ -19,7 +19,7 @@ from PIL import Image
 from configs.settings import load
 from stages.serve.answer import Answerer
 from stages.serve.app import make
-from stages.serve.config import ServeConfig
+from stages.serve.settings import ServeConfig
 from tests.videos import scene
 
 CAMERA = "How does the camera move?"

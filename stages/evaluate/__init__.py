@@ -1,1 +1,1 @@
-"""Benchmarks of motion understanding: their files, a model's answers to them, and what these are worth."""
+"""Benchmarks of motion understanding: reading them, a model's answers, and how good the answers are."""

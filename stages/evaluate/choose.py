@@ -1,4 +1,4 @@
-"""Which option the measurements support best, for the describer, which writes no letters."""
+"""Answer from measurements alone, for the kinematic describer, which does not write letters."""
 
 import re
 from collections.abc import Sequence
@@ -6,33 +6,41 @@ from collections.abc import Sequence
 from filters.claims import Claim, claims
 from filters.evidence import Evidence
 from filters.motion_check import judge
-from stages.evaluate.benchmarks import LETTERS
+from stages.evaluate.benchmark import LETTERS
 
 ABOUT_CAMERA = re.compile(r"\b(?:camera|shot|view|zoom\w*|pan\w*|tilt\w*)\b", re.IGNORECASE)
 ASKS = re.compile(r"^(?:does|do|did|is|are|was|were)\s+(.*?)\??$", re.IGNORECASE | re.DOTALL)
 
 
 def choose(question: str, options: Sequence[str], evidence: Evidence) -> str | None:
-    """The letter of the option with the most claims supported and the fewest contradicted.
+    """Choose the option whose claims the measurements support best.
 
-    An option of which nothing can be judged stands between. None when the best are equal: then the
-    measurements do not tell.
+    An option counts the claims that are supported minus those that are contradicted. One without a claim that
+    can be judged counts 0, so it beats the options that are contradicted.
+
+    Returns:
+        The letter of the option, or None on a tie: then the measurements do not decide.
     """
-    worth = [_worth(_claims(question, option), evidence) or 0.0 for option in options]
-    best = max(worth)
-    return LETTERS[worth.index(best)] if worth.count(best) == 1 else None
+    support = [_support(_claims(question, option), evidence) or 0.0 for option in options]
+    best = max(support)
+    return LETTERS[support.index(best)] if support.count(best) == 1 else None
 
 
 def probability(question: str, evidence: Evidence) -> float | None:
-    """How far the measurements support the answer Yes to a question, 0 to 1; None: they do not tell."""
+    """How far the measurements support answering Yes.
+
+    Returns:
+        0 (all claims in the question are contradicted) to 1 (all are supported), or None if none of them
+        can be judged.
+    """
     match = ASKS.match(question.strip())
     found = claims(match[1]) if match else []
-    worth = _worth(found, evidence)
-    return None if worth is None else 0.5 + 0.5 * worth / len(found)
+    support = _support(found, evidence)
+    return None if support is None else 0.5 + 0.5 * support / len(found)
 
 
 def _claims(question: str, option: str) -> list[Claim]:
-    """The claims of an option, which may be no more than "left": then of what the question is about."""
+    """The claims in an option. It may be as short as "left", and is then about what the question is about."""
     about = "The camera" if ABOUT_CAMERA.search(question) else "It"
     for text in (f"{about} {option[:1].lower()}{option[1:]}", f"{about} moves {option}", option):
         if found := claims(text):
@@ -40,7 +48,8 @@ def _claims(question: str, option: str) -> list[Claim]:
     return []
 
 
-def _worth(found: Sequence[Claim], evidence: Evidence) -> float | None:
+def _support(found: Sequence[Claim], evidence: Evidence) -> float | None:
+    """Supported minus contradicted claims, or None if none can be judged."""
     verdicts = [judge(claim, evidence) for claim in found]
     if all(verdict is None for verdict in verdicts):
         return None

@@ -1,4 +1,4 @@
-"""What answers are worth: accuracy, average precision, tables, and whether two runs differ."""
+"""How good answers are: accuracy, average precision, tables, and whether two runs differ."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from stages.evaluate.benchmarks import Item
+from stages.evaluate.benchmark import BenchmarkQuestion
 
-RESAMPLES = 9999
+RESAMPLES = 9999  # of the bootstrap
 NO_ANSWER: dict[str, Any] = {"answer": "", "letter": None, "score": None, "error": None}
-# Columns of the paper's tables, where a benchmark's categories are known by short names.
+# MotionBench's own abbreviations, as in the paper's tables.
 SHORT = {
     "Motion Recognition": "MR",
     "Location-related Motion": "LM",
@@ -21,72 +21,97 @@ SHORT = {
 }
 
 
-def answered(items: Sequence[Item], predictions: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
-    """By id of the question: what was answered, and `right`, True or False, None where that is a secret.
+def answered(
+    questions: Sequence[BenchmarkQuestion], predictions: Sequence[Mapping[str, Any]]
+) -> dict[str, dict[str, Any]]:
+    """Match answers to questions and mark them.
 
-    predictions: rows of the table, and for a clip that failed each question's answer is its error.
+    Args:
+        questions: All questions of the run.
+        predictions: Rows of the `predictions` table. The row of a clip that failed has its error as the
+            answer to each question.
+
+    Returns:
+        By the question's id: the answer as in the table, its `category`, and `right`, which is None where the
+        benchmark does not publish the right answer. A question without an answer is answered wrong.
     """
-    given = {one["id"]: dict(one) for row in predictions for one in row["answers"] or ()}
-    found = {}
-    for item in items:
-        one = NO_ANSWER | given.get(item.id, {})
-        right = None if item.right is None else one["letter"] == item.right
-        found[item.id] = one | {"category": item.category, "right": right}
-    return found
+    given = {answer["id"]: dict(answer) for row in predictions for answer in row["answers"] or ()}
+    marked = {}
+    for question in questions:
+        answer = NO_ANSWER | given.get(question.id, {})
+        right = None if question.right is None else answer["letter"] == question.right
+        marked[question.id] = answer | {"category": question.category, "right": right}
+    return marked
 
 
-def summary(items: Sequence[Item], answers: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """Counts and scores.
+def summary(
+    questions: Sequence[BenchmarkQuestion], answers: Mapping[str, Mapping[str, Any]]
+) -> dict[str, Any]:
+    """Count and score the answers of a run.
 
-    questions: all. hidden: without a published answer. failed: without an answer of the model. unclear: whose
-    answer is none of the options. Both count as wrong. accuracy: by category, over all questions with a known
-    answer (overall), and the mean of the categories (average); null where there are none. For questions to
-    answer Yes or No also average_precision in the same form, over the questions with a score, and chance, the
-    share of Yes, which a model that knows nothing reaches.
+    Args:
+        questions: All questions of the run.
+        answers: What `answered` returns for them.
+
+    Returns:
+        questions: How many there are.
+        hidden: How many of them have no published answer.
+        failed: How many the model gave no answer to.
+        unclear: How many answers are none of the options. These and the failed ones count as wrong.
+        accuracy: Shares of right answers, 0 to 1, among the questions with a published answer: `categories`
+            (null for one without such questions), `average` (the mean of the categories) and `overall`.
+        average_precision: Only with Yes/No questions: `categories` and `average`, from the scores of Yes.
+        chance: Only with Yes/No questions: the share of Yes, in the same form, which is the average precision
+            of a model that cannot tell.
     """
-    groups: dict[str, list[Item]] = defaultdict(list)
-    for item in items:
-        groups[item.category].append(item)
-    known = [answers[item.id] for item in items if item.right is not None]
-    told: dict[str, Any] = {
-        "questions": len(items),
-        "hidden": len(items) - len(known),
-        "failed": sum(one["error"] is not None for one in answers.values()),
-        "unclear": sum(one["error"] is None and one["letter"] is None for one in answers.values()),
-        "accuracy": _by_category(
+    groups: dict[str, list[BenchmarkQuestion]] = defaultdict(list)
+    for question in questions:
+        groups[question.category].append(question)
+    published = sum(question.right is not None for question in questions)
+    result: dict[str, Any] = {
+        "questions": len(questions),
+        "hidden": len(questions) - published,
+        "failed": sum(answer["error"] is not None for answer in answers.values()),
+        "unclear": sum(answer["error"] is None and answer["letter"] is None for answer in answers.values()),
+        "accuracy": _accuracy(
             {
-                name: [answers[item.id]["right"] for item in group if item.right]
+                name: [answers[question.id]["right"] for question in group if question.right]
                 for name, group in groups.items()
             }
         ),
     }
-    if any(not item.options for item in items):
+    if any(not question.options for question in questions):
         scored = {
-            name: [(item.right == "Yes", answers[item.id]["score"]) for item in group if not item.options]
+            name: [(it.right == "Yes", answers[it.id]["score"]) for it in group if not it.options]
             for name, group in groups.items()
         }
         precision = {name: average_precision(pairs) for name, pairs in scored.items()}
         chance = {name: float(np.mean([yes for yes, _ in pairs])) for name, pairs in scored.items() if pairs}
-        told["average_precision"] = _means(precision)
-        told["chance"] = _means(chance)
-    return told
+        result["average_precision"] = _averaged(precision)
+        result["chance"] = _averaged(chance)
+    return result
 
 
-def _by_category(right: Mapping[str, Sequence[bool]]) -> dict[str, Any]:
+def _accuracy(right: Mapping[str, Sequence[bool]]) -> dict[str, Any]:
     shares = {name: float(np.mean(group)) if group else None for name, group in right.items()}
-    every = [one for group in right.values() for one in group]
-    return _means(shares) | {"overall": float(np.mean(every)) if every else None}
+    every = [answer for group in right.values() for answer in group]
+    return _averaged(shares) | {"overall": float(np.mean(every)) if every else None}
 
 
-def _means(values: Mapping[str, float | None]) -> dict[str, Any]:
+def _averaged(values: Mapping[str, float | None]) -> dict[str, Any]:
     known = [value for value in values.values() if value is not None]
     return {"categories": dict(values), "average": float(np.mean(known)) if known else None}
 
 
 def average_precision(pairs: Sequence[tuple[bool, float | None]]) -> float | None:
-    """Mean over the positives of the precision at their rank; equal scores share a rank.
+    """Average precision: the sum of (R_n - R_{n-1}) P_n over descending thresholds, without interpolation.
 
-    pairs: whether it is positive, and its score; None counts as the lowest. None without a positive.
+    Args:
+        pairs: Whether each example is positive, and its score. Equal scores share a threshold; no score
+            (None) ranks below all others.
+
+    Returns:
+        0 to 1, or None without a positive example.
     """
     positive = np.array([yes for yes, _ in pairs], bool)
     if not positive.any():
@@ -100,7 +125,12 @@ def average_precision(pairs: Sequence[tuple[bool, float | None]]) -> float | Non
 
 
 def markdown(runs: Mapping[str, Mapping[str, Any]], score: str = "accuracy") -> str:
-    """A table in the layout of the paper's: a line for each run, a column for each category, in percent."""
+    """Make a table in the paper's layout: a row per run, a column per category, in percent.
+
+    Args:
+        runs: What `summary` returns, by the title of the run.
+        score: Which of its scores: `accuracy`, `average_precision` or `chance`.
+    """
     names = list(dict.fromkeys(name for run in runs.values() for name in run[score]["categories"]))
     ends = ["average", *(["overall"] if score == "accuracy" else [])]
     lines = [
@@ -116,10 +146,16 @@ def markdown(runs: Mapping[str, Mapping[str, Any]], score: str = "accuracy") -> 
 
 
 def compare(a: Mapping[str, Mapping[str, Any]], b: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """How much more accurate run b is than run a, on the questions that both were asked.
+    """Compare two runs on the questions that both were asked and whose right answers are published.
 
-    a, b: as `answered` gives them. By category and overall: questions, difference of the accuracies, and the
-    bounds of its 95 % interval (paired bootstrap, percentiles, seeded).
+    Args:
+        a: What `answered` returns for the first run.
+        b: The same for the second run.
+
+    Returns:
+        By category, and as `overall`: the number of `questions`, the `difference` in accuracy (b minus a, -1
+        to 1), and the bounds `low` and `high` of its 95 % interval (paired percentile bootstrap with a fixed
+        seed). Empty without common questions.
     """
     shared = [
         name for name in a if name in b and a[name]["right"] is not None and b[name]["right"] is not None
@@ -135,7 +171,7 @@ def compare(a: Mapping[str, Mapping[str, Any]], b: Mapping[str, Mapping[str, Any
 
 
 def _difference(pairs: np.ndarray) -> dict[str, Any]:
-    """pairs: (N, 2), 1 where a and where b is right."""
+    """The entry of `compare` for some questions; pairs: (N, 2) float64, 1.0 where a, where b is right."""
     from scipy.stats import bootstrap
 
     change = pairs[:, 1] - pairs[:, 0]

@@ -15,7 +15,7 @@ from pipeline.isolation import Limits
 from pipeline.schema import PREDICTIONS, empty_row
 from pipeline.stage import Row, Stage
 from stages.evaluate import choose
-from stages.evaluate.benchmarks import YES_NO, Item
+from stages.evaluate.benchmark import YES_NO, BenchmarkQuestion
 from stages.evaluate.parse import letter, yes_or_no
 from stages.models.actors import Handle
 from stages.models.protocols import Reply
@@ -63,7 +63,7 @@ def with_prompt(config: Config, prompt: Prompt) -> Config:
     return config.model_copy(update={"prompt": made})
 
 
-def rows(items: Sequence[Item]) -> list[Row]:
+def rows(items: Sequence[BenchmarkQuestion]) -> list[Row]:
     """Gather the questions by clip.
 
     Returns:
@@ -114,7 +114,7 @@ class Evaluate(Stage):
 
     def work(self, row: Row) -> Row:
         """Answer all questions about one clip."""
-        items = [Item(**item | {"options": tuple(item["options"])}) for item in row["items"]]
+        items = [BenchmarkQuestion(**item | {"options": tuple(item["options"])}) for item in row["items"]]
         seeds = [seed_of(row["clip_id"], item.question, self._seed) for item in items]
         clip = Clip(row["uri"], row["start_s"], row["end_s"])
         if self._config.mllm.measures and all(item.options or item.right for item in items):
@@ -135,7 +135,7 @@ class Clip(NamedTuple):
 def predict(
     motionsight: MotionSight,
     clip: Clip,
-    items: Sequence[Item],
+    items: Sequence[BenchmarkQuestion],
     seeds: Sequence[int],
     form: str | None = None,
 ) -> tuple[list[Row], int]:
@@ -167,7 +167,9 @@ def predict(
     return [_said(item, reply) for item, reply in zip(items, replies, strict=True)], tokens
 
 
-def measured(motionsight: MotionSight, clip: Clip, items: Sequence[Item], plain_frames: int) -> list[Row]:
+def measured(
+    motionsight: MotionSight, clip: Clip, items: Sequence[BenchmarkQuestion], plain_frames: int
+) -> list[Row]:
     """Choose answers by the measurements, for the describer, which writes no letters.
 
     Args:
@@ -198,7 +200,7 @@ def visible(full: Evidence, plain: Evidence, shown: Sequence[VisualPrompt]) -> E
     return replace(points, camera=camera)
 
 
-def _measured(item: Item, evidence: Evidence) -> Row:
+def _measured(item: BenchmarkQuestion, evidence: Evidence) -> Row:
     if item.options:
         chosen = choose.choose(item.question, item.options, evidence)
         return _answer(item, chosen or "", chosen)
@@ -207,7 +209,7 @@ def _measured(item: Item, evidence: Evidence) -> Row:
     return _answer(item, chosen or "", chosen, score)
 
 
-def _said(item: Item, reply: Reply) -> Row:
+def _said(item: BenchmarkQuestion, reply: Reply) -> Row:
     if reply.error:
         return _answer(item, "", None, None, reply.error)
     if item.options:
@@ -216,6 +218,10 @@ def _said(item: Item, reply: Reply) -> Row:
 
 
 def _answer(
-    item: Item, text: str, chosen: str | None, score: float | None = None, error: str | None = None
+    item: BenchmarkQuestion,
+    text: str,
+    chosen: str | None,
+    score: float | None = None,
+    error: str | None = None,
 ) -> Row:
     return {"id": item.id, "answer": text, "letter": chosen, "score": score, "error": error}

@@ -19,11 +19,11 @@ from stages.motionsight.prompt import VisualPrompt
 from stages.motionsight.service import MotionSight, seed_of
 from stages.motionsight.settings import MotionSightConfig
 from stages.serve.clip import SPARSE_S, checked, write_clip
-from stages.serve.config import ServeConfig
 from stages.serve.errors import ApiError, of_clip, of_reply
 from stages.serve.fetch import fetch
 from stages.serve.forward import Piece, at_end, forward, in_thread, split_tokens
-from stages.serve.messages import Question, data_of
+from stages.serve.messages import ChatQuestion, data_of
+from stages.serve.settings import ServeConfig
 
 MIB = 1024**2
 FORM = "Answer as the question asks."  # clients have their own ways to ask for a letter or a word
@@ -90,7 +90,7 @@ class Answerer:
         self._mllm = self._desks[0].motionsight.mllm
         self._slots = asyncio.Semaphore(settings.places)
 
-    async def answer(self, question: Question) -> AsyncGenerator[Piece, None]:
+    async def answer(self, question: ChatQuestion) -> AsyncGenerator[Piece, None]:
         """The answer in pieces, the last with the tokens of all that it took. Raises ApiError."""
         request, spent = await self._prepared(question)
         tokens = [split_tokens(reply) for reply in spent]
@@ -109,7 +109,7 @@ class Answerer:
         for desk in self._desks:
             desk.stop()
 
-    async def _prepared(self, question: Question) -> tuple[Request, list[Reply]]:
+    async def _prepared(self, question: ChatQuestion) -> tuple[Request, list[Reply]]:
         """The request to the model, and what it took to plan it. When cancelled, decoding ends."""
         desk = await self._free.get()
         work = in_thread(partial(self._prepare, desk, question))
@@ -121,7 +121,7 @@ class Answerer:
                 desk.stop()
             raise
 
-    def _prepare(self, desk: Desk, question: Question) -> tuple[Request, list[Reply]]:
+    def _prepare(self, desk: Desk, question: ChatQuestion) -> tuple[Request, list[Reply]]:
         motionsight = desk.motionsight
         with tempfile.TemporaryDirectory(dir=self._folder) as own:
             path = Path(own) / "clip"
@@ -147,7 +147,7 @@ class Answerer:
             temperature=request.temperature if question.temperature is None else question.temperature,
         ), inquiry.spent
 
-    def _take(self, desk: Desk, question: Question, path: Path) -> str:
+    def _take(self, desk: Desk, question: ChatQuestion, path: Path) -> str:
         """Put the video, or one made of the pictures, at the path; its hash. Raises ApiError, ClipError."""
         settings = self._settings
         parts = [data_of(url) for url in question.urls if url[:5].lower() == "data:"]

@@ -1,13 +1,11 @@
-"""The endpoint itself: takes questions while there is room, and lets go of one when its client has gone."""
+"""The HTTP endpoint: accepts questions while there is room, and drops one when its client disconnects."""
 
 import asyncio
-import json
 import logging
 import math
 import time
-import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Iterator
-from contextlib import aclosing, asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any, Protocol
 
 from fastapi import FastAPI, Request
@@ -16,27 +14,39 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from stages.serve.config import ServeConfig
 from stages.serve.errors import ApiError
 from stages.serve.forward import Piece
-from stages.serve.messages import Question, question
+from stages.serve.messages import ChatQuestion, read_question
+from stages.serve.sender import Sender
+from stages.serve.settings import ServeConfig
 
 log = logging.getLogger("motionsight")
 
 MIB = 1024**2
-LONGEST_WAIT_S = 60  # that a client is told to come again after
-LAST_WORD_S = 2.0  # for a client to take an error: one that reads nothing would hold its connection for ever
-SSE = {"content-type": "text/event-stream", "cache-control": "no-store", "x-accel-buffering": "no"}
+LONGEST_WAIT_S = 60  # the most that Retry-After asks a client to wait
+SMOOTHING = 0.2  # weight of the latest answer in the moving average of how long answers take
 
 
 class Answers(Protocol):
-    """What gives an answer, such as `stages.serve.answer.Answerer`."""
+    """What answers questions, such as `stages.serve.answer.Answerer`."""
 
-    def answer(self, question: Question) -> AsyncGenerator[Piece, None]: ...
+    def answer(self, question: ChatQuestion) -> AsyncGenerator[Piece, None]:
+        """The answer in parts, the last with `finish`.
+
+        Raises:
+            ApiError: There is no answer.
+        """
+        ...
 
 
 def make(answers: Answers, settings: ServeConfig, model: str) -> FastAPI:
-    """The app. model: the name it goes by, whatever name clients give."""
+    """Make the app.
+
+    Args:
+        answers: What answers the questions.
+        settings: The limits of the endpoint.
+        model: The name of the model that is served. Clients may ask for any other; they get this one.
+    """
     app = FastAPI(title="MotionSight", docs_url=None, redoc_url=None, openapi_url=None)
     card = {"id": model, "object": "model", "created": int(time.time()), "owned_by": "motionsight"}
 
@@ -51,111 +61,130 @@ def make(answers: Answers, settings: ServeConfig, model: str) -> FastAPI:
     @app.get("/v1/models/{name:path}")
     async def one(name: str) -> dict[str, Any]:
         if name != model:
-            raise HTTPException(404, f"there is one model here, {model}")
+            raise HTTPException(404, f"the only model here is {model}")
         return card
 
     @app.exception_handler(HTTPException)
     async def refused(request: Request, error: HTTPException) -> JSONResponse:
-        told = ApiError(error.status_code, str(error.detail), "not_found")
-        return JSONResponse(told.body, error.status_code, error.headers)
+        body = ApiError(error.status_code, str(error.detail), "not_found").body
+        return JSONResponse(body, error.status_code, error.headers)
 
-    work = Completions(answers, settings, model)
-    app.router.routes.append(Route("/v1/chat/completions", work, methods=["POST"]))
+    completions = Completions(answers, settings, model)
+    app.router.routes.append(Route("/v1/chat/completions", completions, methods=["POST"]))
     return app
 
 
-class GoneError(Exception):
-    """The client hung up."""
+class DisconnectedError(Exception):
+    """The client has closed the connection."""
 
 
 class Completions:
-    """ASGI app of the one path that does the work."""
+    """ASGI app for /v1/chat/completions.
+
+    It is not a route of FastAPI because it has to bound what it reads, and to notice when a client
+    disconnects.
+    """
 
     def __init__(self, answers: Answers, settings: ServeConfig, model: str) -> None:
+        """The arguments are those of `make`."""
         self._answers, self._settings, self._model = answers, settings, model
-        self._inside = self._held = 0  # requests, and bytes of their bodies
-        self._took_s = 1.0  # by an answer, as of late
+        self._active = self._held = 0  # requests, and bytes of their bodies
+        self._mean_s = 1.0  # moving average of how long a request takes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        settings, reply = self._settings, Sender(send, self._model)
+        """Respond to one request."""
+        settings, sender = self._settings, Sender(send, self._model)
         try:
             with self._place():
                 async with asyncio.timeout(settings.timeout_s), self._body(scope, receive) as body:
-                    asked = await asyncio.to_thread(question, body, settings)
+                    question = await asyncio.to_thread(read_question, body, settings)
                     body.clear()
-                    await unless_gone(receive, reply.answer(asked, self._answers.answer(asked)))
-        except GoneError:
+                    answer = sender.answer(question, self._answers.answer(question))
+                    await while_connected(receive, answer)
+        except DisconnectedError:
             pass
         except ApiError as error:
-            await reply.fail(error)
+            await sender.fail(error)
         except TimeoutError:
-            await reply.fail(ApiError(504, f"no answer within {settings.timeout_s:g} s", "timeout"))
+            await sender.fail(ApiError(504, f"no answer within {settings.timeout_s:g} s", "timeout"))
         except asyncio.CancelledError:
-            # By the server, which is being stopped. It would print a traceback if this were raised again.
-            await reply.fail(ApiError(503, "this server is being stopped", "stopping", retry_after_s=5))
-        except Exception:  # a defect: its traceback is for the log, and the client is not left waiting
+            # The server is shutting down. It would print a traceback if this were raised again.
+            await sender.fail(ApiError(503, "this server is shutting down", "stopping", retry_after_s=5))
+        except Exception:  # a bug: the traceback goes to the log, and the client is not left waiting
             log.exception("a question got no answer")
-            await reply.fail(ApiError(500, "a defect of this server; its log says more", "internal"))
+            await sender.fail(ApiError(500, "an internal error; the server's log has details", "internal"))
 
     @contextmanager
     def _place(self) -> Iterator[None]:
-        """One of the places. Raises ApiError 429 when all are taken."""
-        if self._inside >= self._settings.places:
-            raise self._full("all places are taken")
-        self._inside += 1
+        """Take one of the places. Raises ApiError 429 if there is none."""
+        if self._active >= self._settings.places:
+            raise self._overloaded("all places are taken")
+        self._active += 1
         began = time.monotonic()
         try:
             yield
         finally:
-            self._inside -= 1
-            self._took_s += 0.2 * (time.monotonic() - began - self._took_s)
+            self._active -= 1
+            self._mean_s += SMOOTHING * (time.monotonic() - began - self._mean_s)
 
-    def _full(self, why: str) -> ApiError:
-        wait = min(LONGEST_WAIT_S, math.ceil(self._took_s))
-        return ApiError(429, f"{why}; come again in {wait} s", "overloaded", retry_after_s=wait)
+    def _overloaded(self, why: str) -> ApiError:
+        wait = min(LONGEST_WAIT_S, math.ceil(self._mean_s))
+        return ApiError(429, f"{why}; try again in {wait} s", "overloaded", retry_after_s=wait)
 
     @asynccontextmanager
     async def _body(self, scope: Scope, receive: Receive) -> AsyncIterator[bytearray]:
-        """The body, which counts as held until the end. Raises ApiError 408, 413, 415 or 429, GoneError."""
-        limit = int(self._settings.body_mb * MIB)
+        """Read the body. Its bytes count towards `bodies_mb` until the context ends.
+
+        Raises:
+            ApiError: 408, 413, 415 or 429.
+            DisconnectedError: The client disconnected before all of it was there.
+        """
+        settings = self._settings
+        limit = int(settings.body_mb * MIB)
         headers = dict(scope["headers"])
-        large = ApiError(413, f"a request has at most {self._settings.body_mb:g} MiB", "too_large")
+        too_large = ApiError(413, f"a request may have at most {settings.body_mb:g} MiB", "too_large")
         if headers.get(b"content-encoding", b"identity") != b"identity":
-            raise ApiError(415, "a compressed request is not read", "invalid_request")
+            raise ApiError(415, "compressed requests are not supported", "invalid_request")
         if int(headers.get(b"content-length", b"0")) > limit:
-            raise large
+            raise too_large
         body, held, more = bytearray(), 0, True
         try:
             try:
-                async with asyncio.timeout(self._settings.body_timeout_s):
+                async with asyncio.timeout(settings.body_timeout_s):
                     while more:
                         message = await receive()
                         if message["type"] == "http.disconnect":
-                            raise GoneError
+                            raise DisconnectedError
                         body += (chunk := message.get("body", b""))
                         held, self._held = held + len(chunk), self._held + len(chunk)
                         if held > limit:
-                            raise large
-                        if self._held > self._settings.bodies_mb * MIB:
-                            raise self._full(
-                                "the requests being worked on fill the memory set aside for them"
-                            )
+                            raise too_large
+                        if self._held > settings.bodies_mb * MIB:
+                            raise self._overloaded("the memory for requests is full")
                         more = message.get("more_body", False)
             except TimeoutError:
-                told = f"the request did not arrive within {self._settings.body_timeout_s:g} s"
-                raise ApiError(408, told, "timeout") from None
+                late = f"the request did not arrive within {settings.body_timeout_s:g} s"
+                raise ApiError(408, late, "timeout") from None
             yield body
         finally:
             self._held -= held
 
 
-async def unless_gone(receive: Receive, work: Coroutine[Any, Any, None]) -> None:
-    """Do the work while the client waits for it. Raises GoneError, the work cancelled, once it does not."""
+async def while_connected(receive: Receive, work: Coroutine[Any, Any, None]) -> None:
+    """Do work for a client as long as it is connected.
+
+    Args:
+        receive: ASGI's way to receive, after the body.
+        work: What to do. It is cancelled when the client disconnects.
+
+    Raises:
+        DisconnectedError: The client disconnected before the work was done.
+    """
     task, gone = asyncio.create_task(work), asyncio.create_task(_disconnected(receive))
     try:
         await asyncio.wait({task, gone}, return_when=asyncio.FIRST_COMPLETED)
         if not task.done():
-            raise GoneError
+            raise DisconnectedError
         task.result()
     finally:
         for each in (task, gone):
@@ -166,68 +195,3 @@ async def unless_gone(receive: Receive, work: Coroutine[Any, Any, None]) -> None
 async def _disconnected(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
-
-
-class Sender:
-    """Writes one answer in OpenAI's form: as JSON, or in pieces as server-sent events."""
-
-    def __init__(self, send: Send, model: str) -> None:
-        self._send, self._started = send, False
-        self._head = {"id": f"chatcmpl-{uuid.uuid4().hex}", "created": int(time.time()), "model": model}
-
-    async def answer(self, asked: Question, pieces: AsyncGenerator[Piece, None]) -> None:
-        """Send the answer, its status once the first piece is there, so that an error before has its own."""
-        text: list[str] = []
-        last = Piece("")
-        async with aclosing(pieces):
-            async for piece in pieces:
-                if piece.text and asked.stream:
-                    role = {} if self._started else {"role": "assistant"}
-                    await self._event(self._chunk(role | {"content": piece.text}, None))
-                text.append(piece.text)
-                last = piece
-        tokens = (last.prompt_tokens, last.completion_tokens)
-        usage = {"prompt_tokens": tokens[0], "completion_tokens": tokens[1], "total_tokens": sum(tokens)}
-        if not asked.stream:
-            message = {"role": "assistant", "content": "".join(text), "refusal": None}
-            choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": last.finish}
-            whole = self._head | {"object": "chat.completion", "choices": [choice], "usage": usage}
-            await self._json(200, whole)
-            return
-        await self._event(self._chunk({}, last.finish))
-        if asked.include_usage:
-            await self._event(self._chunk(None, None) | {"usage": usage})
-        await self._body(b"data: [DONE]\n\n", more=False)
-
-    async def fail(self, error: ApiError) -> None:
-        """Send an error: as the answer, or as the end of one that has begun; if the client takes it."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(LAST_WORD_S):
-                if self._started:
-                    await self._event(error.body, more=False)
-                else:
-                    await self._json(error.status, error.body, error.headers)
-
-    def _chunk(self, delta: dict[str, Any] | None, finish: str | None) -> dict[str, Any]:
-        choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}
-        choices = [] if delta is None else [choice]
-        return self._head | {"object": "chat.completion.chunk", "choices": choices}
-
-    async def _event(self, told: dict[str, Any], more: bool = True) -> None:
-        if not self._started:
-            await self._start(200, SSE)
-        await self._body(b"data: " + json.dumps(told).encode() + b"\n\n", more)
-
-    async def _json(self, status: int, told: dict[str, Any], headers: dict[str, str] | None = None) -> None:
-        data = json.dumps(told).encode()
-        length = {"content-type": "application/json", "content-length": str(len(data))}
-        await self._start(status, length | (headers or {}))
-        await self._body(data, more=False)
-
-    async def _start(self, status: int, headers: dict[str, str]) -> None:
-        self._started = True
-        raw = [(name.encode(), value.encode()) for name, value in headers.items()]
-        await self._send({"type": "http.response.start", "status": status, "headers": raw})
-
-    async def _body(self, data: bytes, more: bool) -> None:
-        await self._send({"type": "http.response.body", "body": data, "more_body": more})

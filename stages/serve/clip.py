@@ -1,4 +1,4 @@
-"""Pictures that a client sent, as a clip that can be looked at like any other."""
+"""What clients send, made into clips: images become a video, and video files are checked."""
 
 import io
 from collections.abc import Sequence
@@ -11,14 +11,20 @@ from PIL import Image, UnidentifiedImageError
 
 from pipeline.errors import ClipError, reason
 
-LARGEST = 4096 * 4096  # pixels of a picture, looked up before it is decoded
-SPARSE_S = 0.2  # between frames: from here on a blend of neighbours shows ghosts, and no trails of motion
+LARGEST = 4096 * 4096  # pixels of an image, checked before it is decoded
+SPARSE_S = 0.2  # between frames: further apart, blended neighbours show as ghosts, not as trails of motion
 
 
 def write_clip(pictures: Sequence[bytes], times: np.ndarray, path: str) -> None:
-    """Write coded pictures as a lossless video with these times (N,), seconds from 0, rising.
+    """Write images as a lossless video (FFV1 in Matroska, with a time base of 1 ms).
 
-    Raises ClipError decode_error for what is no picture, is too large, or is not of the first one's size.
+    Args:
+        pictures: N encoded images, such as the bytes of JPEG files.
+        times: (N,) seconds, starting at 0 and rising.
+        path: The file to write.
+
+    Raises:
+        ClipError: `decode_error`: one cannot be decoded, is too large, or differs in size from the first.
     """
     with av.open(path, "w", format="matroska") as container:
         stream: Any = None
@@ -31,7 +37,7 @@ def write_clip(pictures: Sequence[bytes], times: np.ndarray, path: str) -> None:
                 stream.codec_context.time_base = Fraction(1, 1000)
             elif (width, height) != (stream.width, stream.height):
                 sizes = f"{width}x{height}, the first {stream.width}x{stream.height}"
-                raise ClipError("decode_error", f"pictures of one size are needed; number {k} is {sizes}")
+                raise ClipError("decode_error", f"images of one size are needed; image {k} is {sizes}")
             frame = av.VideoFrame.from_ndarray(picture, format="rgb24").reformat(format="yuv444p")
             frame.pts, frame.time_base = round(t * 1000), Fraction(1, 1000)
             container.mux(stream.encode(frame))
@@ -42,15 +48,17 @@ def _decoded(data: bytes, k: int) -> np.ndarray:
     try:
         with Image.open(io.BytesIO(data)) as image:
             if image.width * image.height > LARGEST:
-                raise ClipError("decode_error", f"picture {k} has {image.width}x{image.height} pixels")
+                raise ClipError(
+                    "decode_error", f"image {k} is too large: {image.width}x{image.height} pixels"
+                )
             return np.asarray(image.convert("RGB"))
     except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as error:
-        raise ClipError("decode_error", f"picture {k} cannot be decoded ({reason(error)})") from error
+        raise ClipError("decode_error", f"image {k} cannot be decoded ({reason(error)})") from error
 
 
-# How files of video begin, by the place of the mark. Playlists (HLS, DASH, concat, SDP) begin otherwise: they
-# name other files, which FFmpeg would open.
-MARKS = {
+# The signatures of video files, by their offset in bytes. Playlists (HLS, DASH, concat, SDP) have none of
+# these. They name other files, which FFmpeg would open.
+SIGNATURES = {
     0: (
         b"\x1aE\xdf\xa3",
         b"GIF8",
@@ -63,12 +71,16 @@ MARKS = {
     4: (b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide"),
     8: (b"AVI ",),
 }
-TS_PACKETS = ((0, 188), (4, 192))  # where the sync byte of MPEG-TS and M2TS stands, and how often, bytes
+TS_PACKETS = ((0, 188), (4, 192))  # offset of the first sync byte, and its period, of MPEG-TS and M2TS, bytes
 
 
 def checked(data: bytes) -> bytes:
-    """The bytes of a video file. Raises ClipError not_a_video for those of none, or of a playlist."""
-    marked = any(data.startswith(marks, at) for at, marks in MARKS.items())
-    if marked or any(data[at : at + 4 * step : step] == b"GGGG" for at, step in TS_PACKETS):
+    """Check that bytes are those of a video file, and return them.
+
+    Raises:
+        ClipError: `not_a_video`: they are something else, such as a playlist.
+    """
+    signed = any(data.startswith(known, at) for at, known in SIGNATURES.items())
+    if signed or any(data[at : at + 4 * step : step] == b"GGGG" for at, step in TS_PACKETS):
         return data
-    raise ClipError("not_a_video", "neither MP4, MOV, WebM, Matroska, AVI, MPEG, FLV, Ogg, WMV nor GIF")
+    raise ClipError("not_a_video", "not MP4, MOV, WebM, Matroska, AVI, MPEG, FLV, Ogg, WMV or GIF")

@@ -1,4 +1,4 @@
-"""What a client is told when there is no answer, in OpenAI's form."""
+"""Errors as clients get them, in OpenAI's format."""
 
 import json
 from typing import Any
@@ -6,9 +6,9 @@ from typing import Any
 from pipeline.errors import ClipError
 from stages.models.protocols import Reply
 
-# An answer of 5xx is asked for again by clients, so a clip that fails every time is the request's fault.
+# Clients retry a request that got 5xx. A clip that fails every time should not be retried, so it is 4xx.
 CLIP_STATUS = {"internal": 500}
-KINDS = {
+TYPES = {
     401: "authentication_error",
     403: "permission_error",
     404: "not_found_error",
@@ -17,7 +17,15 @@ KINDS = {
 
 
 class ApiError(Exception):
-    """A request that gets no answer. status: of HTTP. retry_after_s: when to come again."""
+    """A request that gets an error instead of an answer.
+
+    Attributes:
+        status: The HTTP status.
+        message: A sentence for people.
+        code: A word for programs.
+        param: The field of the request that is wrong, if it is one.
+        headers: Headers for the response.
+    """
 
     def __init__(
         self,
@@ -27,27 +35,34 @@ class ApiError(Exception):
         param: str | None = None,
         retry_after_s: int | None = None,
     ) -> None:
+        """The attributes, and when the client should try again, in seconds."""
         super().__init__(message)
         self.status, self.message, self.code, self.param = status, message, code, param
         self.headers = {} if retry_after_s is None else {"retry-after": str(retry_after_s)}
 
     @property
     def body(self) -> dict[str, Any]:
-        kind = KINDS.get(self.status, "server_error" if self.status >= 500 else "invalid_request_error")
+        """The body of the response, to be encoded as JSON."""
+        kind = TYPES.get(self.status, "server_error" if self.status >= 500 else "invalid_request_error")
         return {"error": {"message": self.message, "type": kind, "param": self.param, "code": self.code}}
 
 
 def of_clip(error: ClipError, folder: str) -> ApiError:
-    """A clip that cannot be worked on. folder: where it was put, which is nobody's business."""
-    told = error.detail.replace(folder, "")
-    return ApiError(CLIP_STATUS.get(error.code, 400), f"the video: {told}", error.code, "messages")
+    """The error for a clip that cannot be processed.
+
+    Args:
+        error: What is wrong with it.
+        folder: Where it was stored, which is removed from the message.
+    """
+    detail = error.detail.replace(folder, "")
+    return ApiError(CLIP_STATUS.get(error.code, 400), f"the video: {detail}", error.code, "messages")
 
 
 def of_reply(reply: Reply) -> ApiError:
-    """A model that gave no answer."""
+    """The error for a model that gave no answer."""
     return ApiError(502, f"the model gave no answer: {reply.detail}", reply.error or "mllm_error")
 
 
-def refusal(status: int, told: str) -> tuple[str, str]:
-    """One who may not come in, as the type and the text of an answer."""
-    return "application/json", json.dumps(ApiError(status, told, "refused").body)
+def refusal(status: int, message: str) -> tuple[str, str]:
+    """The content type and the body of a response that denies access."""
+    return "application/json", json.dumps(ApiError(status, message, "refused").body)

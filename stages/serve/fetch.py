@@ -1,7 +1,7 @@
-"""A video from the web on a client's word: only from hosts that were allowed, and from public addresses.
+"""Download a video that a client names by URL: only from allowed hosts, and only from public addresses.
 
-The address that was checked is the one that is connected to, so a name that changes its address in between
-(DNS rebinding) leads nowhere else. Redirects are not followed.
+The connection goes to the address that was checked, so a host name that changes its address in between (DNS
+rebinding) does not lead elsewhere. Redirects are not followed.
 """
 
 import http.client
@@ -20,10 +20,10 @@ PORTS = {"http": 80, "https": 443}
 
 
 def is_public(address: str) -> bool:
-    """Whether an IP address is one of the public internet, also inside an IPv6 address that wraps IPv4."""
+    """Whether an IP address belongs to the public internet; also where an IPv6 address embeds an IPv4 one."""
     ip = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(ip, ipaddress.IPv6Address):
-        # NAT64 (RFC 6052) and the older ways to write an IPv4 address as an IPv6 one.
+        # NAT64 (RFC 6052), IPv4-mapped (RFC 4291), 6to4 (RFC 3056) and Teredo (RFC 4380).
         nat64 = ip in ipaddress.ip_network("64:ff9b::/96")
         inner = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF) if nat64 else ip.ipv4_mapped or ip.sixtofour
         if inner or ip.teredo:
@@ -38,10 +38,17 @@ def fetch(
     timeout_s: float,
     public: Callable[[str], bool] = is_public,
 ) -> bytes:
-    """What a URL gives: at most `limit` bytes, within `timeout_s` seconds in all.
+    """Download a URL.
 
-    hosts: those allowed, as host or host:port. public: which addresses may be connected to. Raises ApiError
-    400 for a URL that is not read, and for one that does not give its bytes in time; 413 for too many.
+    Args:
+        url: The URL.
+        hosts: The allowed hosts, each as host or host:port.
+        limit: The most bytes to accept.
+        timeout_s: The most time to take in total, in seconds.
+        public: Says whether an address may be connected to.
+
+    Raises:
+        ApiError: 400 if the URL is not allowed, cannot be read, or takes too long; 413 if it is too large.
     """
     deadline = time.monotonic() + timeout_s
     scheme, host, port, path = _target(url, hosts)
@@ -58,7 +65,7 @@ def fetch(
             data = bytearray()
             with connection.getresponse() as response:
                 if response.status != 200:
-                    raise _unread(f"{host} answers with status {response.status}; redirects are not followed")
+                    raise _unread(f"{host} returned status {response.status}; redirects are not followed")
                 while chunk := response.read1(CHUNK):
                     data += chunk
                     if len(data) > limit:
@@ -76,29 +83,29 @@ def fetch(
 
 
 def _target(url: str, hosts: Collection[str]) -> tuple[str, str, int, str]:
-    """Scheme, host, port and path of a URL that may be read. Raises ApiError."""
+    """Scheme, host, port and path of an allowed URL. Raises ApiError for any other."""
     try:
         parts = urlsplit(url)
         host, port = (parts.hostname or "").rstrip("."), parts.port or PORTS.get(parts.scheme, 0)
     except ValueError:
-        raise _unread("this URL cannot be read") from None
+        raise _unread("this URL is not valid") from None
     if parts.scheme not in PORTS:
-        raise _unread("only data: URLs, and http(s) URLs of hosts in serve.fetch_hosts, are read")
+        raise _unread("only data: URLs and http(s) URLs of hosts in serve.fetch_hosts are read")
     allowed = {name.lower() for name in hosts}
     usual = port == PORTS[parts.scheme] and host in allowed
     if parts.username is not None or not (usual or f"{host}:{port}" in allowed):
         raise _unread("this host is not in serve.fetch_hosts; send the video as a data: URL")
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     if not (path.isascii() and path.isprintable()) or " " in path:
-        raise _unread("this URL has characters that need escaping")
+        raise _unread("this URL contains characters that need escaping")
     return parts.scheme, host, port, path
 
 
 def _address(host: str, port: int, public: Callable[[str], bool]) -> str:
-    """An address of a host all of whose addresses are public. Raises OSError, ApiError."""
+    """An address of a host. Raises ApiError unless all its addresses are public, OSError if it has none."""
     found = [str(info[4][0]) for info in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
     if not all(map(public, found)):
-        raise _unread("this host is at an address of a private network")
+        raise _unread("this host has an address in a private network")
     return found[0]
 
 

@@ -1,7 +1,7 @@
-"""A prepared request goes to the configured model, and its answer comes as it is written.
+"""Send a prepared request to the configured model, and pass its answer on.
 
-An endpoint of the `openai` backend streams, and is left as soon as nobody wants the answer. Other models
-answer whole, in a thread; what they have begun they finish.
+The `openai` backend streams, and its request is cancelled once nobody wants the answer. Other models return
+the whole answer, in a thread, and cannot be interrupted.
 """
 
 import asyncio
@@ -18,12 +18,19 @@ from stages.models.protocols import Mllm, Reply, Request
 from stages.serve.errors import ApiError, of_reply
 
 T = TypeVar("T")
-LONGEST_PAUSE_S = 60  # that a busy endpoint may make our clients wait for
+LONGEST_PAUSE_S = 60  # the most of a busy endpoint's Retry-After that is passed on to clients
 
 
 @dataclass(frozen=True)
 class Piece:
-    """More of an answer; with the last piece, why it ended, and the tokens read and written for it."""
+    """A part of an answer.
+
+    Attributes:
+        text: What it adds to the answer.
+        finish: Only in the last part: why the answer ended, such as `stop` or `length`.
+        prompt_tokens: Only in the last part: the tokens that the model read.
+        completion_tokens: Only in the last part: the tokens that it wrote.
+    """
 
     text: str
     finish: str | None = None
@@ -32,9 +39,19 @@ class Piece:
 
 
 def forward(model: Mllm, request: Request, slots: asyncio.Semaphore) -> AsyncGenerator[Piece, None]:
-    """The answer in pieces, the last with `finish`. Raises ApiError 502, 503 or 504 where there is none.
+    """Ask the model.
 
-    slots: for calls that cannot be cut off, each until it ends, though its client may have gone.
+    Args:
+        model: The model.
+        request: The prepared request.
+        slots: Bounds the calls that cannot be cancelled. Each counts until it ends, even if its client has
+            disconnected.
+
+    Returns:
+        The parts of the answer, the last with `finish`.
+
+    Raises:
+        ApiError: 502, 503 or 504: the model gives no answer.
     """
     return _streamed(model, request) if isinstance(model, OpenAiMllm) else _whole(model, request, slots)
 
@@ -46,7 +63,7 @@ async def _whole(model: Mllm, request: Request, slots: asyncio.Semaphore) -> Asy
     try:
         (reply,) = await asyncio.wrap_future(work)
     except RunError as error:
-        raise ApiError(502, f"the model is gone: {error}", "mllm_error") from error
+        raise ApiError(502, f"the model is not available: {error}", "mllm_error") from error
     if reply.error:
         raise of_reply(reply)
     read, written = split_tokens(reply)
@@ -54,7 +71,7 @@ async def _whole(model: Mllm, request: Request, slots: asyncio.Semaphore) -> Asy
 
 
 def split_tokens(reply: Reply) -> tuple[int, int]:
-    """Tokens read and tokens written; all count as read where the model does not tell them apart."""
+    """Tokens read and tokens written; all count as read if the model does not report them separately."""
     read = reply.prompt_tokens or reply.tokens
     return read, reply.tokens - read
 
@@ -64,7 +81,7 @@ async def _streamed(model: OpenAiMllm, request: Request) -> AsyncGenerator[Piece
 
     arguments = await asyncio.to_thread(model.arguments, request)
     arguments |= {"stream": True, "stream_options": {"include_usage": True}}
-    finish, usage, said = "stop", None, False
+    finish, usage, answered = "stop", None, False
     try:
         async with model.client() as client, await client.chat.completions.create(**arguments) as stream:
             async for chunk in stream:
@@ -72,43 +89,46 @@ async def _streamed(model: OpenAiMllm, request: Request) -> AsyncGenerator[Piece
                 for choice in chunk.choices[:1]:
                     finish = choice.finish_reason or finish
                     if choice.delta.content:
-                        said = said or bool(choice.delta.content.strip())
+                        answered = answered or bool(choice.delta.content.strip())
                         yield Piece(choice.delta.content)
     except openai.OpenAIError as error:
         raise _of_upstream(error, model) from None  # the cause may quote the key
-    if not said:
+    if not answered:
         raise ApiError(502, "the model gave an empty answer", "mllm_bad_output")
     yield Piece("", finish, usage.prompt_tokens if usage else 0, usage.completion_tokens if usage else 0)
 
 
 def _of_upstream(error: Any, model: OpenAiMllm) -> ApiError:
-    """An error of the endpoint in words that do not tell our key."""
+    """An error of the model's endpoint, in words that do not reveal the API key."""
     import openai
 
-    told = model.told(f"{error} {error.__cause__ or ''}")
+    message = model.told(f"{error} {error.__cause__ or ''}")
     status = getattr(error, "status_code", None)
     if isinstance(error, openai.APITimeoutError):
         return ApiError(504, "the model did not answer in time", "upstream_timeout")
     if status == 429:
         pause = error.response.headers.get("retry-after", "")
         wait = int(pause) if pause.isdecimal() else 1
-        message = f"the model's endpoint is busy: {told}"
-        return ApiError(503, message, "upstream_busy", retry_after_s=min(wait, LONGEST_PAUSE_S))
+        busy = f"the model's endpoint is busy: {message}"
+        return ApiError(503, busy, "upstream_busy", retry_after_s=min(wait, LONGEST_PAUSE_S))
     if status in REFUSED:
-        return ApiError(
-            502, "the model's endpoint refuses this server; its operator has to see to it", "refused"
-        )
-    return ApiError(502, f"the model's endpoint failed: {told}", "upstream_error")
+        refused = "the model's endpoint refuses requests of this server; its operator has to fix this"
+        return ApiError(502, refused, "refused")
+    return ApiError(502, f"the model's endpoint failed: {message}", "upstream_error")
 
 
 def in_thread(work: Callable[[], T]) -> "Future[T]":
-    """Run something in a thread that does not keep the process from ending."""
+    """Run something in a thread that does not keep the process from exiting.
+
+    Returns:
+        A future with its result or exception.
+    """
     future: Future[T] = Future()
 
     def run() -> None:
         try:
             future.set_result(work())
-        except BaseException as error:  # noqa: BLE001 - raised where the future is awaited
+        except BaseException as error:  # noqa: BLE001 - raised again where the future is awaited
             future.set_exception(error)
 
     future.set_running_or_notify_cancel()
@@ -117,11 +137,16 @@ def in_thread(work: Callable[[], T]) -> "Future[T]":
 
 
 def at_end(work: "Future[Any]", then: Callable[[], object]) -> None:
-    """Do something in the running event loop when the work has ended, also if nobody waits for it."""
+    """Call something in the running event loop when work has ended, even if nobody waits for it.
+
+    Args:
+        work: A future, such as `in_thread` returns.
+        then: What to call.
+    """
     loop = asyncio.get_running_loop()
 
     def call(_: object) -> None:
-        with suppress(RuntimeError):  # the loop ended first
+        with suppress(RuntimeError):  # the loop has been closed
             loop.call_soon_threadsafe(then)
 
     work.add_done_callback(call)

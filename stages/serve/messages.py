@@ -1,4 +1,4 @@
-"""A chat-completions request as a question about one video."""
+"""Parse a chat-completions request as a question about one video."""
 
 import base64
 import binascii
@@ -9,18 +9,20 @@ from typing import Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from stages.serve.config import ServeConfig
 from stages.serve.errors import ApiError
+from stages.serve.settings import ServeConfig
 
-SHOWN = 80  # characters of a client's own words in a message
+SHOWN = 80  # how many characters of a client's own words an error message repeats
 
 
 class Link(BaseModel):
+    """Where an image or a video is."""
+
     url: str
 
 
-class Part(BaseModel):
-    """A piece of a message: text, a picture, or a video."""
+class ContentPart(BaseModel):
+    """A part of a message: text, an image, or a video."""
 
     type: str
     text: str | None = None
@@ -34,22 +36,26 @@ class Part(BaseModel):
 
 
 class Message(BaseModel):
+    """One message of the conversation."""
+
     role: Literal["system", "developer", "user", "assistant"]
-    content: str | list[Part] | None = None
+    content: str | list[ContentPart] | None = None
 
     @property
-    def parts(self) -> list[Part]:
+    def parts(self) -> list[ContentPart]:
+        """Its parts; a message that is a string has one."""
         if isinstance(self.content, str):
-            return [Part(type="text", text=self.content)]
+            return [ContentPart(type="text", text=self.content)]
         return self.content or []
 
     @property
     def text(self) -> str:
+        """All its text."""
         return "\n".join(part.text for part in self.parts if part.text).strip()
 
 
 class Timing(BaseModel):
-    """When the pictures of a request were taken: so many a second, or at these seconds."""
+    """When the images of a request were taken: at `fps` images per second, or at `times` in seconds."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -58,11 +64,13 @@ class Timing(BaseModel):
 
 
 class StreamOptions(BaseModel):
+    """What a streamed answer includes."""
+
     include_usage: bool = False
 
 
 class Chat(BaseModel):
-    """The body of a request. What leaves the form of the answer as it is may stand in it, to no effect."""
+    """The body of a request. Fields that are not listed here are ignored."""
 
     messages: list[Message] = Field(min_length=1)
     stream: bool | None = None
@@ -72,7 +80,7 @@ class Chat(BaseModel):
     temperature: float | None = Field(None, ge=0, le=2)
     seed: int | None = None
     motionsight: Timing | None = None
-    # Those that would change its form are refused, unless they ask for nothing.
+    # These would change the form of the answer, and are refused unless they ask for what is done anyway.
     n: int | None = None
     tools: list[object] | None = None
     functions: list[object] | None = None
@@ -82,11 +90,19 @@ class Chat(BaseModel):
 
 
 @dataclass(frozen=True)
-class Question:
-    """What is asked of which video.
+class ChatQuestion:
+    """A client's question about a video.
 
-    before: the instructions and turns that came earlier, as text. urls: one video, or pictures in order of
-    time. times: (N,) seconds of the pictures, rising from 0, or None for a video.
+    Attributes:
+        text: The question.
+        before: Instructions and earlier turns of the conversation, as text.
+        urls: One video, or images in the order of time.
+        times: (N,) float64, when the images were taken, in seconds from the first; None for a video.
+        max_tokens: The longest answer; None: as configured.
+        temperature: Of the model; None: as configured.
+        seed: Of the model; None: derived from the question and the video.
+        stream: Send the answer as it is written.
+        include_usage: End a streamed answer with the number of tokens.
     """
 
     text: str
@@ -100,8 +116,12 @@ class Question:
     include_usage: bool = False
 
 
-def question(body: bytes | bytearray, config: ServeConfig) -> Question:
-    """The question in the body of a request. Raises ApiError 400 that names what is wrong."""
+def read_question(body: bytes | bytearray, config: ServeConfig) -> ChatQuestion:
+    """Parse the body of a request.
+
+    Raises:
+        ApiError: 400, with what is wrong.
+    """
     try:
         chat = Chat.model_validate_json(body)
     except ValidationError as error:
@@ -114,22 +134,24 @@ def question(body: bytes | bytearray, config: ServeConfig) -> Question:
     asking = [message for message in chat.messages if message.role == "user"]
     text = asking[-1].text if asking else ""
     if not text:
-        raise _wrong("the last message of the user holds no question")
+        raise _wrong("the last message of the user contains no question")
     urls, times = _media(asking, chat.motionsight or Timing(), config)
     wanted = chat.max_completion_tokens or chat.max_tokens
     if wanted and wanted > config.max_tokens:
-        raise ApiError(400, f"at most {config.max_tokens} tokens", "too_many_tokens", "max_tokens")
+        raise ApiError(
+            400, f"at most {config.max_tokens} tokens are allowed", "too_many_tokens", "max_tokens"
+        )
     others = [message for message in chat.messages if message is not asking[-1] and message.text]
-    return Question(
+    return ChatQuestion(
         text,
-        "\n\n".join(f"{message.role}: {message.text}" for message in others),
-        urls,
-        times,
-        wanted,
-        chat.temperature,
-        None if chat.seed is None else chat.seed % 2**32,
-        bool(chat.stream),
-        bool(chat.stream_options and chat.stream_options.include_usage),
+        before="\n\n".join(f"{message.role}: {message.text}" for message in others),
+        urls=urls,
+        times=times,
+        max_tokens=wanted,
+        temperature=chat.temperature,
+        seed=None if chat.seed is None else chat.seed % 2**32,
+        stream=bool(chat.stream),
+        include_usage=bool(chat.stream_options and chat.stream_options.include_usage),
     )
 
 
@@ -150,53 +172,61 @@ def _refuse_unsupported(chat: Chat) -> None:
 def _media(
     asking: Sequence[Message], timing: Timing, config: ServeConfig
 ) -> tuple[tuple[str, ...], np.ndarray | None]:
-    """The URLs of the newest message that has any, and the times of pictures."""
+    """The URLs of the last message that has any, and for images the times."""
     videos: list[str] = []
-    pictures: list[str] = []
+    images: list[str] = []
     for message in reversed(asking):
         for part in message.parts:
             if part.type not in ("text", "image_url", "video_url"):
-                raise _wrong(f"a part of type {part.type[:SHOWN]!r}; there are text, image_url and video_url")
+                kind = part.type[:SHOWN]
+                raise _wrong(f"a part of type {kind!r}; the types are text, image_url and video_url")
             for link in (part.image_url, part.video_url):
                 if link:
                     still = part.type == "image_url" and not link.url.startswith("data:video/")
-                    (pictures if still else videos).append(link.url)
-        if videos or pictures:
+                    (images if still else videos).append(link.url)
+        if videos or images:
             break
-    if len(videos) == 1 and videos[0].startswith("data:video/jpeg;base64,"):  # as vLLM's clients send frames
+    if len(videos) == 1 and videos[0].startswith(
+        "data:video/jpeg;base64,"
+    ):  # how clients of vLLM send frames
         head, _, data = videos.pop().partition(",")
-        pictures += [f"{head},{one}" for one in data.split(",")]
-    if (videos and pictures) or len(videos) > 1:
-        raise _wrong("one video, or the pictures of one, is what a question can be about")
+        images += [f"{head},{image}" for image in data.split(",")]
+    if (videos and images) or len(videos) > 1:
+        raise _wrong("a question can be about one video, or about the images of one")
     if videos:
         return tuple(videos), None
-    if len(pictures) < 2:
-        raise _wrong("no video: give a video_url, or at least two pictures of one as image_url")
-    if len(pictures) > config.max_frames:
-        raise _wrong(f"{len(pictures)} pictures; at most {config.max_frames} are taken")
-    return tuple(pictures), _times(len(pictures), timing)
+    if len(images) < 2:
+        raise _wrong("no video: send a video_url, or at least two images of one as image_url")
+    if len(images) > config.max_frames:
+        raise _wrong(f"{len(images)} images; at most {config.max_frames} are allowed")
+    return tuple(images), _times(len(images), timing)
 
 
 def _times(count: int, timing: Timing) -> np.ndarray:
+    """When `count` images were taken, (count,) float64, seconds from the first."""
     if timing.times is None:
         return np.arange(count) / (timing.fps or 1.0)  # MotionChat's own rate
     times = np.array(timing.times, float)
     if len(times) != count:
-        raise _wrong(f"{len(times)} times for {count} pictures", "motionsight.times")
+        raise _wrong(f"{len(times)} times for {count} images", "motionsight.times")
     if not np.isfinite(times).all() or (np.diff(times) < 0.001).any():
-        raise _wrong("times rise, by a millisecond at least", "motionsight.times")
+        raise _wrong("times have to rise by at least a millisecond", "motionsight.times")
     return times - times[0]
 
 
 def data_of(url: str) -> bytes:
-    """The bytes of a data URL. Raises ApiError 400."""
+    """Decode a base64 data URL.
+
+    Raises:
+        ApiError: 400, if it is none.
+    """
     head, comma, data = url.partition(",")
     if not comma or not head.lower().endswith(";base64"):
         raise _wrong("a data URL has the form data:video/mp4;base64,...")
     try:
         return base64.b64decode(data, validate=True)
     except (binascii.Error, ValueError):
-        raise _wrong("a data URL whose data is not base64") from None
+        raise _wrong("a data URL with data that is not base64") from None
 
 
 def _wrong(message: str, param: str = "messages") -> ApiError:

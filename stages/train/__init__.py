@@ -1,6 +1,6 @@
-"""MotionChat: supervised fine-tuning and preference optimisation of a video MLLM, on TRL's trainers."""
+"""MotionChat: supervised fine-tuning and preference optimisation of a video MLLM, with TRL's trainers."""
 
 import os
 
-# TRL tells its makers of every trainer that is made; huggingface_hub reads this once, when it is imported.
+# TRL reports every trainer that is created to its authors. huggingface_hub reads this once, on import.
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")

@@ -1,7 +1,7 @@
-"""From rows to what the model takes: frames, tokens, and which tokens carry loss.
+"""From rows to the model's inputs: frames, tokens, and which tokens the loss is computed on.
 
-TRL's own collators read pictures and no videos; pictures would lose the frames' times and, in Qwen-VL, cost
-twice the tokens. So videos are put through the model's processor here.
+TRL's own collators accept images but not videos. As images, frames would lose their times and, in Qwen-VL,
+take twice the tokens. So videos are put through the model's processor here.
 """
 
 from collections.abc import Sequence
@@ -12,17 +12,25 @@ import numpy as np
 
 from pipeline.errors import ClipError, RunError
 from stages.motionsight.observe import fit_within
-from stages.train.config import VideoConfig
 from stages.train.rows import Row
+from stages.train.settings import VideoConfig
 from stages.video.frames import Clip, DecodeConfig, Wanted, middles
 
-IGNORED = -100  # a label that PyTorch's cross entropy leaves out
+IGNORED = -100  # the label that PyTorch's cross entropy ignores
 
 
 def frames(uri: str, config: VideoConfig) -> tuple[np.ndarray, float]:
-    """Evenly spread frames (T, H, W, 3) uint8 RGB of a video, and how many of them there are per second.
+    """Sample frames evenly from a video.
 
-    Raises RunError that names the video when it cannot be decoded.
+    Args:
+        uri: The video.
+        config: How many frames to take, and how large.
+
+    Returns:
+        Frames (T, H, W, 3) uint8 RGB, and how many of them there are per second.
+
+    Raises:
+        RunError: The video cannot be decoded; the message names it.
     """
     try:
         clip = Clip(uri)
@@ -33,15 +41,20 @@ def frames(uri: str, config: VideoConfig) -> tuple[np.ndarray, float]:
         (taken,) = clip.read([Wanted(shown, size, True)], DecodeConfig())
     except ClipError as error:
         raise RunError(
-            f"cannot train on {uri}: {error.detail} ({error.code}); replace the file and give the same "
+            f"cannot train on {uri}: {error.detail} ({error.code}); replace the file and run the same "
             "command again"
         ) from error
     return taken.pictures, len(shown) / probe.duration_s
 
 
 def turns(row: Row, side: str | None = None) -> list[dict[str, Any]]:
-    """The messages of a row, the video before the first question; side: `chosen` or `rejected` for DPO."""
-    said = (
+    """The messages of a row in the form of chat templates, with the video before the first question.
+
+    Args:
+        row: A row, as `stages.train.rows` describes them.
+        side: For a DPO row, which answer to take: `chosen` or `rejected`.
+    """
+    conversation = (
         row["messages"]
         if side is None
         else [
@@ -49,16 +62,27 @@ def turns(row: Row, side: str | None = None) -> list[dict[str, Any]]:
             {"role": "assistant", "content": row[side]},
         ]
     )
-    messages = [{"role": m["role"], "content": [{"type": "text", "text": m["content"]}]} for m in said]
+    messages = [
+        {"role": m["role"], "content": [{"type": "text", "text": m["content"]}]} for m in conversation
+    ]
     first = next(m for m in messages if m["role"] == "user")
     first["content"].insert(0, {"type": "video"})
     return messages
 
 
-def pieces(processor: Any, messages: Sequence[dict[str, Any]]) -> list[tuple[str, bool]]:
-    """The conversation in the model's chat template, cut into (text, carries loss).
+def segments(processor: Any, messages: Sequence[dict[str, Any]]) -> list[tuple[str, bool]]:
+    """Render a conversation in the model's chat template, and cut it by who writes the text.
 
-    Loss is on what the model itself would say: its answers and the mark that ends each.
+    Args:
+        processor: The model's processor.
+        messages: The conversation, as `turns` returns it.
+
+    Returns:
+        Pieces of text, and whether the loss is computed on them: it is on what the model itself has to write,
+        which is its answers and the token that ends each.
+
+    Raises:
+        RunError: The template does not render the start of a conversation the same as it goes on.
     """
 
     def rendered(count: int, ask: bool) -> str:
@@ -73,7 +97,7 @@ def pieces(processor: Any, messages: Sequence[dict[str, Any]]) -> list[tuple[str
         asked, answered = rendered(k, True), rendered(k + 1, False)
         if not asked.startswith(done) or not answered.startswith(asked):
             raise RunError(
-                "the model's chat template renders a conversation's start differently as it goes on"
+                "the model's chat template renders the start of a conversation differently as it goes on"
             )
         out += [(asked[len(done) :], False), (answered[len(asked) :], True)]
         done = answered
@@ -82,7 +106,12 @@ def pieces(processor: Any, messages: Sequence[dict[str, Any]]) -> list[tuple[str
 
 @dataclass(frozen=True)
 class Encoder:
-    """Puts a conversation about a video through the model's processor."""
+    """Puts a conversation about a video through the model's processor.
+
+    Attributes:
+        processor: The model's processor.
+        config: Which frames the model gets.
+    """
 
     processor: Any
     config: VideoConfig
@@ -90,14 +119,20 @@ class Encoder:
     def __call__(
         self, pictures: np.ndarray, fps: float, messages: Sequence[dict[str, Any]]
     ) -> dict[str, Any]:
-        """Tensors by the model's argument names, of batch size 1, and `labels` (1, L) int64.
+        """Encode one conversation.
 
-        pictures (T, H, W, 3) uint8 at fps frames a second.
+        Args:
+            pictures: (T, H, W, 3) uint8 RGB.
+            fps: How many pictures there are per second.
+            messages: The conversation, as `turns` returns it.
+
+        Returns:
+            Tensors of batch size 1 by the names of the model's arguments, and `labels` (1, L) int64.
         """
         import torch
 
-        (head, _), *rest = pieces(self.processor, messages)
-        made = dict(
+        (head, _), *rest = segments(self.processor, messages)
+        encoded = dict(
             self.processor(
                 text=[head],
                 videos=[pictures],
@@ -114,25 +149,32 @@ class Encoder:
                 **self.config.processor,
             )
         )
-        ids = made["input_ids"]
-        labels = [torch.full_like(ids, IGNORED)]
-        told = [ids]
+        head_ids = encoded["input_ids"]
+        ids, labels = [head_ids], [torch.full_like(head_ids, IGNORED)]
         for text, learnt in rest:
             tokens = self.processor.tokenizer(text, add_special_tokens=False, return_tensors="pt")[
                 "input_ids"
             ]
-            told.append(tokens)
+            ids.append(tokens)
             labels.append(tokens if learnt else torch.full_like(tokens, IGNORED))
-        by_token = [key for key, value in made.items() if getattr(value, "shape", None) == ids.shape]
-        length = sum(tokens.shape[1] for tokens in told)
-        for key in by_token:
-            after = 1 if key == "attention_mask" else 0  # a token type of 0 is text
-            made[key] = torch.nn.functional.pad(made[key], (0, length - ids.shape[1]), value=after)
-        return made | {"input_ids": torch.cat(told, 1), "labels": torch.cat(labels, 1)}
+        more = sum(tokens.shape[1] for tokens in ids) - head_ids.shape[1]
+        per_token = [key for key, value in encoded.items() if getattr(value, "shape", None) == head_ids.shape]
+        for key in per_token:
+            fill = 1 if key == "attention_mask" else 0  # a token type of 0 is text
+            encoded[key] = torch.nn.functional.pad(encoded[key], (0, more), value=fill)
+        return encoded | {"input_ids": torch.cat(ids, 1), "labels": torch.cat(labels, 1)}
 
 
 def batch(encoded: Sequence[dict[str, Any]], pad: int) -> dict[str, Any]:
-    """One batch out of rows of batch size 1: what has a place for each token is padded on the right."""
+    """Join encoded rows into a batch.
+
+    Args:
+        encoded: What `Encoder` returns for each row.
+        pad: The id of the padding token.
+
+    Returns:
+        The same tensors for all rows; those with a value per token are padded on the right.
+    """
     import torch
 
     length = max(one["input_ids"].shape[1] for one in encoded)
@@ -153,7 +195,7 @@ def batch(encoded: Sequence[dict[str, Any]], pad: int) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class SftCollator:
-    """Rows to a batch with labels."""
+    """Makes batches for SFT: the model's arguments and `labels`."""
 
     encode: Encoder
 
@@ -164,16 +206,19 @@ class SftCollator:
 
 @dataclass(frozen=True)
 class DpoCollator:
-    """Rows to a batch of all chosen answers, then all rejected ones, as TRL's loss takes them apart."""
+    """Makes batches for DPO: all chosen answers, then all rejected ones, as TRL's loss expects.
+
+    In place of labels they have `completion_mask`, which is 1 on the tokens of the answers.
+    """
 
     encode: Encoder
 
     def __call__(self, rows: Sequence[Row]) -> dict[str, Any]:
-        seen = [frames(row["images"][0], self.encode.config) for row in rows]
+        videos = [frames(row["images"][0], self.encode.config) for row in rows]
         encoded = [
-            self.encode(*shown, turns(row, side))
+            self.encode(*video, turns(row, side))
             for side in ("chosen", "rejected")
-            for row, shown in zip(rows, seen, strict=True)
+            for row, video in zip(rows, videos, strict=True)
         ]
         made = batch(encoded, self.encode.processor.tokenizer.pad_token_id)
         made["completion_mask"] = (made.pop("labels") != IGNORED).long()

@@ -1,4 +1,4 @@
-"""The model to train: its parts, which of them learn, and how fast."""
+"""The model to train: its parts, which of them are trained, and at which learning rate."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -7,12 +7,19 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import CallError, reason
-from stages.train.config import REST, TrainConfig, group_of
+from stages.train.settings import REST, TrainConfig, group_of
 
 
 @dataclass(frozen=True)
-class Part:
-    """A group of parameters. parameters, trainable: counts; learning_rate: null when nothing is trainable."""
+class ModelPart:
+    """A group of parameters.
+
+    Attributes:
+        name: The group's name in the settings, or `REST`.
+        parameters: How many parameters it has.
+        trainable: How many of them are trained.
+        learning_rate: None if none are trained.
+    """
 
     name: str
     parameters: int
@@ -21,7 +28,11 @@ class Part:
 
 
 def load_processor(config: TrainConfig) -> Any:
-    """The model's processor. Raises CallError when it cannot be had or reads no videos."""
+    """Load the model's processor.
+
+    Raises:
+        CallError: It cannot be loaded, or does not accept videos.
+    """
     from transformers import AutoProcessor
 
     try:
@@ -29,15 +40,20 @@ def load_processor(config: TrainConfig) -> Any:
     except (OSError, ValueError) as error:
         raise CallError(f"cannot load the processor of model {config.model!r}: {reason(error)}") from error
     if getattr(processor, "video_processor", None) is None:
-        raise CallError(f"model {config.model!r} has no video processor; give a model that takes videos")
+        raise CallError(f"model {config.model!r} has no video processor; choose a model that accepts videos")
     return processor
 
 
 def load_model(config: TrainConfig, empty: bool = False, weights: Path | None = None) -> Any:
-    """The model with its frozen parts frozen, without adapters.
+    """Load the model, without adapters, and freeze what the settings freeze.
 
-    empty: shapes alone, without weights. weights: those of a checkpoint, in place of the config's. Raises
-    CallError when it cannot be had or a group matches nothing.
+    Args:
+        config: The settings of the run.
+        empty: Only make the shapes, without weights.
+        weights: A checkpoint whose weights to load instead of those of `config.model`.
+
+    Raises:
+        CallError: The model cannot be loaded, or a group matches none of its parameters.
     """
     import torch
     from transformers import AutoConfig, AutoModelForImageTextToText
@@ -48,8 +64,9 @@ def load_model(config: TrainConfig, empty: bool = False, weights: Path | None = 
             with torch.device("meta"):
                 model = AutoModelForImageTextToText.from_config(made)
         else:
-            # Steps of 1e-5 and less vanish in bf16: without adapters or DeepSpeed, which keep a copy in
-            # float32, the weights are float32 and only the arithmetic is bf16.
+            # Steps of 1e-5 and less are rounded away in bf16. LoRA trains its adapters in float32, and
+            # DeepSpeed keeps a float32 copy of the weights. Otherwise the weights themselves are float32, and
+            # only the computations are bf16.
             small = config.precision == "bf16" and (config.lora or config.launch.deepspeed)
             model = AutoModelForImageTextToText.from_pretrained(
                 weights or config.model,
@@ -60,21 +77,28 @@ def load_model(config: TrainConfig, empty: bool = False, weights: Path | None = 
         raise CallError(f"cannot load model {config.model!r}: {reason(error)}") from error
     names = [name for name, _ in model.named_parameters()]
     used = {group_of(name, config.groups) for name in names}
-    for group, made_of in config.groups.items():
+    for group, settings in config.groups.items():
         if group not in used:
             tops = sorted({".".join(name.split(".")[:2]) for name in names})
             raise CallError(
-                f"groups.{group}.pattern {made_of.pattern!r} is in no name of the parameters that the groups "
-                f"before it leave of {config.model}; its parts are {', '.join(tops)}"
+                f"groups.{group}.pattern {settings.pattern!r} matches no parameter of {config.model} that is "
+                f"left by the groups before it; its parts are {', '.join(tops)}"
             )
-        if made_of.frozen:
+        if settings.frozen:
             for name, parameter in model.named_parameters():
                 parameter.requires_grad_(parameter.requires_grad and group_of(name, config.groups) != group)
     return model
 
 
 def adapters(model: Any, config: TrainConfig) -> Any:
-    """peft's settings for LoRA, or None without it. Raises CallError when no layer would get an adapter."""
+    """Make peft's settings for LoRA.
+
+    Returns:
+        The settings, or None if the run does not use LoRA.
+
+    Raises:
+        CallError: No layer would get an adapter.
+    """
     if config.lora is None:
         return None
     from peft import LoraConfig
@@ -86,9 +110,7 @@ def adapters(model: Any, config: TrainConfig) -> Any:
         if isinstance(module, Linear) and re.search(config.lora.pattern, name) and module.weight.requires_grad
     ]
     if not targets:
-        raise CallError(
-            f"lora.pattern {config.lora.pattern!r} is in no name of a linear layer that is not frozen"
-        )
+        raise CallError(f"lora.pattern {config.lora.pattern!r} matches no linear layer that is not frozen")
     return LoraConfig(
         r=config.lora.rank,
         lora_alpha=config.lora.alpha,
@@ -99,7 +121,7 @@ def adapters(model: Any, config: TrainConfig) -> Any:
 
 
 def rate_of(group: str, config: TrainConfig) -> float:
-    """The learning rate of a group."""
+    """The peak learning rate of a group."""
     made = config.groups.get(group)
     return made.learning_rate if made and made.learning_rate else config.learning_rate
 
@@ -107,9 +129,12 @@ def rate_of(group: str, config: TrainConfig) -> float:
 def parameter_groups(
     named: Iterable[tuple[str, Any]], decays: Iterable[str], config: TrainConfig
 ) -> list[dict[str, Any]]:
-    """The optimiser's groups of what is trainable: by part, with and without weight decay.
+    """Sort the trainable parameters into groups for the optimiser: by part, with and without weight decay.
 
-    named: (name, parameter) pairs; decays: names of the parameters that decay.
+    Args:
+        named: (name, parameter) pairs.
+        decays: The names of the parameters that weight decay applies to.
+        config: The settings of the run.
     """
     decaying = set(decays)
     groups: dict[tuple[str, bool], list[Any]] = {}
@@ -126,17 +151,17 @@ def parameter_groups(
     ]
 
 
-def parts(model: Any, config: TrainConfig) -> list[Part]:
-    """What each part of a model holds and learns, the named groups first."""
+def parts(model: Any, config: TrainConfig) -> list[ModelPart]:
+    """Count the parameters of each part of a model, in the order of the settings, then `REST`."""
     counts: Mapping[str, list[int]] = {name: [0, 0] for name in (*config.groups, REST)}
     for name, parameter in model.named_parameters():
         held = counts[group_of(name, config.groups)]
-        # Under ZeRO-3 a process has an empty place for the others' share.
+        # Under ZeRO-3 a parameter that another process holds is empty here.
         size = getattr(parameter, "ds_numel", parameter.numel())
         held[0] += size
         held[1] += size * parameter.requires_grad
     return [
-        Part(name, whole, learn, rate_of(name, config) if learn else None)
+        ModelPart(name, whole, learn, rate_of(name, config) if learn else None)
         for name, (whole, learn) in counts.items()
         if whole
     ]

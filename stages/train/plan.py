@@ -1,4 +1,4 @@
-"""What a training run will do, before it does it."""
+"""What a training run will do, worked out without training."""
 
 import math
 from dataclasses import dataclass
@@ -6,46 +6,58 @@ from typing import Any
 
 import numpy as np
 
-from stages.train.config import Stage, TrainConfig, accumulation
 from stages.train.inputs import Encoder, frames, turns
-from stages.train.model import Part, adapters, load_model, parts
+from stages.train.model import ModelPart, adapters, load_model, parts
 from stages.train.rows import Rows, select
+from stages.train.run import TrainingRun
+from stages.train.settings import Phase, TrainConfig, accumulation_steps
 
-SAMPLE = 8  # rows that the tokens are counted of
+SAMPLE = 8  # rows whose tokens are counted
 
 
 @dataclass(frozen=True)
-class Plan:
-    """rows, validation: counts. tokens: (mean, most) of a row, over a sample. batch: of one forward pass,
-    passes per step, processes."""
+class TrainingPlan:
+    """What a run will do.
 
-    stage: Stage
+    Attributes:
+        rows: The training rows.
+        validation: How many validation rows there are.
+        tokens: Mean and maximum per row, over a sample.
+        batch: Rows per forward pass, forward passes per optimiser step, and processes.
+        steps: Optimiser steps.
+        parts: The parts of the model, and which of them are trained.
+    """
+
     rows: Rows
     validation: int
     tokens: tuple[int, int]
     batch: tuple[int, int, int]
     steps: int
-    parts: list[Part]
+    parts: list[ModelPart]
 
     def lines(self) -> list[str]:
-        """The plan in words."""
-        device, passes, world = self.batch
+        """The plan in words, line by line."""
+        device, passes, processes = self.batch
         videos = len({row["images"][0] for row in self.rows.rows})
-        left_out = ""
+        skipped = ""
         if self.rows.without_video:
-            left_out += f"; {self.rows.without_video} without a video are left out"
+            skipped += f"; {self.rows.without_video} without a video are skipped"
         if self.rows.missing:
-            left_out += f"; {len(self.rows.missing)} videos are not there, the first: {self.rows.missing[0]}"
-        told = [
-            f"rows       {len(self.rows.rows)} over {videos} videos, {self.validation} to validate{left_out}",
-            f"tokens     about {self.tokens[0]} a row, {self.tokens[1]} at most (of {SAMPLE} rows counted)",
-            f"batch      {device * passes * world} = {device} rows x {passes} passes x {world} processes",
+            skipped += f"; {len(self.rows.missing)} videos are missing, the first: {self.rows.missing[0]}"
+        mean, most = self.tokens
+        rows, batch = len(self.rows.rows), device * passes * processes
+        lines = [
+            f"rows       {rows} about {videos} videos, {self.validation} for validation{skipped}",
+            f"tokens     about {mean} per row, at most {most} (in a sample of {SAMPLE} rows)",
+            f"batch      {batch} = {device} rows x {passes} passes x {processes} processes",
             f"steps      {self.steps}",
         ]
         for part in self.parts:
             rate = "frozen" if part.learning_rate is None else f"learning rate {part.learning_rate:g}"
-            told.append(f"{part.name:<14} {part.trainable:,} of {part.parameters:,} parameters learn, {rate}")
-        return told
+            lines.append(
+                f"{part.name:<14} {part.trainable:,} of {part.parameters:,} parameters trained, {rate}"
+            )
+        return lines
 
 
 def steps(rows: int, config: TrainConfig) -> int:
@@ -53,31 +65,45 @@ def steps(rows: int, config: TrainConfig) -> int:
     return config.max_steps or math.ceil(config.epochs * math.ceil(rows / config.global_batch))
 
 
-def tokens(rows: Rows, stage: Stage, processor: Any, config: TrainConfig) -> tuple[int, int]:
-    """Mean and most tokens of a row, over a few; of a preference row, of its longer side."""
+def tokens(rows: Rows, phase: Phase, processor: Any, config: TrainConfig) -> tuple[int, int]:
+    """Count the tokens of a sample of the rows; of a preference row, those of its longer side.
+
+    Returns:
+        The mean and the maximum.
+    """
     encode = Encoder(processor, config.video)
     counts = []
     for row in select(rows.rows, SAMPLE):
-        shown = frames(row["images"][0], config.video)
-        sides = (None,) if stage == "sft" else ("chosen", "rejected")
-        counts.append(max(encode(*shown, turns(row, side))["input_ids"].shape[1] for side in sides))
+        video = frames(row["images"][0], config.video)
+        sides = (None,) if phase == "sft" else ("chosen", "rejected")
+        counts.append(max(encode(*video, turns(row, side))["input_ids"].shape[1] for side in sides))
     return round(float(np.mean(counts))), max(counts)
 
 
-def plan(stage: Stage, rows: Rows, validation: int, processor: Any, config: TrainConfig, world: int) -> Plan:
-    """Everything but the weights is looked at. Raises CallError for what could not be trained so."""
+def plan(run: TrainingRun, rows: Rows, validation: int, processor: Any, processes: int) -> TrainingPlan:
+    """Plan a run, checking everything except the weights.
+
+    Args:
+        run: What to train.
+        rows: The training rows.
+        validation: How many validation rows there are.
+        processor: The model's processor.
+        processes: In how many processes it will be trained.
+
+    Raises:
+        CallError: The settings do not fit together, the model or the data.
+    """
+    config = run.config
     model = load_model(config, empty=True)
-    made = adapters(model, config)
-    if made:
+    if lora := adapters(model, config):
         from peft import get_peft_model
 
-        model = get_peft_model(model, made)
-    return Plan(
-        stage,
+        model = get_peft_model(model, lora)
+    return TrainingPlan(
         rows,
         validation,
-        tokens(rows, stage, processor, config),
-        (config.device_batch, accumulation(config, world), world),
+        tokens(rows, run.phase, processor, config),
+        (config.device_batch, accumulation_steps(config, processes), processes),
         steps(len(rows.rows), config),
         parts(model, config),
     )

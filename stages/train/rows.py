@@ -1,9 +1,10 @@
-"""Rows to train on, out of this project's dataset folder or another instruction set's JSON.
+"""Rows to train on, from this project's dataset folder or from the JSON of another instruction set.
 
-A row is {id, images, messages} for SFT and {id, images, prompt, chosen, rejected} for DPO; `images` holds the
-video's uri: by a column of this name TRL's trainers know rows whose preparation is the collator's.
+A row is {id, images, messages} for SFT and {id, images, prompt, chosen, rejected} for DPO. `images` holds the
+URI of the video: a column of this name makes TRL's trainers leave the preparation of rows to the collator.
 """
 
+import hashlib
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -15,14 +16,14 @@ import pyarrow.parquet as pq
 
 from pipeline.errors import CallError, reason
 from stages.split.plan import Split
-from stages.train.config import Stage
+from stages.train.settings import Phase
 from stages.video.media import filesystem, is_local, read_bytes
 
 Format = Literal["motionvid_qa", "llava", "sharegpt4video"]
 Row = dict[str, Any]
 TAG = re.compile(r"\s*<(?:video|image)>\s*")
 ROLES = {"human": "user", "gpt": "assistant"}
-WHOLE_VIDEO = "-1"  # `idx` of ShareGPT4Video's caption of all of a video; the others are of its keyframes
+WHOLE_VIDEO = "-1"  # `idx` of ShareGPT4Video's caption of the whole video; others are of keyframes
 DESCRIBE = "Describe this video in detail."
 
 
@@ -30,8 +31,10 @@ DESCRIBE = "Describe this video in detail."
 class Source:
     """Where rows are read from.
 
-    dataset: a dataset folder, or a JSON or JSONL file of another form. videos: the folder of the video
-    files; None: the dataset's tars, or the folder of the JSON file.
+    Attributes:
+        dataset: The folder of a dataset, or a JSON or JSONL file in another format.
+        format: The format of the dataset.
+        videos: The folder of the video files; None: the tars of the dataset, or the folder of the JSON file.
     """
 
     dataset: str
@@ -41,60 +44,76 @@ class Source:
 
 @dataclass(frozen=True)
 class Rows:
-    """What was read. without_video: rows about pictures or text. missing: uris that are not there."""
+    """The rows that were read.
+
+    Attributes:
+        rows: Those whose video is there.
+        without_video: How many rows were skipped because they are about images or text.
+        missing: The videos that are missing, whose rows were skipped.
+    """
 
     rows: list[Row]
     without_video: int = 0
     missing: tuple[str, ...] = ()
 
+    @property
+    def fingerprint(self) -> str:
+        """16 hexadecimal digits that identify the rows and their order."""
+        return hashlib.sha256(json.dumps(self.rows, sort_keys=True).encode()).hexdigest()[:16]
 
-def read(source: Source, stage: Stage, split: Split, skip_missing: bool = False) -> Rows:
-    """The rows of a split, in the order of their files; a JSON file is all train.
 
-    Raises CallError: nothing there, another form, or a video is missing and not to be skipped.
+def read_rows(source: Source, phase: Phase, split: Split, skip_missing: bool = False) -> Rows:
+    """Read the rows of a split, in the order of the files.
+
+    Args:
+        source: Where to read from. A JSON file belongs to the train split as a whole.
+        phase: Which kind of rows.
+        split: Which split.
+        skip_missing: Skip rows whose video is missing.
+
+    Raises:
+        CallError: There is nothing to read, the format is another one, or a video is missing and not skipped.
     """
     if source.format == "motionvid_qa":
-        found = _motionvid_qa(source, stage, split)
+        found = _motionvid_qa(source, phase, split)
     else:
-        found = _instructions(source, stage) if split == "train" else Rows([])
+        found = _instructions(source, phase) if split == "train" else Rows([])
     there = _checker()
     gone = tuple(dict.fromkeys(row["images"][0] for row in found.rows if not there(row["images"][0])))
     missing = (*found.missing, *gone)
     if missing and not skip_missing:
         raise CallError(
-            f"{len(missing)} of the videos of {source.dataset} are not there, the first: {missing[0]}; give "
-            "their folder with --videos, or leave their rows out with --set skip_missing=true"
+            f"{len(missing)} of the videos of {source.dataset} are missing, the first: {missing[0]}; give "
+            "their folder with --videos, or skip their rows with --set skip_missing=true"
         )
     rows = [row for row in found.rows if row["images"][0] not in gone]
     if split == "train" and not rows:
-        raise CallError(f"{source.dataset} has no {stage} row with a video to train on")
+        raise CallError(f"{source.dataset} has no {phase} row with a video to train on")
     return Rows(rows, found.without_video, missing)
 
 
-def _motionvid_qa(source: Source, stage: Stage, split: Split) -> Rows:
-    table = _tables(source.dataset, f"{stage}/{split}")
+def _motionvid_qa(source: Source, phase: Phase, split: Split) -> Rows:
+    table = _tables(source.dataset, f"{phase}/{split}")
     if table is None:
         if split == "train":
             raise CallError(
-                f"no {stage}/train-*.parquet in {source.dataset}; give a folder that `motionsight split` "
-                "wrote, or --format for another form"
+                f"no {phase}/train-*.parquet in {source.dataset}; give a folder that `motionsight split` "
+                "wrote, or the --format of another dataset"
             )
         return Rows([])
     uris: Mapping[str, str] = {}
     if not source.videos:
-        index = _tables(source.dataset, f"index/{stage}-{split}")
+        index = _tables(source.dataset, f"index/{phase}-{split}")
         tars = index.select(["video", "tar"]).to_pylist() if index else []
-        uris = {
-            each["video"]: f"{source.dataset.rstrip('/')}/{each['tar']}::{each['video']}" for each in tars
-        }
+        uris = {it["video"]: f"{source.dataset.rstrip('/')}/{it['tar']}::{it['video']}" for it in tars}
     rows, missing = [], []
     for row in table.to_pylist():
         uri = _file(source.videos, row["video"]) if source.videos else uris.get(row["video"])
         if uri is None:
-            missing.append(f"{row['video']} (in no tar of index/{stage}-{split}-*.parquet)")
+            missing.append(f"{row['video']} (in no tar listed in index/{phase}-{split}-*.parquet)")
             continue
         head = {"id": row["id"], "images": [uri]}
-        if stage == "sft":
+        if phase == "sft":
             rows.append(head | {"messages": row["messages"]})
         else:
             rows.append(head | {key: row[key] for key in ("prompt", "chosen", "rejected")})
@@ -102,7 +121,7 @@ def _motionvid_qa(source: Source, stage: Stage, split: Split) -> Rows:
 
 
 def _tables(folder: str, start: str) -> pa.Table | None:
-    """The Parquet files START-*.parquet of a folder as one table, None when there are none."""
+    """The files START-*.parquet in a folder as one table, or None if there are none."""
     try:
         files, root = filesystem(folder.rstrip("/"))
         paths = sorted(files.glob(f"{root}/{start}-*.parquet"))
@@ -111,8 +130,8 @@ def _tables(folder: str, start: str) -> pa.Table | None:
         raise CallError(f"cannot read {start}-*.parquet in {folder}: {reason(error)}") from error
 
 
-def _instructions(source: Source, stage: Stage) -> Rows:
-    """Rows of a JSON array or of JSON lines."""
+def _instructions(source: Source, phase: Phase) -> Rows:
+    """The rows in a JSON array or in JSON lines."""
     try:
         text = read_bytes(source.dataset).decode()
         items = (
@@ -131,23 +150,23 @@ def _instructions(source: Source, stage: Stage) -> Rows:
                 without += 1
                 continue
             head = {"id": str(item.get("id", item.get("video_id", number))), "images": [_file(folder, video)]}
-            rows.append(head | FORMS[source.format][stage](item))
-        except (AttributeError, KeyError, TypeError) as error:
+            rows.append(head | READERS[source.format][phase](item))
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise CallError(
-                f"{source.dataset}: item {number} is not of the form {source.format!r} for {stage} "
+                f"{source.dataset}: item {number} is not in the format {source.format!r} for {phase} "
                 f"({type(error).__name__}: {reason(error)})"
             ) from error
     return Rows(rows, without)
 
 
 def _llava(item: Row) -> Row:
-    """LLaVA's conversations; the tag that stands for the video is left out: the chat template puts it."""
+    """A LLaVA conversation, without the tag for the video, which the chat template adds."""
     turns = [
         {"role": ROLES.get(turn["from"], turn["from"]), "content": TAG.sub("", turn["value"])}
         for turn in item["conversations"]
     ]
     if not {"user", "assistant"} <= {turn["role"] for turn in turns}:
-        raise KeyError("a question and an answer")
+        raise ValueError("a question and an answer are needed")
     return {"messages": turns}
 
 
@@ -156,7 +175,7 @@ def _preference(item: Row) -> Row:
 
 
 def _sharegpt4video(item: Row) -> Row:
-    """A caption of a whole video, or a conversation of the set's instruction mix."""
+    """A caption of a whole video, or a conversation from the instruction mix of ShareGPT4Video."""
     if "conversations" in item:
         return _llava(item)
     whole = {str(caption["idx"]): caption["content"] for caption in item["captions"]}[WHOLE_VIDEO]
@@ -164,7 +183,7 @@ def _sharegpt4video(item: Row) -> Row:
     return {"messages": [{"role": role, "content": text} for role, text in turns]}
 
 
-FORMS: Mapping[str, Mapping[Stage, Callable[[Row], Row]]] = {
+READERS: Mapping[str, Mapping[Phase, Callable[[Row], Row]]] = {
     "llava": {"sft": _llava, "dpo": _preference},
     "sharegpt4video": {"sft": _sharegpt4video, "dpo": _preference},
 }
@@ -175,7 +194,7 @@ def _file(folder: str, name: str) -> str:
 
 
 def _checker() -> Callable[[str], bool]:
-    """Whether a video's file, or the tar that it is in, is there; each file is asked for once."""
+    """Makes a function that says whether a video's file or its tar exists, and looks for each file once."""
     known: dict[str, bool] = {}
 
     def there(uri: str) -> bool:
@@ -185,13 +204,13 @@ def _checker() -> Callable[[str], bool]:
                 files, path = filesystem(whole)
                 known[whole] = files.exists(path)
             except (OSError, ValueError, ImportError) as error:
-                raise CallError(f"cannot look for {whole}: {reason(error)}") from error
+                raise CallError(f"cannot check for {whole}: {reason(error)}") from error
         return known[whole]
 
     return there
 
 
 def select(rows: Sequence[Row], count: int) -> list[Row]:
-    """At most `count` of the rows, spread evenly."""
+    """At most `count` rows, spread evenly over all of them."""
     step = max(1, len(rows) // count)
     return list(rows[::step][:count])

@@ -9,6 +9,7 @@ import pytest
 
 from stages.demo.demo_clips import recipes
 from stages.demo.render import render
+from stages.evaluate.benchmark import BENCHMARKS
 from tests.chat_server import Endpoint, completion
 from tests.cli import motionsight
 from tests.videos import SHARED
@@ -169,6 +170,11 @@ def test_camerabench_is_scored_by_average_precision(tmp_path: Path) -> None:
 def test_a_call_that_makes_no_sense_is_refused_in_one_line(tmp_path: Path) -> None:
     told = motionsight("evaluate", "-o", tmp_path)
     assert (told.returncode, told.stderr.count("\n")) == (2, 1)
+    unknown = motionsight(
+        "evaluate", "-b", "camarabench", "-q", tmp_path, "--videos", tmp_path, "-o", tmp_path
+    )
+    assert (unknown.returncode, unknown.stderr.count("\n")) == (2, 1)
+    assert "did you mean 'camerabench'? (there are: camerabench, favor, motionbench)" in unknown.stderr
     wrong = motionsight(
         "evaluate",
         "-b",
@@ -184,3 +190,10 @@ def test_a_call_that_makes_no_sense_is_refused_in_one_line(tmp_path: Path) -> No
     )
     assert wrong.returncode == 2
     assert "there are none, spotlight" in wrong.stderr
+
+
+def test_the_help_says_which_benchmarks_there_are() -> None:
+    told = motionsight("--help")
+    assert told.returncode == 0
+    for benchmark in BENCHMARKS:
+        assert f"{benchmark.name} (" in told.stdout

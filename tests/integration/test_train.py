@@ -6,21 +6,23 @@ import shutil
 import signal
 import tarfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from configs.settings import read
 from jobs import train
 from jobs.session import console
 from pipeline.errors import CallError, RunError
-from stages.train.config import TrainConfig, group_of, load
 from stages.train.inputs import frames, turns
-from stages.train.loop import ADAPTER, CHECKPOINTS, METRICS, RECORD, Run, last_checkpoint, make_trainer
+from stages.train.loop import make_trainer
 from stages.train.model import load_model, load_processor
-from stages.train.rows import Source, read
+from stages.train.rows import Source, read_rows
+from stages.train.run import ADAPTER, CHECKPOINTS, METRICS, RECORD, TrainingRun, last_checkpoint
+from stages.train.settings import Phase, TrainConfig, group_of
 from tests import tiny, videos
 from tests.cli import motionsight, sets, start
 
@@ -83,6 +85,17 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "tiny.yaml"
 
 
+def load(path: Path | None, overrides: Sequence[str] = ()) -> TrainConfig:
+    return read(path and str(path), overrides, TrainConfig)
+
+
+def fit(
+    phase: Phase, config: TrainConfig, dataset: Path | Source, output: Path, dry_run: bool = False
+) -> None:
+    source = dataset if isinstance(dataset, Source) else Source(str(dataset))
+    train.run(TrainingRun(phase, config, source, str(output)), console(), dry_run=dry_run)
+
+
 def losses(output: Path, name: str = "train/loss") -> list[float]:
     """What TensorBoard shows."""
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -113,7 +126,7 @@ def moved(before: Path, after: Path, config: TrainConfig) -> dict[str, float]:
 def trained(dataset: Path, settings: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """SFT, unbroken."""
     output = tmp_path_factory.mktemp("sft") / "M"
-    train.run("sft", load(str(settings)), Source(str(dataset)), str(output), console())
+    fit("sft", load(settings), dataset, output)
     return output
 
 
@@ -126,7 +139,7 @@ def test_sft_learns_the_rows_by_heart(trained: Path) -> None:
 def test_the_model_that_comes_out_loads_and_answers(trained: Path, dataset: Path) -> None:
     config = load(None, [f"model={trained}"])
     model, processor = load_model(config), load_processor(config)
-    row = read(Source(str(dataset)), "sft", "train").rows[0]
+    row = read_rows(Source(str(dataset)), "sft", "train").rows[0]
     shown, _ = frames(row["images"][0], config.video)
     text = processor.apply_chat_template(turns(row)[:1], tokenize=False, add_generation_prompt=True)
     asked = processor(text=[text], videos=[shown], do_sample_frames=False, return_tensors="pt")
@@ -138,10 +151,10 @@ def test_the_same_command_again_does_nothing_and_other_settings_are_refused(
     trained: Path, dataset: Path, settings: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     source = Source(str(dataset))
-    train.run("sft", load(str(settings), ["save_steps=3"]), source, str(trained), console())
+    fit("sft", load(settings, ["save_steps=3"]), source, trained)
     assert "nothing to do" in capsys.readouterr().err
     with pytest.raises(CallError, match=r"weight_decay: was 0\.0, is 0\.2.*--restart"):
-        train.run("sft", load(str(settings), ["weight_decay=0.2"]), source, str(trained), console())
+        fit("sft", load(settings, ["weight_decay=0.2"]), source, trained)
 
 
 def test_killed_and_resumed_training_ends_with_the_weights_of_an_unbroken_run(
@@ -151,13 +164,13 @@ def test_killed_and_resumed_training_ends_with_the_weights_of_an_unbroken_run(
     words = ("--dataset", dataset, "--output", output, "--config", settings, "--set", "save_steps=1")
     process = start("train", "sft", *words, env=ONE_THREAD, stderr=None)
     end = time.monotonic() + 120
-    while process.poll() is None and not last_checkpoint(output / CHECKPOINTS) and time.monotonic() < end:
+    while process.poll() is None and not last_checkpoint(output) and time.monotonic() < end:
         time.sleep(0.05)
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert not (output / "model.safetensors").exists()
-    train.run("sft", load(str(settings)), Source(str(dataset)), str(output), console())
-    assert "goes on from" in capsys.readouterr().err
+    fit("sft", load(settings), dataset, output)
+    assert "resuming from" in capsys.readouterr().err
     unbroken, resumed = weights(trained), weights(output)
     assert unbroken.keys() == resumed.keys()
     assert all(np.allclose(unbroken[name], resumed[name], atol=1e-5) for name in unbroken)
@@ -170,22 +183,22 @@ def test_resumed_preference_training_keeps_its_reference(
     dataset: Path, settings: Path, tmp_path: Path, changes: list[str]
 ) -> None:
     small = ["max_steps=3", "device_batch=1", "global_batch=1", "save_steps=1", "keep=9"]
-    config, source = load(str(settings), [*small, *changes]), Source(str(dataset))
+    config, source = load(settings, [*small, *changes]), Source(str(dataset))
     whole, broken = tmp_path / "whole", tmp_path / "broken"
-    train.run("dpo", config, source, str(whole), console())
+    fit("dpo", config, source, whole)
     # As a kill during the second step leaves it.
     shutil.copytree(whole / CHECKPOINTS / "checkpoint-1", broken / CHECKPOINTS / "checkpoint-1")
     record = json.loads((whole / RECORD).read_text())
     (broken / RECORD).write_text(json.dumps({key: record[key] for key in record if key != "done"}))
-    train.run("dpo", config, source, str(broken), console())
+    fit("dpo", config, source, broken)
     unbroken, resumed = weights(whole), weights(broken)
     assert all(np.allclose(unbroken[name], resumed[name], atol=1e-5) for name in unbroken)
 
 
 def test_each_part_moves_at_its_own_rate(dataset: Path, settings: Path, tmp_path: Path) -> None:
     # AdamW's first step is the learning rate itself, wherever there is a gradient.
-    config = load(str(settings), ["max_steps=1", "scheduler=constant"])
-    train.run("sft", config, Source(str(dataset)), str(tmp_path / "M"), console())
+    config = load(settings, ["max_steps=1", "scheduler=constant"])
+    fit("sft", config, dataset, tmp_path / "M")
     assert moved(Path(config.model), tmp_path / "M", config) == pytest.approx(RATES, rel=0.02)
 
 
@@ -193,8 +206,8 @@ def test_dpo_raises_the_margin_and_leaves_frozen_parts_alone(
     dataset: Path, settings: Path, tmp_path: Path
 ) -> None:
     frozen = [f"groups.{group}.frozen=true" for group in ("merger", "vision_tower")]
-    config = load(str(settings), [*frozen, "max_steps=4", "device_batch=2", "global_batch=2"])
-    train.run("dpo", config, Source(str(dataset)), str(tmp_path / "M"), console())
+    config = load(settings, [*frozen, "max_steps=4", "device_batch=2", "global_batch=2"])
+    fit("dpo", config, dataset, tmp_path / "M")
     margins = losses(tmp_path / "M", "train/rewards/margins")
     assert margins[0] == pytest.approx(0, abs=1e-5)
     assert margins[-1] > 1
@@ -233,11 +246,11 @@ def log_probability(model: Any, processor: Any, row: dict[str, Any], side: str, 
 def test_the_dpo_loss_is_the_papers_formula(dataset: Path, settings: Path, tmp_path: Path) -> None:
     import torch
 
-    config = load(str(settings), ["dpo.beta=0.1"])
+    config = load(settings, ["dpo.beta=0.1"])
     source = Source(str(dataset))
-    rows = read(source, "dpo", "train")
+    rows = read_rows(source, "dpo", "train")
     processor = load_processor(config)
-    made = make_trainer(Run("dpo", config, source, str(tmp_path)), rows, processor)
+    made = make_trainer(TrainingRun("dpo", config, source, str(tmp_path)), rows, processor)
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
         for parameter in made.model.parameters():
@@ -263,8 +276,8 @@ def test_adapters_learn_in_the_layers_they_are_for_and_come_merged(
     dataset: Path, settings: Path, tmp_path: Path
 ) -> None:
     lora = "lora={rank: 4, alpha: 8, pattern: 'language_model.*q_proj$'}"
-    config = load(str(settings), [lora, "max_steps=2", "device_batch=2", "global_batch=4"])
-    train.run("dpo", config, Source(str(dataset)), str(tmp_path / "M"), console())
+    config = load(settings, [lora, "max_steps=2", "device_batch=2", "global_batch=4"])
+    fit("dpo", config, dataset, tmp_path / "M")
     before, after = weights(Path(config.model)), weights(tmp_path / "M")
     assert before.keys() == after.keys()
     changed = {name for name in before if not np.array_equal(before[name], after[name])}
@@ -278,14 +291,14 @@ def test_a_dry_run_says_the_plan_and_writes_nothing(
     dataset: Path, settings: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     source = Source(str(dataset))
-    count = len(read(source, "sft", "train").rows)
+    count = len(read_rows(source, "sft", "train").rows)
     changes = ["max_steps=null", "epochs=2", "device_batch=1", "global_batch=4", "groups.merger.frozen=true"]
-    train.run("sft", load(str(settings), changes), source, str(tmp_path / "M"), console(), dry=True)
+    fit("sft", load(settings, changes), source, tmp_path / "M", dry_run=True)
     told = " ".join(capsys.readouterr().err.split())
-    assert f"rows {count} over" in told
+    assert f"rows {count} about" in told
     assert "batch 4 = 1 rows x 4 passes x 1 processes" in told
     assert f"steps {2 * math.ceil(count / 4)} " in told
-    assert "merger 0 of 98,752 parameters learn, frozen" in told
+    assert "merger 0 of 98,752 parameters trained, frozen" in told
     assert list(tmp_path.iterdir()) == []
 
 
@@ -297,7 +310,7 @@ def test_a_dry_run_says_the_plan_and_writes_nothing(
             r"groups\.merger\.pattern 'connector' .*its parts are .*model\.visual",
         ),
         (["lora={pattern: nothing}"], r"lora\.pattern 'nothing'"),
-        (["device_batch=3"], "global_batch 8 is no multiple of device_batch 3"),
+        (["device_batch=3"], "global_batch 8 is not a multiple of device_batch 3"),
         (["launch.deepspeed=zero3"], "training needs deepspeed"),
         (["model=no/where"], "cannot load the processor of model 'no/where'"),
     ],
@@ -306,7 +319,7 @@ def test_what_cannot_be_trained_is_refused_before_anything_is_written(
     dataset: Path, settings: Path, tmp_path: Path, changes: list[str], says: str
 ) -> None:
     with pytest.raises(CallError, match=says):
-        train.run("sft", load(str(settings), changes), Source(str(dataset)), str(tmp_path / "M"), console())
+        fit("sft", load(settings, changes), dataset, tmp_path / "M")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -320,22 +333,22 @@ def test_a_video_that_cannot_be_decoded_ends_the_run_in_one_sentence(
     videos.write(tmp_path / "good.mp4")
     (tmp_path / "bad.mp4").write_bytes(b"no video")
     (tmp_path / "rows.json").write_text(json.dumps(items))
-    config = load(str(settings), [f"loaders={loaders}"])
+    config = load(settings, [f"loaders={loaders}"])
     source = Source(str(tmp_path / "rows.json"), "llava")
     with pytest.raises(RunError, match=r"^cannot train on \S+bad\.mp4: .*again$"):
-        train.run("sft", config, source, str(tmp_path / "M"), console())
+        fit("sft", config, source, tmp_path / "M")
 
 
 def test_the_files_for_other_trainers_read_as_the_same_rows(dataset: Path, tmp_path: Path) -> None:
     for tar in dataset.glob("*/*.tar"):
         with tarfile.open(tar) as archive:
             archive.extractall(tmp_path, filter="data")
-    for stage, said in (("sft", ("messages",)), ("dpo", ("prompt", "chosen", "rejected"))):
-        own = read(Source(str(dataset)), stage, "train").rows
-        llava = read(
-            Source(str(dataset / "llava" / f"{stage}.json"), "llava", str(tmp_path)), stage, "train"
+    for phase, said in (("sft", ("messages",)), ("dpo", ("prompt", "chosen", "rejected"))):
+        own = read_rows(Source(str(dataset)), phase, "train").rows
+        llava = read_rows(
+            Source(str(dataset / "llava" / f"{phase}.json"), "llava", str(tmp_path)), phase, "train"
         ).rows
-        files = read(Source(str(dataset), videos=str(tmp_path)), stage, "train").rows
+        files = read_rows(Source(str(dataset), videos=str(tmp_path)), phase, "train").rows
         for other in (llava, files):
             by_id = {row["id"]: row for row in other}
             assert [{key: by_id[row["id"]][key] for key in said} for row in own] == [
@@ -350,7 +363,7 @@ def test_a_video_that_is_in_no_tar_is_named(dataset: Path, tmp_path: Path) -> No
         for path in (dataset / folder).glob("*.parquet"):
             (copy / folder / path.name).write_bytes(path.read_bytes())
     with pytest.raises(CallError, match=r"train-000000\.tar::.*--videos.*skip_missing"):
-        read(Source(str(copy)), "sft", "train")
+        read_rows(Source(str(copy)), "sft", "train")
 
 
 @pytest.mark.long
@@ -363,13 +376,13 @@ def test_two_workers_of_ray_learn_what_one_process_learns(
     base = ["max_steps=2", "device_batch=1", "global_batch=2"]
     here = ["launch.backend=ray", "launch.workers=2", "launch.cpus_per_worker=0.5"]
     source = Source(str(dataset))
-    train.run("sft", load(str(settings), base), source, str(tmp_path / "one"), console())
+    fit("sft", load(settings, base), source, tmp_path / "one")
     try:
-        train.run("sft", load(str(settings), [*base, *here]), source, str(tmp_path / "two"), console())
+        fit("sft", load(settings, [*base, *here]), source, tmp_path / "two")
     finally:
         ray.shutdown()
     assert "1 rows x 1 passes x 2 processes" in capsys.readouterr().err
     one, two = weights(tmp_path / "one"), weights(tmp_path / "two")
-    start = weights(Path(load(str(settings)).model))
+    start = weights(Path(load(settings).model))
     apart = max(float(np.abs(one[name] - two[name]).max()) for name in one)
     assert max(float(np.abs(one[name] - start[name]).max()) for name in one) > 20 * apart

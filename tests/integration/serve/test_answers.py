@@ -127,7 +127,7 @@ WRONG: dict[str, tuple[dict[str, Any], str, str]] = {
         "invalid_request",
     ),
     "no video": ({"messages": [{"role": "user", "content": "hi"}]}, "no video", "invalid_request"),
-    "one picture": ({"messages": asking("q", *pictures(1, 1))}, "two pictures", "invalid_request"),
+    "one picture": ({"messages": asking("q", *pictures(1, 1))}, "two images", "invalid_request"),
     "two videos": (
         {"messages": asking("q", *["data:video/mp4;base64,AA=="] * 2)},
         "one video",
@@ -146,7 +146,7 @@ WRONG: dict[str, tuple[dict[str, Any], str, str]] = {
     ),
     "no pictures": (
         {"messages": asking("q", *["data:image/png;base64,AA=="] * 2)},
-        "picture 0",
+        "image 0",
         "decode_error",
     ),
     "sizes": (
@@ -156,12 +156,12 @@ WRONG: dict[str, tuple[dict[str, Any], str, str]] = {
     ),
     "times": (
         {"messages": asking("q", *pictures(2, 1)), "motionsight": {"times": [1, 1]}},
-        "times rise",
+        "times have to rise",
         "invalid_request",
     ),
     "no numbers": (
         {"messages": asking("q", *pictures(2, 1)), "motionsight": {"times": [0]}},
-        "1 times for 2 pictures",
+        "1 times for 2 images",
         "invalid_request",
     ),
     "two answers": ({"messages": asking("q", *pictures(2, 1)), "n": 2}, "n is", "unsupported_parameter"),

@@ -79,5 +79,5 @@ def test_settings_of_the_endpoint_are_checked() -> None:
 
 def test_it_does_not_start_with_a_ceiling_that_it_would_not_keep() -> None:
     paid = ["mllm.base_url=http://127.0.0.1:9/v1", "mllm.max_requests=5"]
-    with pytest.raises(CallError, match=r"serve keeps no ceiling.*mllm\.max_cost"):
+    with pytest.raises(CallError, match=r"serve does not keep to a cost ceiling.*mllm\.max_cost"):
         job.run(load("openai", paid), "127.0.0.1", 0, None, Console())

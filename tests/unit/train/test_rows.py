@@ -1,0 +1,103 @@
+"""Rows of instruction sets, and what is said of files that cannot be read as such."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.errors import CallError
+from stages.train.rows import Source, read_rows, select
+
+
+def write_json(path: Path, items: list[Any], lines: bool = False) -> Path:
+    path.write_text("\n".join(map(json.dumps, items)) if lines else json.dumps(items), encoding="utf-8")
+    return path
+
+
+def human(text: str) -> dict[str, str]:
+    return {"from": "human", "value": text}
+
+
+def gpt(text: str) -> dict[str, str]:
+    return {"from": "gpt", "value": text}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for name in ("a.mp4", "sub/b.mp4"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"-")
+    return tmp_path
+
+
+def test_sharegpt4video_captions_become_questions_and_answers(folder: Path) -> None:
+    captions = [{"idx": "0", "content": "A frame."}, {"idx": "-1", "content": "Ein Käfer läuft. 🐞"}]
+    item = {"video_id": "x", "video_path": "sub/b.mp4", "captions": captions, "zip_folder": "z.zip"}
+    source = Source(str(write_json(folder / "c.jsonl", [item], lines=True)), "sharegpt4video")
+    (row,) = read_rows(source, "sft", "train").rows
+    assert (row["id"], row["images"]) == ("x", [str(folder / "sub/b.mp4")])
+    assert [m["role"] for m in row["messages"]] == ["user", "assistant"]
+    assert row["messages"][1]["content"] == "Ein Käfer läuft. 🐞"
+
+
+def test_the_sharegpt4video_mix_is_read_and_rows_without_a_video_are_counted(folder: Path) -> None:
+    conversation = [human("<video>\nWhat?"), gpt("A cat."), human("Where?"), gpt("There.")]
+    items = [
+        {"id": 7, "video": "a.mp4", "conversations": conversation},
+        {"id": 8, "image": "p.jpg", "conversations": [human("<image>\nWhat?"), gpt("A dog.")]},
+        {"id": 9, "conversations": [human("Hi"), gpt("Hello")]},
+    ]
+    found = read_rows(Source(str(write_json(folder / "m.json", items)), "sharegpt4video"), "sft", "train")
+    (row,) = found.rows
+    assert found.without_video == 2
+    assert [m["content"] for m in row["messages"]] == ["What?", "A cat.", "Where?", "There."]
+
+
+def test_llava_preferences_are_read_without_the_tag_for_the_video(folder: Path) -> None:
+    item = {"id": "1", "video": "a.mp4", "prompt": "<video>\nHow?", "chosen": "Left.", "rejected": "Right."}
+    (row,) = read_rows(Source(str(write_json(folder / "d.json", [item])), "llava"), "dpo", "train").rows
+    assert (row["prompt"], row["chosen"], row["rejected"]) == ("How?", "Left.", "Right.")
+
+
+def test_a_missing_video_is_named_with_what_to_do_and_may_be_skipped(folder: Path) -> None:
+    items = [{"video": name, "conversations": [human("Q"), gpt("A")]} for name in ("gone.mp4", "a.mp4")]
+    source = Source(str(write_json(folder / "m.json", items)), "llava")
+    with pytest.raises(
+        CallError, match=r"1 of the videos .* missing.*gone\.mp4.*--videos.*skip_missing=true"
+    ):
+        read_rows(source, "sft", "train")
+    found = read_rows(source, "sft", "train", skip_missing=True)
+    assert [Path(row["images"][0]).name for row in found.rows] == ["a.mp4"]
+    assert found.missing == (str(folder / "gone.mp4"),)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("", "no sft row with a video"),
+        ("[]", "no sft row with a video"),
+        ("{", "cannot read .* as JSON"),
+        ("[3]", "item 0 is not in the format 'llava' for sft"),
+        ('[{"video": "a.mp4"}]', "item 0 is not in the format 'llava' for sft .*conversations"),
+        ('[{"video": "a.mp4", "conversations": []}]', "item 0 .*a question and an answer"),
+    ],
+)
+def test_a_file_in_another_format_is_refused_with_the_place(folder: Path, text: str, says: str) -> None:
+    (folder / "x.json").write_text(text)
+    with pytest.raises(CallError, match=says):
+        read_rows(Source(str(folder / "x.json"), "llava"), "sft", "train")
+
+
+def test_a_folder_without_a_dataset_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(CallError, match=r"no sft/train-\*\.parquet in .*motionsight split"):
+        read_rows(Source(str(tmp_path)), "sft", "train")
+
+
+@given(st.integers(0, 100), st.integers(1, 20))
+def test_a_sample_keeps_the_order_and_has_at_most_the_asked_size(rows: int, count: int) -> None:
+    chosen = [row["k"] for row in select([{"k": k} for k in range(rows)], count)]
+    assert len(chosen) == min(rows, count)
+    assert chosen == sorted(set(chosen))
