@@ -6,9 +6,10 @@ from configs.describe import to_yaml
 from configs.settings import Config
 
 HEAD = """\
-# All settings of motionsight{source}. Save this, change it, and use it with --config FILE; what is left out
-# keeps its default. A table that has rows made with another value of a setting is not added to, but for
-# those marked "operational", which never change a row, and "noted", whose change is only mentioned.
+# The settings of motionsight{source}.
+# Save this, change it, and use it with --config FILE; a setting that is left out keeps its default. Rows are not
+# added to a table that was made with another value of a setting, unless the setting is "operational" (it never
+# changes a row) or "noted" (a change is mentioned, no more).
 """
 
 

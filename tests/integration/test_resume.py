@@ -120,7 +120,7 @@ def test_a_stopped_run_says_how_to_go_on_and_another_writer_is_refused_meanwhile
     _, told = run.communicate(timeout=60)
     assert time.monotonic() - began < 10  # what the user was promised
     assert run.returncode == 128 + number
-    assert told.count("goes on from there: motionsight score --set") == 1
+    assert told.count("Resume with: motionsight score --set") == 1
     assert "Traceback" not in told
     _, alive = psutil.wait_procs(family, 10)
     assert not alive

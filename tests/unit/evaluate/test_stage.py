@@ -2,10 +2,9 @@
 
 from dataclasses import replace
 
-from stages.evaluate.stage import rows, visible
-
 from filters.evidence import CameraMotion, Evidence
 from stages.evaluate.benchmark import BenchmarkQuestion
+from stages.evaluate.stage import rows, visible
 
 LEFT = Evidence(480, 320, 3.0, CameraMotion(("pan_left",), pan=-0.2))
 
