@@ -83,6 +83,10 @@ def run(config: Config, folder: str, out: Console) -> int:
 def examine(config: Config, folder: str) -> Iterator[Finding]:
     """Everything that the configuration needs, part by part."""
     yield from machine(config)
+    if config.ingest.shots != "none":
+        yield package("ingest", "scenedetect", "pip install 'motionsight-distill[shots]'")
+    if config.decode.backend == "decord":
+        yield package("decode", "decord", "pip install 'motionsight-distill[decord]'")
     if config.flow.backend == "raft":
         yield raft(config.flow)
     if config.quality.metric:
@@ -96,7 +100,7 @@ def examine(config: Config, folder: str) -> Iterator[Finding]:
         python = partial(environment, part, settings)
         match settings:
             case OpenAiConfig():
-                yield package(part, "openai", "pip install openai")
+                yield package(part, "openai", "pip install 'motionsight-distill[openai]'")
                 yield from endpoint(part, settings)
             case VllmConfig():
                 yield python("vllm", "pip install 'motionsight-distill[vllm]'")

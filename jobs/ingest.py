@@ -1,14 +1,21 @@
 """`motionsight ingest`: find the clips and give each its identity."""
 
 from functools import partial
+from importlib.util import find_spec
 
 from jobs.session import Session
+from pipeline.errors import CallError
 from stages.ingest import find as ingest
 
 
 def run(session: Session, where: str) -> int:
-    """Add the clips of an input to the workspace. Returns how many are new."""
+    """Add the clips of an input to the workspace. Returns how many are new.
+
+    Raises CallError, also when shots are wanted and PySceneDetect is not installed.
+    """
     config = session.config.ingest
+    if config.shots != "none" and find_spec("scenedetect") is None:
+        raise CallError("ingest.shots needs PySceneDetect: pip install 'motionsight-distill[shots]'")
     found = ingest.find(where, config)
     session.workspace.create()
     clips, duplicates = session.workspace.read("clips"), session.workspace.read("duplicates")
