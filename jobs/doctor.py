@@ -11,7 +11,7 @@ from rich.text import Text
 
 from configs.settings import Config
 from pipeline.engine import start
-from pipeline.requirements import Context, Finding
+from pipeline.requirements import Context, Finding, Package
 from pipeline.stage import Resources
 from stages.models.backend import Backend
 
@@ -55,6 +55,12 @@ def examine(config: Config, weights: str) -> Iterator[Finding]:
         weights: The folder into which remedies fetch weights.
     """
     yield from machine(config)
+    if config.ingest.shots != "none":
+        shots = Package("scenedetect", "pip install 'motionsight-distill[shots]'")
+        yield from shots.examine(Context("ingest"))
+    if config.decode.backend == "decord":
+        decord = Package("decord", "pip install 'motionsight-distill[decord]'")
+        yield from decord.examine(Context("decode"))
     for requirement in config.flow.requirements():
         yield from requirement.examine(Context("flow", weights))
     if config.quality.metric:

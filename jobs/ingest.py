@@ -1,6 +1,9 @@
 """`motionsight ingest`: find the clips and give each its identity."""
 
+from importlib.util import find_spec
+
 from jobs.session import Session
+from pipeline.errors import CallError
 from stages.ingest.find import find
 from stages.ingest.identity import new_rows, unseen
 from stages.ingest.stage import Fingerprint
@@ -11,8 +14,13 @@ def run(session: Session, where: str) -> int:
 
     Returns:
         How many are new.
+
+    Raises:
+        CallError: There are none, or shots are wanted and PySceneDetect is not installed.
     """
     config = session.config.ingest
+    if config.shots != "none" and find_spec("scenedetect") is None:
+        raise CallError("ingest.shots needs PySceneDetect: pip install 'motionsight-distill[shots]'")
     found = find(where, config)
     session.workspace.create()
     clips, duplicates = session.workspace.read("clips"), session.workspace.read("duplicates")

@@ -16,7 +16,7 @@ from rich.table import Table
 from pipeline.errors import CallError, RunError, reason
 
 FAILED = 1
-MODULE = "jobs.cli"  # runs from a checkout that was sent along as well as from an installed package
+CLI = "jobs/cli.py"  # what tells a checkout of this package from other folders
 
 
 class Submission(BaseModel):
@@ -49,7 +49,7 @@ def run(words: Sequence[str], submission: Submission, address: str | None, follo
     with _told():
         client = connect(address)
         job = client.submit_job(
-            entrypoint=f"python -m {MODULE} {join(words)}",
+            entrypoint=entrypoint(words, environment.get("working_dir")),
             submission_id=submission.name,
             runtime_env=environment,
             metadata={"command": join(["motionsight", *words])},
@@ -60,6 +60,22 @@ def run(words: Sequence[str], submission: Submission, address: str | None, follo
         )
     out.print(f"job {job} submitted", markup=False)
     return watch(job, address, out) if follow else 0
+
+
+def entrypoint(words: Sequence[str], working_dir: str | None) -> str:
+    """The shell command that a job runs.
+
+    The console script finds the installed package whatever else is in the folder that the job starts in. A
+    checkout sent along need not be installed on the cluster, so it runs as a module: Ray starts the job in it
+    and puts it first on PYTHONPATH.
+
+    Args:
+        words: The command, with its options.
+        working_dir: The folder sent along, or an archive or URI of one; those cannot be looked into, and are
+            taken for checkouts.
+    """
+    checkout = working_dir and (not Path(working_dir).is_dir() or (Path(working_dir) / CLI).is_file())
+    return join(["python", "-m", "jobs.cli", *words] if checkout else ["motionsight", *words])
 
 
 def watch(job: str, address: str | None, out: Console) -> int:

@@ -378,7 +378,9 @@ class Clip:
         try:
             import decord
         except ImportError:
-            raise CallError("decode.backend decord needs its package: pip install decord") from None
+            raise CallError(
+                "decode.backend decord needs decord: pip install 'motionsight-distill[decord]'"
+            ) from None
         before = 0
         if self.start_s:
             with _container(self.uri) as container:

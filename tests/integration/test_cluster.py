@@ -1,6 +1,7 @@
 """A cluster of three nodes on this machine, a job through its job server, and a node that dies on the way."""
 
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -68,7 +69,7 @@ class Nodes:
         self._cluster.shutdown()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def nodes() -> Iterator[Nodes]:
     started = Nodes()
     yield started
@@ -84,6 +85,15 @@ def done(*arguments: object, code: int = 0) -> str:
     _, told = run.communicate(timeout=300)
     assert run.returncode == code, told
     return told
+
+
+def test_a_checkout_sent_along_is_what_runs(nodes: Nodes, tmp_path: Path) -> None:
+    for package in ("pipeline", "filters", "stages", "configs", "jobs"):
+        shutil.copytree(ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__"))
+    (tmp_path / "configs" / "sent.yaml").write_text((ROOT / "configs" / "embedded.yaml").read_text())
+    submitting = ("submit", "--address", nodes.address, "--working-dir", tmp_path)
+    told = done(*submitting, "doctor", "--config", "sent", "--set", "quality.metric=null")
+    assert "nothing is missing" in told
 
 
 def test_a_job_outlives_a_node_that_dies(nodes: Nodes, tmp_path: Path) -> None:

@@ -1,7 +1,10 @@
 """Wrong calls of `motionsight submit`, and the manifests of clusters. Jobs run in test_cluster.py."""
 
 import json
+import os
 import shlex
+import subprocess
+import sys
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -14,10 +17,11 @@ from typer.testing import CliRunner
 
 from configs.settings import load
 from jobs.cli import app
-from jobs.submit import Submission, read_environment, read_resources, run, submission
+from jobs.submit import Submission, entrypoint, read_environment, read_resources, run, submission
 from pipeline.errors import CallError, RunError
 
-CLUSTER = Path(__file__).parents[2] / "configs" / "cluster"
+ROOT = Path(__file__).parents[2]
+CLUSTER = ROOT / "configs" / "cluster"
 NOBODY = "http://127.0.0.1:9"
 
 
@@ -69,6 +73,33 @@ def test_resources_are_names_and_amounts() -> None:
         read_resources(["a"])
     with pytest.raises(CallError, match="num_cpus"):
         submission(num_cpus=-1)
+
+
+@pytest.mark.parametrize("checkout", [False, True])
+def test_a_job_runs_this_package_whatever_the_working_folder_holds(tmp_path: Path, checkout: bool) -> None:
+    """As Ray would start it: `python` and `motionsight` on the PATH, and a checkout first on PYTHONPATH."""
+    for name in ("configs", "jobs", "stages"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "__init__.py").write_text("raise ImportError('another package')")
+    command = entrypoint(["doctor", "--set", "quality.metric=null"], str(ROOT) if checkout else None)
+    environment = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    job = subprocess.run(
+        command,
+        shell=True,
+        cwd=ROOT if checkout else tmp_path,
+        env=environment | ({"PYTHONPATH": str(ROOT)} if checkout else {}),
+        capture_output=True,
+        text=True,
+    )
+    assert job.returncode == 0, job.stderr
+    assert "nothing is missing" in job.stderr
+
+
+def test_a_folder_sent_along_is_run_only_if_it_is_a_checkout(tmp_path: Path) -> None:
+    words = ["score", "--output", "a b"]
+    assert entrypoint(words, None) == entrypoint(words, str(tmp_path)) == "motionsight score --output 'a b'"
+    module = "python -m jobs.cli score --output 'a b'"
+    assert entrypoint(words, str(ROOT)) == entrypoint(words, "s3://bucket/checkout.zip") == module
 
 
 def test_the_options_of_the_command_are_its_own() -> None:

@@ -83,7 +83,9 @@ class OpenAiMllm:
         try:
             import openai  # noqa: F401
         except ImportError:
-            raise CallError("mllm.backend openai needs the `openai` package: pip install openai") from None
+            raise CallError(
+                "mllm.backend openai needs the openai package: pip install 'motionsight-distill[openai]'"
+            ) from None
         self._key()
 
     def generate(self, requests: Sequence[Request]) -> list[Reply]:
