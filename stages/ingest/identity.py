@@ -1,6 +1,7 @@
 """What makes two clips the same: their place, and beyond that their bytes."""
 
 import hashlib
+from collections.abc import Iterable
 from typing import Any
 
 import pyarrow as pa
@@ -13,6 +14,20 @@ def clip_id(uri: str, start_s: float | None, end_s: float | None) -> str:
     start, end = ("" if at is None else repr(float(at)) for at in (start_s, end_s))
     text = f"{uri}\n{start}\n{end}"
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def clips_of(uris: Iterable[str]) -> pa.Table:
+    """Make a table of whole videos, for a pipeline of one's own.
+
+    Args:
+        uris: Paths or URLs, each once.
+
+    Returns:
+        clip_id, uri, start_s and end_s (null: the whole video), in order of clip_id.
+    """
+    rows = [{"clip_id": clip_id(uri, None, None), "uri": uri} for uri in uris]
+    columns = [CLIPS.field(name) for name in ("clip_id", "uri", "start_s", "end_s")]
+    return pa.Table.from_pylist(rows, pa.schema(columns)).sort_by("clip_id")
 
 
 def unseen(found: pa.Table, clips: pa.Table, duplicates: pa.Table) -> pa.Table:
