@@ -23,7 +23,7 @@ from pipeline.isolation import Limits
 from stages.annotate.stage import AnnotationConfig
 from stages.ingest.find import IngestConfig
 from stages.serve.config import ServeConfig
-from stages.split.plan import SplitConfig
+from stages.split.settings import SplitConfig
 
 
 class Config(AnnotationConfig):

@@ -14,7 +14,8 @@ from rich.text import Text
 
 from filters.gates import GatesConfig, clip_verdicts, near_duplicates
 from pipeline.schema import CAMERA_LABELS
-from stages.split.plan import SPLITS, Plan
+from stages.split.plan import DatasetPlan
+from stages.split.schema import SPLITS
 
 BINS = 20
 CHART_BINS = 48
@@ -126,7 +127,7 @@ def stats(
     duplicates: pa.Table,
     scores: pa.Table,
     annotations: pa.Table,
-    plan: Plan,
+    plan: DatasetPlan,
     gates: GatesConfig,
     alike: int,
 ) -> dict[str, Any]:
