@@ -25,7 +25,7 @@ from stages.annotate.stage import AnnotationConfig
 from stages.ingest.settings import IngestConfig
 from stages.score.settings import ScoreConfig
 from stages.serve.settings import ServeConfig
-from stages.split.plan import SplitConfig
+from stages.split.settings import SplitConfig
 
 STAGES = ("ingest", "score", "annotate", "split", "evaluate")  # that `engine` spreads over workers
 

@@ -6,10 +6,9 @@ from configs.describe import to_yaml
 from configs.settings import Config
 
 HEAD = """\
-# The settings of motionsight{source}.
-# Save this, change it, and use it with --config FILE; a setting that is left out keeps its default. A table is
-# not added to with another value than it was made with, unless the setting is "operational" (it never changes
-# a row) or "noted" (a change is mentioned, no more).
+# The settings of motionsight{source}. Save this, change it, and use it with --config FILE; a setting that
+# is left out keeps its default. A table is not added to with another value than it was made with, unless
+# the setting is "operational" (it never changes a row) or "noted" (a change is mentioned, no more).
 """
 
 

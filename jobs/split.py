@@ -14,21 +14,23 @@ from jobs.session import Session, console
 from pipeline import engine
 from pipeline.errors import CallError, RunError, reason
 from stages.review.store import preferences
-from stages.split.compare import difference, held, planned, render, settings_between
-from stages.split.plan import Plan, build
-from stages.split.publish import FOLDERS, ExportError, Shard, Written, publish
+from stages.split.compare import difference, planned, published, render, settings_between
+from stages.split.plan import DatasetPlan, build
+from stages.split.publish import ExportError, MapShards, folders, publish
+from stages.split.schema import SPLITS
+from stages.split.shards import Shard, Written
 
-# What the gates and the composite read; the rest of a score is not needed to split.
+# What the gates and the ranks read of a score.
 SCORES = (
     *("clip_id", "error", "width", "height", "duration_s", "cuts", "phash"),
     *("quality", "quality_metric", "flow_mean", "object_motion"),
 )
-FEW_SHARDS = 8  # that are written sooner than workers could be started
+FEW_SHARDS = 8  # are written sooner here than workers can be started
 VERSION = re.compile(r"[A-Za-z0-9][\w.-]*")
 
 
-def plan(session: Session) -> Plan:
-    """What the dataset would hold by the tables and the settings as they are now."""
+def plan(session: Session) -> DatasetPlan:
+    """Return what the dataset would hold by the tables and the settings as they are now."""
     workspace, config = session.workspace, session.config
     return build(
         session.need("clips", "ingest"),
@@ -40,15 +42,28 @@ def plan(session: Session) -> Plan:
     )
 
 
-def run(session: Session, dry: bool = False, version: str | None = None) -> Plan:
-    """Write `dataset/` or `dataset/VERSION` of the workspace, or only say what would change in it."""
+def run(session: Session, dry: bool = False, version: str | None = None) -> DatasetPlan:
+    """Write the dataset of a workspace, unless it is up to date.
+
+    Args:
+        session: The workspace and the settings.
+        dry: Only say what would change.
+        version: Write `dataset/VERSION` instead of `dataset/`.
+
+    Returns:
+        What the dataset holds, or would hold.
+
+    Raises:
+        CallError: No clips were ingested, or the version is not a name.
+        RunError: The dataset cannot be written.
+    """
     config, workspace = session.config, session.workspace
     folder = _folder(session, version)
     decided = plan(session)
-    for name, rows in (("sft", decided.sft), ("dpo", decided.dpo)):
+    for tier, rows in (("sft", decided.sft), ("dpo", decided.dpo)):
         parts = Counter(rows["split"].to_pylist())
-        told = ", ".join(f"{split} {parts[split]}" for split in ("train", "validation", "test"))
-        session.say(f"split: {name} {rows.num_rows} rows ({told})")
+        counts = ", ".join(f"{split} {parts[split]}" for split in SPLITS)
+        session.say(f"split: {tier} {rows.num_rows} rows ({counts})")
     for warning in decided.warnings:
         session.say(f"split: note: {warning}")
     if dry:
@@ -60,16 +75,16 @@ def run(session: Session, dry: bool = False, version: str | None = None) -> Plan
         "gates": config.gates.model_dump(mode="json"),
         "split": config.split.model_dump(mode="json"),
     }
-    parts_of = ("dataset", version) if version else ("dataset",)
-    before = json.loads(workspace.read_bytes(*parts_of, "manifest.json") or b"{}")
+    place = ("dataset", version) if version else ("dataset",)
+    before = json.loads(workspace.read_bytes(*place, "manifest.json") or b"{}")
     if about.items() <= before.items() and not before["missing"]:
         session.say("split: nothing to do, the dataset is up to date")
         return decided
     try:
-        manifest = publish(decided, folder, config.split, about, _mapper(session))
+        manifest = publish(decided, folder, config.split, about, _map_shards(session))
     except (ExportError, OSError) as error:
         raise RunError(
-            f"cannot write the dataset in {workspace.root}: {reason(error)}; the one before is untouched"
+            f"cannot write the dataset in {workspace.root}: {reason(error)}; the previous one is unchanged"
         ) from error
     session.say(f"split: {len(manifest['files'])} files in {folder}")
     return decided
@@ -79,58 +94,65 @@ def _folder(session: Session, version: str | None) -> str:
     root = f"{session.workspace.root}/dataset"
     if version is None:
         return root
-    if not VERSION.fullmatch(version) or version in FOLDERS:
+    if not VERSION.fullmatch(version) or version in folders():
         raise CallError(
-            f"--version {version!r}: letters, digits, '.', '_' and '-', and none of {', '.join(FOLDERS)}"
+            f"--version {version!r}: use letters, digits, '.', '_' and '-', and none of the names "
+            f"{', '.join(folders())}"
         )
     return f"{root}/{version}"
 
 
-def _dry_run(session: Session, decided: Plan, folder: str) -> None:
+def _dry_run(session: Session, decided: DatasetPlan, folder: str) -> None:
     try:
-        _, before = held(folder)
+        _, before = published(folder)
     except FileNotFoundError:
         session.say(f"split: there is no dataset in {folder} yet")
     else:
-        session.say(f"split: against the dataset in {folder}")
+        session.say(f"split: compared with the dataset in {folder}")
         for part in render(difference(before, planned(decided), decided.clips)):
             session.out.print(part)
     session.say("split: dry run, nothing was written")
 
 
 def diff(session: Session | None, names: tuple[str, str], as_json: bool) -> None:
-    """Say in what two datasets differ: folders, or versions of the workspace (`dataset`: the unnamed one)."""
-    (old, old_rows), (new, new_rows) = (_held(session, name) for name in names)
-    told = difference(old_rows, new_rows) | {"settings": settings_between(old, new)}
+    """Print how two datasets differ.
+
+    Args:
+        session: The workspace whose versions can be named; None: the names are folders.
+        names: Folders, or versions in the workspace; `dataset` is the version without a name.
+        as_json: Print JSON rather than tables.
+
+    Raises:
+        CallError: One of them is not there.
+    """
+    (old, old_rows), (new, new_rows) = (_named(session, name) for name in names)
+    change = difference(old_rows, new_rows) | {"settings": settings_between(old, new)}
     if as_json:
-        print(json.dumps(told, indent=1, ensure_ascii=False))
+        print(json.dumps(change, indent=1, ensure_ascii=False))
         return
     out = session.out if session else console()
-    for part in render(told, told["settings"]):
+    for part in render(change, change["settings"]):
         out.print(part)
 
 
-def _held(session: Session | None, name: str) -> tuple[dict[str, Any], pa.Table]:
+def _named(session: Session | None, name: str) -> tuple[dict[str, Any], pa.Table]:
     places = [name]
     if session and VERSION.fullmatch(name):
         places.insert(0, f"{session.workspace.root}/dataset" + (f"/{name}" if name != "dataset" else ""))
     for place in places:
         try:
-            return held(place)
+            return published(place)
         except FileNotFoundError:
             continue
     raise CallError(f"no dataset {name!r}: no manifest.json in {' or '.join(places)}")
 
 
-def _mapper(session: Session) -> Callable[[Callable[[Shard], Written], Sequence[Shard]], Iterator[Written]]:
-    """How shards are written: by the workers, or here when they are few. With a progress bar."""
+def _map_shards(session: Session) -> MapShards:
+    """How shards are written: by the workers, or in this process if there are few. With a progress bar."""
 
     def mapped(write: Callable[[Shard], Written], shards: Sequence[Shard]) -> Iterator[Written]:
-        done = (
-            map(write, shards)
-            if len(shards) <= FEW_SHARDS
-            else engine.scatter("split", write, shards, session.config.engine)
-        )
+        few = len(shards) <= FEW_SHARDS
+        done = map(write, shards) if few else engine.scatter("split", write, shards, session.config.engine)
         yield from track(
             done, "split    ", len(shards), console=session.out, disable=not session.out.is_terminal
         )

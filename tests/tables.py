@@ -1,4 +1,4 @@
-"""Rows of the tables, made by hand and by chance."""
+"""Rows of the tables, by hand and at random."""
 
 import math
 from datetime import UTC, datetime
@@ -11,11 +11,8 @@ from hypothesis import strategies as st
 
 from filters.verdicts import GatesConfig
 from pipeline.schema import TABLES, empty_row
-from stages.split.plan import (
-    Plan,
-    SplitConfig,
-    build,
-)
+from stages.split.plan import DatasetPlan, build
+from stages.split.settings import SplitConfig
 
 QUESTION = "How does the camera move?"
 
@@ -100,7 +97,7 @@ def plan_of(
     votes: list[dict[str, Any]] | None = None,
     gates: GatesConfig | None = None,
     **settings: Any,
-) -> Plan:
+) -> DatasetPlan:
     return build(
         table("clips", clips),
         table("scores", scores),

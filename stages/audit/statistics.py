@@ -15,7 +15,8 @@ from rich.text import Text
 from filters.gates.near_duplicates import near_duplicates
 from filters.verdicts import GatesConfig, clip_verdicts
 from pipeline.schema import CAMERA_LABELS
-from stages.split.plan import SPLITS, Plan
+from stages.split.plan import DatasetPlan
+from stages.split.schema import SPLITS
 
 BINS = 20
 CHART_BINS = 48
@@ -127,7 +128,7 @@ def stats(
     duplicates: pa.Table,
     scores: pa.Table,
     annotations: pa.Table,
-    plan: Plan,
+    plan: DatasetPlan,
     gates: GatesConfig,
     alike: int,
 ) -> dict[str, Any]:

@@ -18,7 +18,8 @@ from pydantic import ValidationError
 
 from filters.verdicts import LIMITS, GatesConfig, measured
 from stages.audit.statistics import spread
-from stages.split.plan import SplitConfig, build
+from stages.split.plan import build
+from stages.split.settings import SplitConfig
 from stages.split.votes import choices
 
 POSITIONS = 60  # offered for a measure, about

@@ -20,7 +20,7 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline.schema import PREFERENCES
-from stages.split.plan import uniform
+from stages.split.splits import uniform
 
 Choice = Literal["left", "right", "tie", "both_bad"]
 CHOICES: tuple[Choice, ...] = get_args(Choice)

@@ -6,9 +6,11 @@ from typing import Any
 
 import yaml
 
-from stages.split.plan import SPLITS, TIERS, Split, SplitConfig, Tier
+from stages.split.format import Format
+from stages.split.schema import SPLITS, TIERS, Row, Split, Tier
+from stages.split.settings import SplitConfig
 
-Row = dict[str, Any]
+# The size categories of the Hugging Face Hub: rows below, name.
 SIZES = (
     (10**3, "n<1K"),
     (10**4, "1K<n<10K"),
@@ -19,27 +21,66 @@ SIZES = (
 
 
 def card(
-    rows: Mapping[tuple[Tier, Split], Sequence[Row]],
+    parts: Mapping[tuple[Tier, Split], Sequence[Row]],
     clips: Mapping[str, Row],
     missing: Sequence[Row],
     models: Sequence[str],
+    formats: Sequence[Format],
     config: SplitConfig,
 ) -> str:
-    """The dataset card: a Hugging Face YAML header and what a reader asks first."""
-    total = sum(len(part) for part in rows.values())
-    configs = [
-        {
-            "config_name": tier,
-            "data_files": [
-                {"split": split, "path": f"{tier}/{split}-*.parquet"}
-                for split in SPLITS
-                if (tier, split) in rows
-            ],
-        }
-        for tier in TIERS
-        if any((tier, split) in rows for split in SPLITS)
+    """Write the text of `README.md`.
+
+    Args:
+        parts: The dataset's rows by tier and split.
+        clips: The plan's rows of the clips, by clip_id.
+        missing: The clips whose video could not be read.
+        models: Name and version of each backend.
+        formats: The trainers' formats that the dataset has.
+        config: Title, seed and licenses.
+    """
+    used = {row["clip_id"] for part in parts.values() for row in part}
+    sources = Counter(clips[clip_id]["source"] or "unknown" for clip_id in used)
+    counts = [
+        (tier, split, len({row["clip_id"] for row in part}), len(part))
+        for (tier, split), part in parts.items()
     ]
-    header = {
+    licenses = [
+        (name, count, config.source_licenses.get(name, "unknown")) for name, count in sorted(sources.items())
+    ]
+    files = [
+        ("`sft/*.parquet`, `dpo/*.parquet`", "`datasets`, pandas, DuckDB"),
+        (
+            "`sft/*.tar`, `dpo/*.tar`",
+            "WebDataset: each video with a JSON file of its rows; extract them to get the videos as files",
+        ),
+        (
+            "`index/*.parquet`",
+            "the byte offsets of each clip in the tars, to read one clip without the others",
+        ),
+        *((f"`{format.folder}/`", format.purpose) for format in formats),
+    ]
+    return CARD.format(
+        header=yaml.safe_dump(_header(parts, config), sort_keys=False, allow_unicode=True),
+        name=config.name,
+        counts=_table(("tier", "split", "clips", "rows"), counts),
+        seed=config.seed,
+        missing=_left_out(len(missing)),
+        files=_table(("files", "for"), files),
+        models=", ".join(f"`{name}`" for name in models) or "none",
+        licenses=_table(("source", "clips", "license of the videos"), licenses),
+    )
+
+
+def _header(parts: Mapping[tuple[Tier, Split], Sequence[Row]], config: SplitConfig) -> Row:
+    """The metadata that the Hugging Face Hub reads, with a config for each tier that has rows."""
+    total = sum(len(part) for part in parts.values())
+    configs = []
+    for tier in TIERS:
+        splits = [split for split in SPLITS if (tier, split) in parts]
+        files = [{"split": split, "path": f"{tier}/{split}-*.parquet"} for split in splits]
+        if files:
+            configs.append({"config_name": tier, "data_files": files})
+    return {
         "pretty_name": config.name,
         "license": config.license,
         "language": ["en"],
@@ -48,29 +89,13 @@ def card(
         "size_categories": [next((name for limit, name in SIZES if total < limit), "10M<n<100M")],
         "configs": configs,
     }
-    used = {row["clip_id"] for part in rows.values() for row in part}
-    sources = Counter(clips[clip_id]["source"] or "unknown" for clip_id in used)
-    counts = _table(
-        ("tier", "split", "clips", "rows"),
-        [
-            (tier, split, len({row["clip_id"] for row in part}), len(part))
-            for (tier, split), part in rows.items()
-        ],
-    )
-    licences = _table(
-        ("source", "clips", "licence of the videos"),
-        [(name, count, config.licences.get(name, "unknown")) for name, count in sorted(sources.items())],
-    )
-    return CARD.format(
-        header=yaml.safe_dump(header, sort_keys=False, allow_unicode=True),
-        name=config.name,
-        counts=counts,
-        licences=licences,
-        models=", ".join(f"`{name}`" for name in models) or "none",
-        seed=config.seed,
-        missing=f"{len(missing)} clips are left out: their videos could not be read (manifest.json).\n"
-        * bool(missing),
-    )
+
+
+def _left_out(count: int) -> str:
+    if not count:
+        return ""
+    clips = "1 clip is" if count == 1 else f"{count} clips are"
+    return f"- {clips} left out because the video could not be read; see `missing` in `manifest.json`.\n"
 
 
 def _table(names: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
@@ -86,16 +111,18 @@ CARD = """\
 {header}---
 # {name}
 
-Questions and answers about motion in video, of objects and of the camera, distilled with MotionSight
+Questions and answers about motion in video, both of objects and of the camera, distilled with MotionSight
 ([arXiv 2506.01674](https://arxiv.org/abs/2506.01674)).
 
 {counts}
-- `sft`: instruction data, `answer` to `question`. `dpo`: preference data, `chosen` over `rejected`; the
-  rejected answer was given without MotionSight's visual prompts. `chosen_source` is `human`, or
-  `motion_check`: the measured motion supports the chosen answer and not the rejected one. `kind` is `motion`
-  where the two differ in a claim about motion that can be checked, else `other`; `verifier` says whether the
-  measurements support the choice: `supports`, `contradicts` or `cannot_judge`.
-- All clips of one source video are in one split, chosen by a hash of the video and the seed ({seed}).
+- `sft` is instruction data: a `question` and its `answer`.
+- `dpo` is preference data: `chosen` is preferred to `rejected`, which was given without MotionSight's visual
+  prompts.
+  - `chosen_source` says who chose: `human`, or `motion_check` if the measured motion supports the chosen
+    answer and not the rejected one.
+  - `kind` is `motion` if the two answers differ in a claim about motion that can be checked, else `other`.
+  - `verifier` says whether the measured motion `supports` or `contradicts` the choice, or `cannot_judge`.
+- All clips of a source video are in the same split, which a hash of the video and the seed ({seed}) decides.
 {missing}
 ## Use
 
@@ -105,22 +132,16 @@ from datasets import load_dataset
 sft = load_dataset("path/to/this/folder", "sft")
 ```
 
-| files | for |
-| --- | --- |
-| `sft/*.parquet`, `dpo/*.parquet` | datasets, pandas, DuckDB |
-| `sft/*.tar`, `dpo/*.tar` | WebDataset, a JSON of its rows beside each video; extract them for the rest |
-| `index/*.parquet` | where each clip's files lie in the tars, to read one without the others |
-| `llava/*.json` | Qwen2-VL-Finetune; without a split in the name: train |
-| `llamafactory/*.json` | LLaMA-Factory, with its `dataset_info.json` |
-| `trl/*.parquet` | TRL, conversational |
-
+{files}
 ## How it was made
 
-Clips were scored (technical quality, optical flow, camera motion), filtered, questioned, and answered by an
-MLLM that saw the frames with visual prompts: a spotlight on what moves, motion blur for the camera. Answers
-whose claims the measurements contradict were dropped. Settings, versions and checksums: `manifest.json`.
+Clips were scored (technical quality, optical flow, camera motion) and filtered. An MLLM then answered
+questions about them from frames with visual prompts: a spotlight on what moves, motion blur for the camera.
+Answers whose claims contradict the measurements were dropped. Settings, versions and the checksum of every
+file are in `manifest.json`.
+
 Models: {models}.
 
-## Licences
+## Licenses
 
-{licences}"""
+{licenses}"""

@@ -1,4 +1,4 @@
-"""What differs between two datasets, or between a dataset and the plan for the next one."""
+"""What differs between two datasets, or between a dataset and the plan of the next one."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -6,29 +6,38 @@ from typing import Any
 
 import duckdb
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pyarrow import fs
 from rich.table import Column, Table
 from rich.text import Text
 
-from stages.split.plan import TIERS, Plan
+from stages.split.plan import DatasetPlan
+from stages.split.schema import TIERS
 
+# The rows of both tiers in one table, as they are compared. `asked` is the question, `answered` the answer or
+# the chosen text; rejected is null in SFT.
 ROWS = pa.schema(
     [(name, pa.string()) for name in ("id", "clip_id", "tier", "split", "asked", "answered", "rejected")]
 )
-EXAMPLES = 5
+EXAMPLES = 5  # clip_ids listed for each kind of move
 
 
-def planned(plan: Plan) -> pa.Table:
-    """The rows of a plan as ROWS."""
+def planned(plan: DatasetPlan) -> pa.Table:
+    """Return the rows of a plan as ROWS."""
     return pa.concat_tables(_rows(getattr(plan, tier), tier, getattr(plan, tier)["split"]) for tier in TIERS)
 
 
-def held(folder: str) -> tuple[dict[str, Any], pa.Table]:
-    """The manifest and, as ROWS, the rows of the dataset in a folder: a local path or a URI.
+def published(folder: str) -> tuple[dict[str, Any], pa.Table]:
+    """Read a dataset.
 
-    Raises FileNotFoundError when there is none.
+    Args:
+        folder: A local path, or a URI that pyarrow knows.
+
+    Returns:
+        Its manifest, and its rows as ROWS.
+
+    Raises:
+        FileNotFoundError: There is no dataset.
     """
     files, base = fs.FileSystem.from_uri(folder) if "://" in folder else (fs.LocalFileSystem(), folder)
     with files.open_input_stream(f"{base}/manifest.json") as stream:
@@ -43,21 +52,17 @@ def held(folder: str) -> tuple[dict[str, Any], pa.Table]:
 
 
 def _rows(rows: pa.Table, tier: str, split: pa.ChunkedArray | pa.Array) -> pa.Table:
-    alike = pa.array([tier] * rows.num_rows, pa.string())
-    dpo = tier == "dpo"
-    answered, rejected = (rows["chosen"], rows["rejected"]) if dpo else (rows["answer"], pa.nulls(len(rows)))
-    return pa.table(
-        [
-            rows["id"],
-            rows["clip_id"],
-            alike,
-            split,
-            rows["question"],
-            answered,
-            pc.cast(rejected, pa.string()),
-        ],
-        schema=ROWS,
-    )
+    is_dpo = tier == "dpo"
+    columns = {
+        "id": rows["id"],
+        "clip_id": rows["clip_id"],
+        "tier": pa.array([tier] * rows.num_rows, pa.string()),
+        "split": split,
+        "asked": rows["question"],
+        "answered": rows["chosen" if is_dpo else "answer"],
+        "rejected": rows["rejected"] if is_dpo else pa.nulls(rows.num_rows, pa.string()),
+    }
+    return pa.table(columns, schema=ROWS)
 
 
 CLIPS_SQL = """
@@ -77,8 +82,6 @@ select count(*) filter (o.id is null) as added, count(*) filter (n.id is null) a
         = (n.asked, n.answered, coalesce(n.rejected, ''))) as same
 from old o full join new n using (id)
 """
-
-
 REMOVED_SQL = """
 select coalesce(w.reason, w.state, 'no longer ingested'), count(*)
 from (select distinct clip_id from old where clip_id not in (select clip_id from new)) left join why w
@@ -87,12 +90,20 @@ using (clip_id) group by 1 order by 2 desc, 1
 
 
 def difference(old: pa.Table, new: pa.Table, why: pa.Table | None = None) -> dict[str, Any]:
-    """What becomes of clips and rows from one dataset to another; both as ROWS.
+    """Count what becomes of clips and rows from one dataset to another.
 
-    why: clip_id, state and reason of the clips, as in `Plan.clips`, to tell what removed a clip. Returns
-    `clips`: {added, removed, moved, same}, which add up to all clips of the two; `between`: from where to
-    where ("" is outside, else tier/split), how many and the first few; `rows`: {added, removed, moved,
-    reworded, same}; `removed_by`: counts. A clip with a preference pair counts as preference data.
+    A clip with a preference pair counts as preference data.
+
+    Args:
+        old: Rows of the first dataset, as ROWS.
+        new: Rows of the second dataset, as ROWS.
+        why: clip_id, state and reason of the clips, as in `DatasetPlan.clips`, to say what removed a clip.
+
+    Returns:
+        `clips`: {added, removed, moved, same}, which add up to all the clips of the two. `rows`: {added,
+        removed, moved, reworded, same}. `between`: a list of {from, to, clips, first}, the places a clip
+        moved between ("" is outside, else tier/split), how many did, and the first few clip_ids.
+        `removed_by`: how many clips each gate, error code or state removed.
     """
     db = duckdb.connect()
     db.register("old", old)
@@ -119,7 +130,7 @@ def difference(old: pa.Table, new: pa.Table, why: pa.Table | None = None) -> dic
 
 
 def settings_between(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The settings, versions and models in which two manifests differ: {name, was, is}."""
+    """List the settings, versions and models in which two manifests differ, as {name, was, is}."""
     flat = [
         {
             name: value
@@ -141,21 +152,26 @@ def _flat(value: Any, name: str) -> list[tuple[str, Any]]:
     return [(name, value)]
 
 
-def render(told: Mapping[str, Any], settings: Sequence[Mapping[str, Any]] = ()) -> list[Table | Text]:
-    """A difference for a terminal."""
+def render(change: Mapping[str, Any], settings: Sequence[Mapping[str, Any]] = ()) -> list[Table | Text]:
+    """Format a difference for a terminal.
 
-    def listed(counts: Mapping[str, int]) -> str:
+    Args:
+        change: What `difference` returned.
+        settings: What `settings_between` returned.
+    """
+
+    def counted(counts: Mapping[str, int]) -> str:
         return ", ".join(f"{name} {count:,}" for name, count in counts.items())
 
     parts: list[Table | Text] = [
-        Text(f"clips: {listed(told['clips'])}"),
-        Text(f"rows: {listed(told['rows'])}"),
+        Text(f"clips: {counted(change['clips'])}"),
+        Text(f"rows: {counted(change['rows'])}"),
     ]
-    if told["removed_by"]:
-        parts.append(Text(f"removed by: {listed(told['removed_by'])}"))
-    if told["between"]:
+    if change["removed_by"]:
+        parts.append(Text(f"removed by: {counted(change['removed_by'])}"))
+    if change["between"]:
         table = Table("from", "to", Column("clips", justify="right"), "such as", box=None, pad_edge=False)
-        for part in told["between"]:
+        for part in change["between"]:
             table.add_row(
                 part["from"] or "outside",
                 part["to"] or "outside",
@@ -165,7 +181,7 @@ def render(told: Mapping[str, Any], settings: Sequence[Mapping[str, Any]] = ()) 
         parts.append(table)
     if settings:
         table = Table("setting", "was", "is", box=None, pad_edge=False)
-        for one in settings:
-            table.add_row(one["name"], *(Text(json.dumps(one[side])) for side in ("was", "is")))
+        for setting in settings:
+            table.add_row(setting["name"], *(Text(json.dumps(setting[side])) for side in ("was", "is")))
         parts.append(table)
     return parts

@@ -1,110 +1,81 @@
-"""Write the dataset folder: Parquet, WebDataset tars, files for trainers, a card and a manifest.
+"""Write a dataset and put it in the place of the one before.
 
-The same plan gives the same bytes: rows are sorted, tar headers fixed, nothing carries a date. Videos are
-copied, never encoded again. The column `video` is the file's name in the tars, `{clip_id}.{suffix}`; the
-files for trainers mean it as extracted from there.
+The same plan gives the same bytes: rows are sorted, tar headers fixed, nothing carries a date. The column
+`video` is the file's name in the tars, `{clip_id}.{suffix}`; the files for trainers name it as extracted
+from there.
 """
 
 import contextlib
-import hashlib
-import io
-import itertools
 import json
-import math
 import os
 import shutil
-import tarfile
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import av.error
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from pyarrow import fs
 
-from stages.split import formats
 from stages.split.card import card
-from stages.split.plan import SPLITS, TIERS, Plan, Split, SplitConfig, Tier, uniform
-from stages.video.media import cut, read_bytes, suffix
+from stages.split.files import entry, to_json, upload
+from stages.split.format import FORMATS, Format
+from stages.split.plan import DatasetPlan
+from stages.split.schema import SPLITS, TIERS, Row, Split, Tier
+from stages.split.settings import SplitConfig
+from stages.split.shards import (
+    INDEX_FOLDER,
+    Shard,
+    Target,
+    Written,
+    package_versions,
+    shards_of,
+    video_name,
+    write_shard,
+)
 
-FOLDERS = (*TIERS, "index", "llava", "llamafactory", "trl")
-Row = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Shard:
-    """One Parquet file, its tar and its index, which `write_shard` writes, in any process.
-
-    folder: where to; store: where the files go from there, None: they stay. rows: out of the plan's sft or
-    dpo table, in order. clips: the plan's rows of their clips, by clip_id. before: the folder and, by path,
-    the manifest's entries of the files of the dataset that this one replaces.
-    """
-
-    folder: str
-    store: str | None
-    tier: Tier
-    split: Split
-    index: int
-    count: int
-    rows: Sequence[Row]
-    clips: Mapping[str, Row]
-    before: tuple[str, Mapping[str, Row]]
-
-    @property
-    def paths(self) -> tuple[str, str, str]:
-        """Of the tar, the Parquet file and the index."""
-        parquet = f"{self.split}-{self.index:05d}-of-{self.count:05d}.parquet"
-        return (
-            f"{self.tier}/{self.split}-{self.index:06d}.tar",
-            f"{self.tier}/{parquet}",
-            f"index/{self.tier}-{parquet}",
-        )
-
-    @property
-    def key(self) -> str:
-        """Equal for shards whose files are equal."""
-        told = [self.rows, self.clips, sorted(_versions().items())]
-        return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16]
-
-
-@dataclass(frozen=True)
-class Written:
-    """What came of a shard. files: {path, rows, bytes, sha256, key}. missing: {clip_id, uri, reason}."""
-
-    tier: Tier
-    files: Sequence[Row]
-    missing: Sequence[Row]
+MapShards = Callable[[Callable[[Shard], Written], Sequence[Shard]], Iterable[Written]]
 
 
 class ExportError(Exception):
     """The dataset cannot be made; the one before it, if any, is untouched."""
 
 
-MapShards = Callable[[Callable[[Shard], Written], Sequence[Shard]], Iterable[Written]]
+def folders() -> tuple[str, ...]:
+    """Return the names of all the folders that a dataset can have."""
+    return (*TIERS, INDEX_FOLDER, *(kind.folder for kind in FORMATS))
 
 
 def publish(
-    plan: Plan,
+    plan: DatasetPlan,
     folder: str,
     config: SplitConfig,
     about: Mapping[str, Any] | None = None,
     map_shards: MapShards = map,
 ) -> Row:
-    """Write the dataset and put it in the place of the one at `folder`. Returns its manifest.
+    """Write the dataset and replace the one at `folder`.
 
-    folder: a local path, or a URI that pyarrow knows. about: what else the manifest is to say, such as
-    settings; JSON-able, the same in every run. map_shards: applies `write_shard` to every shard, in any
-    order, where `folder` can be written to. Files that would come out as they are are taken over.
+    Files whose content would be the same are taken over from the dataset before.
 
-    A local folder is made beside the old one as `.NAME.new`; then old becomes `.NAME.old`, new takes its
-    name, and old is deleted. A run that dies between the two renames is repaired by the next one. In an
-    object store the manifest goes first and comes last: a dataset without one is being written.
-    Raises ExportError when no video at all can be read, OSError when the folder cannot be written.
+    A local dataset is written beside the old one as `.NAME.new`; then the old one becomes `.NAME.old`, the
+    new one takes its name, and the old one is deleted. A run that dies between the two renames is repaired
+    by the next one. In an object store the manifest is deleted first and written last: a dataset without
+    one is incomplete.
+
+    Args:
+        plan: What the dataset holds.
+        folder: A local path, or a URI that pyarrow knows.
+        config: Sizes of shards, formats, names and licenses.
+        about: Further keys of the manifest, such as settings: JSON-able, and the same in every run.
+        map_shards: Applies `write_shard` to every shard, in any order, where `folder` can be written to.
+
+    Returns:
+        The manifest.
+
+    Raises:
+        ExportError: No video at all can be read.
+        OSError: The folder cannot be written.
     """
     if "://" in folder:
         return _publish_to_store(plan, folder.rstrip("/"), config, about or {}, map_shards)
@@ -115,11 +86,12 @@ def publish(
     for leftover in (draft, old):
         shutil.rmtree(leftover, ignore_errors=True)
     try:
-        before = _files_of(place / "manifest.json")
-        manifest = _write(plan, draft, config, about or {}, map_shards, None, (folder, before))
-        (draft / "manifest.json").write_text(_json(manifest), encoding="utf-8")
-        for version in versions(place):  # that live in the folder of the one without a name
-            shutil.copytree(place / version, draft / version, copy_function=os.link)
+        target = Target(str(draft), None, folder, _entries(place / "manifest.json"))
+        manifest = _write(plan, target, config, about or {}, map_shards)
+        (draft / "manifest.json").write_bytes(to_json(manifest))
+        for version in place.glob("*/manifest.json"):  # named versions live in the folder of the unnamed one
+            name = version.parent.name
+            shutil.copytree(place / name, draft / name, copy_function=os.link)
         if place.exists():
             place.rename(old)
         draft.rename(place)
@@ -130,259 +102,101 @@ def publish(
 
 
 def _publish_to_store(
-    plan: Plan, store: str, config: SplitConfig, about: Mapping[str, Any], map_shards: MapShards
+    plan: DatasetPlan, store: str, config: SplitConfig, about: Mapping[str, Any], map_shards: MapShards
 ) -> Row:
     files, base = fs.FileSystem.from_uri(store)
     try:
         with files.open_input_stream(f"{base}/manifest.json") as stream:
-            before = {file["path"]: file for file in json.load(stream)["files"]}
+            known = {file["path"]: file for file in json.load(stream)["files"]}
         files.delete_file(f"{base}/manifest.json")
     except FileNotFoundError:
-        before = {}
+        known = {}
     with tempfile.TemporaryDirectory(prefix="motionsight-") as draft:
-        manifest = _write(plan, Path(draft), config, about, map_shards, store, (store, before))
+        manifest = _write(plan, Target(draft, store, store, known), config, about, map_shards)
         kept = {f"{base}/{file['path']}" for file in manifest["files"]}
-        for folder in FOLDERS:
+        for folder in folders():
             there = files.get_file_info(fs.FileSelector(f"{base}/{folder}", allow_not_found=True))
             for info in there:
                 if info.is_file and info.path not in kept:
                     files.delete_file(info.path)
-        Path(draft, "manifest.json").write_text(_json(manifest), encoding="utf-8")
-        _upload(Path(draft), ["manifest.json"], store)
+        Path(draft, "manifest.json").write_bytes(to_json(manifest))
+        upload(Path(draft), ["manifest.json"], store)
     return manifest
 
 
-def versions(place: Path) -> list[str]:
-    """The names of the datasets that live inside a dataset's folder."""
-    return sorted(path.parent.name for path in place.glob("*/manifest.json"))
-
-
-def _files_of(manifest: Path) -> dict[str, Row]:
-    with contextlib.suppress(FileNotFoundError, ValueError, KeyError):  # damaged: nothing is taken over
-        return {file["path"]: file for file in json.loads(manifest.read_text(encoding="utf-8"))["files"]}
+def _entries(manifest: Path) -> dict[str, Row]:
+    """Read the entries of a manifest by path; none if it is missing or damaged."""
+    with contextlib.suppress(FileNotFoundError, ValueError, KeyError):
+        return {file["path"]: file for file in json.loads(manifest.read_bytes())["files"]}
     return {}
 
 
-def _upload(folder: Path, paths: Iterable[str], store: str) -> None:
-    for path in paths:
-        fs.copy_files(str(folder / path), f"{store}/{path}")
-
-
 def _write(
-    plan: Plan,
-    folder: Path,
-    config: SplitConfig,
-    about: Mapping[str, Any],
-    map_shards: MapShards,
-    store: str | None,
-    before: tuple[str, Mapping[str, Row]],
+    plan: DatasetPlan, target: Target, config: SplitConfig, about: Mapping[str, Any], map_shards: MapShards
 ) -> Row:
-    """Write all but the manifest, which is returned."""
-    for name in FOLDERS:
-        (folder / name).mkdir(parents=True)
+    """Write all files but the manifest, which is returned."""
+    folder = Path(target.folder)
+    formats = [kind() for kind in FORMATS if config.formats is None or kind.name in config.formats]
+    for name in (*TIERS, INDEX_FOLDER, *(format.folder for format in formats)):
+        (folder / name).mkdir(parents=True, exist_ok=True)
     used = plan.clips.filter(pc.is_in(plan.clips["state"], pa.array(TIERS)))
     clips = {clip["clip_id"]: clip for clip in used.to_pylist()}
-    planned = {
-        tier: [row | _video(clips[row["clip_id"]]) for row in getattr(plan, tier).to_pylist()]
+    planned: dict[Tier, list[Row]] = {
+        tier: [row | {"video": video_name(clips[row["clip_id"]])} for row in getattr(plan, tier).to_pylist()]
         for tier in TIERS
     }
-    shards = list(_shards(planned, clips, config, str(folder), store, before))
-    written = list(map_shards(write_shard, shards))
+    written = list(map_shards(write_shard, list(shards_of(planned, clips, config, target))))
 
-    gone = {(one.tier, clip["clip_id"]) for one in written for clip in one.missing}
-    rows = {
-        (tier, split): [
-            row for row in planned[tier] if row["split"] == split and (tier, row["clip_id"]) not in gone
-        ]
-        for tier in TIERS
-        for split in SPLITS
-    }
-    rows = {key: value for key, value in rows.items() if value}
-    missing = sorted(
-        {clip["clip_id"]: clip for one in written for clip in one.missing}.values(), key=_clip_id
-    )
-    if missing and not rows:
+    by_clip = {clip["clip_id"]: clip for shard in written for clip in shard.missing}
+    missing = [clip for _, clip in sorted(by_clip.items())]
+    parts = _parts(planned, written)
+    if missing and not parts:
         raise ExportError(f"no video of the dataset can be read; the first: {missing[0]['reason']}")
-
-    others: list[Row] = []
-
-    def told(path: str, text: str, count: int = 0) -> None:
-        (folder / path).write_text(text, encoding="utf-8")
-        others.append(_file(folder, path, count))
-
-    sharegpt = {}
-    for (tier, split), part in rows.items():
-        name = tier if split == "train" else f"{tier}-{split}"
-        told(f"llava/{name}.json", _json([formats.llava(row) for row in part]), len(part))
-        sharegpt[f"{tier}-{split}"] = f"{tier}-{split}.json"
-        told(f"llamafactory/{tier}-{split}.json", _json([formats.sharegpt(row) for row in part]), len(part))
-        trl = f"trl/{tier}-{split}.parquet"
-        _parquet([formats.trl(row) for row in part], formats.TRL[tier], folder / trl)
-        others.append(_file(folder, trl, len(part)))
-    told("llamafactory/dataset_info.json", _json(formats.dataset_info(sharegpt)))
-    told("README.md", card(rows, clips, missing, plan.models, config))
-    if store:
-        _upload(folder, [file["path"] for file in others], store)
-    files = [*(file for one in written for file in one.files), *others]
+    others = list(_write_formats(formats, parts, folder))
+    text = card(parts, clips, missing, plan.models, formats, config)
+    others.append(_save(folder, "README.md", text.encode()))
+    if target.store:
+        upload(folder, [file["path"] for file in others], target.store)
+    files = [*(file for shard in written for file in shard.files), *others]
     return {
         "name": config.name,
         "seed": config.seed,
-        "versions": _versions(),
+        "versions": package_versions(),
         "models": list(plan.models),
         **about,
-        "rows": {tier: {split: len(rows.get((tier, split), ())) for split in SPLITS} for tier in TIERS},
+        "rows": {tier: {split: len(parts.get((tier, split), ())) for split in SPLITS} for tier in TIERS},
         "missing": missing,
         "warnings": list(plan.warnings),
         "files": sorted(files, key=lambda file: file["path"]),
     }
 
 
-def _clip_id(row: Row) -> str:
-    return row["clip_id"]
+def _parts(
+    planned: Mapping[Tier, Sequence[Row]], written: Iterable[Written]
+) -> dict[tuple[Tier, Split], list[Row]]:
+    """Group the rows whose video was written by tier and split; groups without rows are left out."""
+    gone = {(shard.tier, clip["clip_id"]) for shard in written for clip in shard.missing}
+    parts: dict[tuple[Tier, Split], list[Row]] = {
+        (tier, split): [
+            row for row in planned[tier] if row["split"] == split and (tier, row["clip_id"]) not in gone
+        ]
+        for tier in TIERS
+        for split in SPLITS
+    }
+    return {key: rows for key, rows in parts.items() if rows}
 
 
-def _video(clip: Row) -> Row:
-    """The video's file name in the dataset: a shot that is cut out becomes an MP4."""
-    whole = clip["start_s"] is None and clip["end_s"] is None
-    return {"video": f"{clip['clip_id']}.{suffix(clip['uri']) if whole else 'mp4'}"}
+def _write_formats(
+    formats: Iterable[Format], parts: Mapping[tuple[Tier, Split], Sequence[Row]], folder: Path
+) -> Iterator[Row]:
+    for format in formats:
+        for (tier, split), rows in parts.items():
+            for name, content in format.files(tier, split, rows).items():
+                yield _save(folder, f"{format.folder}/{name}", content, len(rows))
+        for name, content in format.shared_files(list(parts)).items():
+            yield _save(folder, f"{format.folder}/{name}", content)
 
 
-def _shards(
-    planned: Mapping[Tier, Sequence[Row]],
-    clips: Mapping[str, Row],
-    config: SplitConfig,
-    folder: str,
-    store: str | None,
-    before: tuple[str, Mapping[str, Row]],
-) -> Iterator[Shard]:
-    """Which shard a row is in follows from its clip_id and the number of shards alone."""
-    for tier, split in itertools.product(TIERS, SPLITS):
-        rows = [row for row in planned[tier] if row["split"] == split]
-        if rows:
-            count = config.shards or math.ceil(len(rows) / config.rows_per_shard)
-            parts: list[list[Row]] = [[] for _ in range(count)]
-            for row in rows:
-                parts[int(uniform(row["clip_id"]) * count)].append(row)
-            for index, part in enumerate(parts):
-                own = {row["clip_id"]: clips[row["clip_id"]] for row in part}
-                shard = Shard(folder, store, tier, split, index, count, part, own, (before[0], {}))
-                known = {path: before[1][path] for path in shard.paths if path in before[1]}
-                yield replace(shard, before=(before[0], known))
-
-
-def write_shard(shard: Shard) -> Written:
-    """Write the tar, the Parquet file and the index of a shard. A clip whose video cannot be had is in none.
-
-    Files that the dataset before has just so are taken over. A shard without a row has no files: readers
-    stumble over empty ones. Raises OSError when the folder cannot be written.
-    """
-    key = shard.key
-    taken = _taken_over(shard, key)
-    if taken:
-        return Written(shard.tier, taken, [])
-    root = Path(shard.folder)
-    if shard.store:  # a place of its own: the worker need not be where the driver is
-        with tempfile.TemporaryDirectory(prefix="motionsight-") as scratch:
-            for name in FOLDERS:
-                Path(scratch, name).mkdir()
-            written = _written(shard, Path(scratch), key)
-            _upload(Path(scratch), [file["path"] for file in written.files], shard.store)
-            return written
-    return _written(shard, root, key)
-
-
-def _taken_over(shard: Shard, key: str) -> list[Row]:
-    """The entries of the shard's files when the dataset before has them all and they are now in this one."""
-    place, known = shard.before
-    files = [known.get(path, {}) for path in shard.paths]
-    if not all(file.get("key") == key for file in files):
-        return []
-    if not shard.store:
-        try:
-            for path in shard.paths:
-                if Path(place, path).stat().st_size != known[path]["bytes"]:
-                    raise OSError(f"{path} is not as it was written")
-                os.link(Path(place, path), Path(shard.folder, path))
-        except OSError:  # gone, damaged, or a file system without links
-            for path in shard.paths:
-                Path(shard.folder, path).unlink(missing_ok=True)
-            return []
-    return files
-
-
-def _written(shard: Shard, root: Path, key: str) -> Written:
-    tar, parquet, index = shard.paths
-    rows: list[Row] = []
-    places: list[Row] = []
-    missing: list[Row] = []
-    with tarfile.open(root / tar, "w") as archive:
-        for clip_id, group in itertools.groupby(shard.rows, _clip_id):
-            clip, own = shard.clips[clip_id], list(group)
-            try:
-                data = _bytes(clip)
-            except (OSError, ValueError, av.error.FFmpegError) as error:
-                missing.append(
-                    {"clip_id": clip_id, "uri": clip["uri"], "reason": " ".join(str(error).split())}
-                )
-                continue
-            video = own[0]["video"]
-            qa = [{key: row[key] for key in ("id", *formats.KEYS[shard.tier])} for row in own]
-            sample = {"clip_id": clip_id, "video": video, "source": clip["source"], "qa": qa}
-            offset, size = _add(archive, video, data)
-            json_offset, json_size = _add(archive, f"{clip_id}.json", _json(sample).encode())
-            places.append(
-                {"tier": shard.tier, "split": shard.split, "clip_id": clip_id, "tar": tar, "video": video}
-                | {"offset": offset, "size": size, "json_offset": json_offset, "json_size": json_size}
-            )
-            rows += own
-    if not rows:
-        (root / tar).unlink()
-        return Written(shard.tier, [], missing)
-    _parquet([formats.parquet(row) for row in rows], formats.PARQUET[shard.tier], root / parquet)
-    _parquet(places, formats.INDEX, root / index)
-    # What lacks a clip is made anew the next time, as it may be there again, and so is what nobody hashed.
-    sure = not missing and all(clip["sha256"] for clip in shard.clips.values())
-    keyed = {"key": key} if sure else {}
-    counts = {tar: len(rows), parquet: len(rows), index: len(places)}
-    files = [_file(root, path, count) | keyed for path, count in counts.items()]
-    return Written(shard.tier, files, missing)
-
-
-def _bytes(clip: Row) -> bytes:
-    if clip["start_s"] is None and clip["end_s"] is None:
-        return read_bytes(clip["uri"])
-    return cut(clip["uri"], clip["start_s"], clip["end_s"])
-
-
-def _add(archive: tarfile.TarFile, name: str, data: bytes) -> tuple[int, int]:
-    """A member with mode 0644, owner 0 and the time 0, so that the same content is the same tar.
-
-    Returns where its bytes begin in the tar, and how many they are.
-    """
-    member = tarfile.TarInfo(name)
-    member.size = len(data)
-    archive.addfile(member, io.BytesIO(data))
-    return archive.offset - -(-len(data) // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE, len(data)
-
-
-def _parquet(rows: Sequence[Row], schema: pa.Schema, path: Path) -> None:
-    pq.write_table(pa.Table.from_pylist(list(rows), schema), path, compression="zstd")
-
-
-def _json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, indent=1) + "\n"
-
-
-def _file(root: Path, path: str, rows: int) -> Row:
-    with (root / path).open("rb") as stream:
-        digest = hashlib.file_digest(stream, "sha256").hexdigest()
-    return {"path": path, "rows": rows, "bytes": (root / path).stat().st_size, "sha256": digest}
-
-
-def _versions() -> dict[str, str]:
-    """Of the packages that the bytes depend on; one that runs from a checkout has none."""
-    found = {}
-    for name in ("motionsight-distill", "pyarrow", "av"):
-        with contextlib.suppress(metadata.PackageNotFoundError):
-            found[name] = metadata.version(name)
-    return found
+def _save(folder: Path, path: str, content: bytes, rows: int = 0) -> Row:
+    (folder / path).write_bytes(content)
+    return entry(folder, path, rows)

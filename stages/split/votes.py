@@ -1,4 +1,4 @@
-"""Votes of people on answers: what they decide together."""
+"""People's votes on answers, and what they decide together."""
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
@@ -10,10 +10,13 @@ import pyarrow as pa
 
 @dataclass(frozen=True)
 class Choice:
-    """What people decided on a question: the better text over the worse, or that both are bad.
+    """What people decided on a question: that one text is better, that both are bad, or nothing (a tie).
 
-    chosen is None for a tie and for both bad; rejected is None when a correction replaces both texts.
-    shown: the texts that a tie or both bad is about.
+    Attributes:
+        chosen: The better text; None for a tie or for both bad.
+        rejected: The worse text; None also when a correction replaces both texts.
+        both_bad: Whether both texts are bad.
+        shown: The two texts that a tie or both bad is about.
     """
 
     chosen: str | None = None
@@ -23,10 +26,15 @@ class Choice:
 
 
 def choices(preferences: pa.Table) -> dict[tuple[str, str], Choice]:
-    """What people decided, by clip_id and question: the majority of the annotators' last votes.
+    """Count the votes: the majority of the annotators' last votes decides, and no majority is a tie.
 
-    `choice` is left, right, tie or both_bad; `edited` is a correction of the chosen text (of both, with a tie
-    or both_bad). Votes count for the text that was on that side. No majority is a tie.
+    Args:
+        preferences: The table `preferences`. `choice` is left, right, tie or both_bad, and counts for the
+            text that was shown on that side; `edited` is a correction of the chosen text, or of both with a
+            tie or both_bad.
+
+    Returns:
+        What people decided, by clip_id and question.
     """
     ballots: dict[tuple[str, str], dict[str | None, dict[str, Any]]] = defaultdict(dict)
     for vote in preferences.sort_by([("at", "ascending"), ("annotator", "ascending")]).to_pylist():
@@ -37,7 +45,7 @@ def choices(preferences: pa.Table) -> dict[tuple[str, str], Choice]:
 
 
 def _decision(vote: Mapping[str, Any]) -> tuple[str | None, Choice]:
-    """What a vote counts for, and the choice it makes if it is the winning one."""
+    """Return what a vote counts for, and the choice that it makes if it wins."""
     edited = (vote["edited"] or "").strip() or None
     if vote["choice"] in ("left", "right"):
         better, worse = (

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.errors import CallError, reason
-from stages.split.plan import Split
+from stages.split.schema import Split
 from stages.train.settings import Phase
 from stages.video.media import filesystem, is_local, read_bytes
 

@@ -24,7 +24,8 @@ from stages.audit.samples import EACH, MOST, Sample, samples
 from stages.audit.statistics import CHART_BINS, SOURCES_SHOWN, sources, spread, stats
 from stages.audit.what_if import ABSENT, FAILS, PASSES, coded, offered, what_if
 from stages.motionsight.settings import ObserveConfig
-from stages.split.plan import Plan, SplitConfig
+from stages.split.plan import DatasetPlan
+from stages.split.settings import SplitConfig
 from tests import videos
 from tests.tables import annotation, clip, plan_of, question, score, table, tables, vote
 
@@ -80,7 +81,7 @@ def left(what: dict[str, Any], gates: GatesConfig) -> dict[str, int]:
     }
 
 
-def of_split(plan: Plan) -> dict[str, int]:
+def of_split(plan: DatasetPlan) -> dict[str, int]:
     states = plan.clips["state"].to_pylist()
     gone = ("pending_score", "failed_score", "dropped")
     return {

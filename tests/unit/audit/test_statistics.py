@@ -12,7 +12,8 @@ from rich.console import Console
 from filters.verdicts import GatesConfig
 from pipeline.schema import CAMERA_LABELS
 from stages.audit.statistics import BINS, bar, histogram, look_alikes, render_text, sparkline, stats
-from stages.split.plan import SplitConfig, build
+from stages.split.plan import build
+from stages.split.settings import SplitConfig
 from tests.tables import annotation, clip, plan_of, question, score, table, tables, vote
 
 Rows = dict[str, list[dict[str, Any]]]

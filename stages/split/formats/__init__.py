@@ -1,0 +1,1 @@
+"""One file for each trainer's format; `stages.split.format` finds them."""
