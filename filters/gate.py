@@ -50,14 +50,20 @@ class Gate(BaseModel):
 
 
 class ClipGate(Gate):
-    """A gate on clips: on a number that `values` reads from the rows of `scores`."""
+    """A gate on clips: on a number that `values` reads from the rows of `scores`.
+
+    Attributes:
+        columns: The columns of `scores` that it reads; a table that is large is read with these alone.
+    """
+
+    columns: ClassVar[tuple[str, ...]] = ()
 
     @classmethod
     def values(cls, scores: pa.Table) -> np.ndarray:
         """Read the number that is limited.
 
         Args:
-            scores: Rows without an error, with the columns of `pipeline.schema.SCORES`.
+            scores: Rows without an error, with `columns`.
 
         Returns:
             (N,) float64, NaN where it was not measured: such a clip does not pass.

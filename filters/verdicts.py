@@ -41,6 +41,8 @@ else:
         },
     )
 
+# The columns of `scores` that the gates read.
+COLUMNS = tuple(sorted({name for gate in CLIP_GATES for name in gate.columns}))
 # Of each setting that limits a number of clips: its name, what it limits, the unit.
 LIMITS = tuple((name, gate.title, gate.unit) for gate in CLIP_GATES for name in gate.limits())
 

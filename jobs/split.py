@@ -10,6 +10,7 @@ import pyarrow as pa
 from rich.progress import track
 
 from configs.settings import fingerprint
+from filters.verdicts import COLUMNS
 from jobs.session import Session, console
 from pipeline import engine
 from pipeline.errors import CallError, RunError, reason
@@ -19,12 +20,10 @@ from stages.split.plan import DatasetPlan, build
 from stages.split.publish import ExportError, MapShards, folders, publish
 from stages.split.schema import SPLITS
 from stages.split.shards import Shard, Written
+from stages.split.tiers import RANKED
 
 # What the gates and the ranks read of a score.
-SCORES = (
-    *("clip_id", "error", "width", "height", "duration_s", "cuts", "phash"),
-    *("quality", "quality_metric", "flow_mean", "object_motion"),
-)
+SCORES = tuple(sorted({"clip_id", "error", *RANKED, *COLUMNS}))
 FEW_SHARDS = 8  # are written sooner here than workers can be started
 VERSION = re.compile(r"[A-Za-z0-9][\w.-]*")
 

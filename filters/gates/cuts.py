@@ -12,6 +12,7 @@ class Cuts(ClipGate):
     """Hard cuts inside a clip."""
 
     name, title, order = "cuts", "hard cuts", 30
+    columns = ("cuts",)
 
     cuts_max: int | None = Field(0, ge=0, description="hard cuts inside the clip: across a cut nothing moves")
 

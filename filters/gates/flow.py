@@ -11,6 +11,7 @@ class Flow(ClipGate):
     """The mean optical flow of a clip, the camera's motion included."""
 
     name, title, unit, order = "flow", "mean flow", "diagonals/s", 45
+    columns = ("flow_mean",)
 
     flow_min: float | None = Field(
         None,

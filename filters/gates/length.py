@@ -11,6 +11,7 @@ class Length(ClipGate):
     """The length of a clip."""
 
     name, title, unit, order = "length", "duration", "s", 10
+    columns = ("duration_s",)
 
     duration_min_s: float | None = Field(1.0, ge=0, description="too short to show a motion, seconds")
     duration_max_s: float | None = Field(

@@ -14,6 +14,7 @@ class NearDuplicates(ClipGate):
     """Of clips that look alike the first, by clip_id, is kept."""
 
     name, order = "near_duplicates", 90
+    columns = ("clip_id", "phash")
 
     near_duplicates: Literal["keep", "drop"] = Field(
         "keep", description="'drop' keeps the first (by clip_id) of clips that look alike"

@@ -11,6 +11,7 @@ class Quality(ClipGate):
     """The score of `quality.metric`, whichever way it points."""
 
     name, title, order = "quality", "quality", 40
+    columns = ("quality",)
 
     quality_min: float | None = Field(None, description="for metrics where higher is better (clipiqa, musiq)")
     quality_max: float | None = Field(

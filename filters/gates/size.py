@@ -11,6 +11,7 @@ class Size(ClipGate):
     """The shorter side of a clip."""
 
     name, title, unit, order = "size", "shorter side", "px", 20
+    columns = ("width", "height")
 
     side_min: int | None = Field(
         128, ge=1, description="shorter side, pixels: below it small motion is invisible"

@@ -7,11 +7,11 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
-from filters.verdicts import LIMITS, GatesConfig, clip_verdicts, measured
+from filters.verdicts import ANSWER_GATES, LIMITS, GatesConfig, clip_verdicts, measured
 
 EACH = 2  # clips on each side of a gate
 MOST = 24  # clips in all
-QA_GATES = (("alignment_min", "vqascore"), ("motion_check_min", "motion_check"))
+QA_GATES = tuple((name, gate.column) for gate in ANSWER_GATES for name in gate.limits())
 
 
 @dataclass(frozen=True)

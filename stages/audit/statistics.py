@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from filters.gates.near_duplicates import near_duplicates
-from filters.verdicts import GatesConfig, clip_verdicts
+from filters.verdicts import COLUMNS, GatesConfig, clip_verdicts
 from pipeline.schema import CAMERA_LABELS
 from stages.split.plan import DatasetPlan
 from stages.split.schema import SPLITS
@@ -28,10 +28,13 @@ MOVES = 0.02  # share of the frame that moves on its own, from which on objects 
 
 # The columns that are counted, of tables that may be large.
 CLIPS = ("clip_id", "video_id", "uri", "start_s", "end_s", "source", "sha256")
-SCORES = (
-    *("clip_id", "error", "error_detail", "width", "height", "duration_s", "cuts", "phash", "camera_motion"),
-    *("quality", "quality_metric", "flow_mean", "object_motion", "object_area"),
-    *("pan", "tilt", "zoom", "roll", "shake"),
+SCORES = sorted(
+    {
+        *("clip_id", "error", "error_detail", "duration_s", "phash", "camera_motion"),
+        *("quality", "quality_metric", "flow_mean", "object_motion", "object_area"),
+        *("pan", "tilt", "zoom", "roll", "shake"),
+        *COLUMNS,
+    }
 )
 ANNOTATIONS = ("clip_id", "qa", "error", "error_detail")
 

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import ValidationError
 
-from filters.verdicts import LIMITS, GatesConfig, measured
+from filters.verdicts import ANSWER_GATES, LIMITS, GatesConfig, measured
 from stages.audit.statistics import spread
 from stages.split.plan import build
 from stages.split.settings import SplitConfig
@@ -25,13 +25,12 @@ from stages.split.votes import choices
 POSITIONS = 60  # offered for a measure, about
 FAILS, ABSENT, PASSES = 255, 254, 253  # not a number; a gate that applies to what is there; decided by people
 
-# What a gate on questions measures: the column, its title, its unit, the gate on its least value.
-QA_MEASURES = (
-    ("vqascore", "VQAScore", "probability", "alignment_min"),
-    ("motion_check", "motion check", "share of claims", "motion_check_min"),
+# What a gate on questions measures: the column, its title, its unit, the setting that limits it.
+QA_MEASURES = tuple(
+    (gate.column, gate.title, gate.unit, name) for gate in ANSWER_GATES for name in gate.limits()
 )
 OPEN: dict[str, Any] = {
-    **dict.fromkeys((*(name for name, *_ in LIMITS), "alignment_min", "motion_check_min")),
+    **dict.fromkeys((*(name for name, *_ in LIMITS), *(name for *_, name in QA_MEASURES))),
     **{"motion_check_required": False, "near_duplicates": "keep"},
 }
 
