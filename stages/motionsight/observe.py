@@ -9,7 +9,10 @@ from functools import cache, partial
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from filters.camera import CameraConfig, measure, statistics, summarise
+from filters.camera.config import CameraConfig
+from filters.camera.measure import measure
+from filters.camera.naming import summarise
+from filters.camera.statistics import statistics
 from filters.evidence import CameraMotion, Evidence, Track
 from filters.flow import FlowConfig, FlowEstimator, estimator
 from pipeline.isolation import Isolated, Limits

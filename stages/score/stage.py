@@ -7,7 +7,10 @@ import imagehash
 import numpy as np
 from PIL import Image
 
-from filters.camera import CameraConfig, measure, statistics, summarise
+from filters.camera.config import CameraConfig
+from filters.camera.measure import measure
+from filters.camera.naming import summarise
+from filters.camera.statistics import statistics
 from filters.flow import FlowConfig, estimator
 from filters.quality import PyiqaScorer, QualityConfig
 from pipeline.errors import ClipError

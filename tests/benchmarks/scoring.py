@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from scipy.stats import spearmanr
 
-from filters.camera import CameraConfig
+from filters.camera.config import CameraConfig
 from filters.flow import FlowConfig
 from filters.quality import QualityConfig
 from stages.annotate.stage import Annotate, AnnotationConfig

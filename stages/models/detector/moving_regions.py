@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from filters.camera import Motion, Step, moving
+from filters.camera.motion import Motion, Step, moving
 from stages.models.protocols import Detections, View
 
 

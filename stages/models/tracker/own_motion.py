@@ -7,8 +7,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from filters.camera import CELL, Motion, Step, moving, residual
-from filters.camera import positions as grid
+from filters.camera.grid import CELL
+from filters.camera.grid import positions as grid
+from filters.camera.motion import Motion, Step, moving, residual
 from filters.evidence import Track
 from stages.models.protocols import View
 from stages.video.masks import Rle

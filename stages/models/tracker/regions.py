@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from filters.camera import Motion, Step
+from filters.camera.motion import Motion, Step
 from filters.evidence import Track
 from stages.models.protocols import Detections, View
 from stages.models.tracker.own_motion import believable, carry, growth, headings, own_velocity

@@ -6,21 +6,14 @@ from _pytest.mark import ParameterSet
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from filters.camera import (
-    CHANGED,
-    CameraConfig,
-    Motion,
-    Step,
-    compose,
-    fit,
-    jitter,
-    measure,
-    positions,
-    rates,
-    smoothed,
-    statistics,
-    summarise,
-)
+from filters.camera.config import CameraConfig
+from filters.camera.fit import fit
+from filters.camera.grid import positions
+from filters.camera.measure import measure
+from filters.camera.motion import CHANGED, Motion, Step, compose
+from filters.camera.naming import summarise
+from filters.camera.path import jitter, rates, smoothed
+from filters.camera.statistics import statistics
 from filters.evidence import CameraMotion
 from filters.flow import DisFlow, FlowConfig, RaftFlow, estimator
 from stages.demo.hard_cases import hard_cases

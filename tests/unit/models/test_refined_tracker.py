@@ -10,7 +10,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from filters.camera import Motion, Step
+from filters.camera.motion import Motion, Step
 from stages.demo.recipe import Mover, Recipe
 from stages.demo.render import frames
 from stages.demo.trajectory import mover_boxes

@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from filters.camera import CameraConfig
+from filters.camera.config import CameraConfig
 from filters.flow import FlowConfig
 from filters.quality import PyiqaScorer, QualityConfig
 from pipeline.schema import SCORES
