@@ -27,8 +27,10 @@ from stages.motionsight.focus import FocusConfig, regions
 from stages.motionsight.prompt import VisualPrompt
 from stages.motionsight.spotlight import SpotlightConfig, spotlight
 from stages.motionsight.variants import background_blur, crop, red_circle
-from stages.video.frames import Clip, DecodeConfig, Wanted, fitted, middles, sample_times
+from stages.video.frames import Clip, DecodeConfig, Wanted
 from stages.video.masks import union
+from stages.video.pixels import fitted
+from stages.video.probe import middles, sample_times
 
 
 class FramesConfig(BaseModel):

@@ -16,7 +16,9 @@ from filters.quality import PyiqaScorer, QualityConfig
 from pipeline.errors import ClipError
 from pipeline.isolation import Isolated, Limits
 from pipeline.schema import SCORES, empty_row
-from stages.video.frames import Clip, DecodeConfig, Wanted, fitted, middles, sample_times
+from stages.video.frames import Clip, DecodeConfig, Wanted
+from stages.video.pixels import fitted
+from stages.video.probe import middles, sample_times
 
 
 class Score:

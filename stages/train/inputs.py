@@ -14,7 +14,8 @@ from pipeline.errors import ClipError, RunError
 from stages.motionsight.observe import within
 from stages.train.config import VideoConfig
 from stages.train.rows import Row
-from stages.video.frames import Clip, DecodeConfig, Wanted, middles
+from stages.video.frames import Clip, DecodeConfig, Wanted
+from stages.video.probe import middles
 
 IGNORED = -100  # a label that PyTorch's cross entropy leaves out
 

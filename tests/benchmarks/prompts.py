@@ -9,7 +9,8 @@ import numpy as np
 from stages.motionsight.blur import blur, kernel
 from stages.motionsight.observe import LookConfig, window_frames, windowed, within
 from stages.motionsight.spotlight import spotlight
-from stages.video.frames import Clip, Wanted, middles
+from stages.video.frames import Clip, Wanted
+from stages.video.probe import middles
 from tests.benchmarks.clips import varied
 from tests.benchmarks.timing import Line, compare
 from tests.videos import SHARED

@@ -6,7 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.errors import ClipError
-from stages.video.frames import Clip, DecodeConfig, Wanted, fitted, middles, nearest, sample_times
+from stages.video.frames import Clip, DecodeConfig, Wanted
+from stages.video.pixels import fitted
+from stages.video.probe import middles, nearest, sample_times
 from tests import videos
 
 

@@ -8,7 +8,9 @@ from filters.camera.motion import Motion
 from filters.flow import DisFlow
 from stages.demo.recipe import Recipe
 from stages.demo.render import render
-from stages.video.frames import Clip, DecodeConfig, Wanted, fitted, sample_times
+from stages.video.frames import Clip, DecodeConfig, Wanted
+from stages.video.pixels import fitted
+from stages.video.probe import sample_times
 
 CONFIG = CameraConfig()
 
