@@ -13,7 +13,8 @@ from filters.evidence import CameraMotion, Evidence, Track
 from filters.motion_check import check
 from pipeline.schema import CAMERA_LABELS
 from stages.annotate.questions import BANK, choose
-from stages.models.mllm.kinematic import KinematicMllm, article, percent
+from stages.models.mllm.kinematic import KinematicMllm
+from stages.models.mllm.words import article, percent
 from stages.models.protocols import Category, Request
 from stages.motionsight.decouple import decouple
 

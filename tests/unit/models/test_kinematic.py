@@ -12,7 +12,8 @@ from filters.evidence import CameraMotion, Evidence, Track
 from filters.motion_check import check
 from pipeline.schema import CAMERA_LABELS
 from stages.annotate.questions import BANK, choose
-from stages.models.mllm.kinematic import KinematicMllm, article, part, percent, plural
+from stages.models.mllm.kinematic import KinematicMllm
+from stages.models.mllm.words import article, part, percent, plural
 from stages.models.protocols import Category, Request
 
 TIMES = np.arange(8.0) / 2
