@@ -58,7 +58,7 @@ class MovingRegions:
         return found
 
     def _mask(self, step: Step, slow: Step | None, motion: Motion) -> np.ndarray:
-        """Cells (h, w) bool that move in a step or, if none do, over the long baseline that begins with it."""
+        """Cells (h, w) bool that move in a step or, if none do, over the long baseline starting with it."""
         mask = moving(step, motion, self._config.speed_min)
         if not mask.any() and slow is not None and slow.i == step.i:
             mask = moving(slow, motion, self._config.speed_min)
