@@ -1,7 +1,7 @@
-"""The reader of claims: what a text says about motion that can be checked.
+"""The claim reader: finds the statements about motion in an English text that can be checked.
 
-Reads claims about direction, zoom, roll, stillness and shake of the camera, and about direction and its order,
-pace, size and stillness of objects, out of English text; what it cannot read, or what is hedged, it leaves out.
+It reads claims about direction, zoom, roll, stillness and shake of the camera, and about direction and its
+order, pace, size and stillness of objects. It skips what it cannot read and what is hedged.
 """
 
 import re
@@ -14,11 +14,15 @@ Subject = Literal["camera", "object"]
 
 @dataclass(frozen=True)
 class Claim:
-    """One checkable statement, such as camera pan_left, or not object moves_up.
+    """One checkable statement, such as "the camera pans left" or "no object moves up".
 
-    Of objects: `moves_left` and so on, `moves_left_then_right` (one object, in this order), `to_and_fro`,
-    `speeds_up`, `slows_down`, `faster` (one than another), `same_speed` (of two), `grows` (or comes nearer),
-    `shrinks`, `still` (some object is at rest), `none_moves` (all are).
+    Attributes:
+        subject: Whether it is about the camera or about objects.
+        predicate: For the camera a label (`pan_left` ...), `static`, `shake` or `moves`. For objects
+            `moves_left` and the like, `moves_left_then_right` (one object, in this order), `to_and_fro`,
+            `speeds_up`, `slows_down`, `faster` (one object than another), `same_speed` (two objects),
+            `grows` (or comes closer), `shrinks`, `still` (some object is at rest), `none_moves` (all are).
+        negated: The text denies it.
     """
 
     subject: Subject
@@ -30,11 +34,11 @@ class Claim:
 
 
 def words(*patterns: str) -> re.Pattern[str]:
-    """Any of the patterns as whole words, in upper or lower case."""
+    """Compile a pattern for any of the patterns as whole words, in upper or lower case."""
     return re.compile(rf"\b(?:{'|'.join(patterns)})\b", re.IGNORECASE)
 
 
-# Rewriting, before clauses are told apart: cameras and views that do nothing themselves.
+# Replacements before the text is split into clauses: mostly cameras and views that do nothing themselves.
 REWRITE: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile("[\u2019`]"), "'"),
     (re.compile(r"^(?:yes|no)[,.:]\s*", re.IGNORECASE), ""),
@@ -53,15 +57,15 @@ REWRITE: tuple[tuple[re.Pattern[str], str], ...] = (
 )  # fmt: skip
 
 ADVERBS = r"(?:(?:and|then|also|first|finally|later|next|slowly|afterwards|instead|otherwise|there|again|back|\w+ly)\s+)*"
-# Verbs of going, and for objects only those without something that is moved.
+# Verbs of motion; for objects only where they are intransitive.
 ROOTS = (
     r"mov|travel|go|driv|run|walk|slid|glid|drift|fl(?:y|i)|swim|roll|shift|sweep|swing|rush|cross|pass|advanc|progress|proceed"
     r"|float|rid|rac|dash|climb|descend|ascend|ris|fall|drop|sail|skat|jog|gallop|march|crawl|stroll|step|spring|skip|dribbl|slip|soar"
     r"|flow|sink|bounc|hurtl|speed|zoom|ski|row|sprint|stream|scroll|hop|jump|bound|trot|com|wobbl|stagger|waddl|wander|shuffl|exit"
 )
 ENDS = r"(?:s|e|es|ed|d|ing|n|ping|ning|ming|ting)?"
-# Verbs that say which way, of what goes so and of what is made to.
-MANY = r"(?<=[a-z]s )(?<!his )(?<!its )"  # a verb of what there are several of
+# Verbs that imply a direction, intransitive and transitive.
+MANY = r"(?<=[a-z]s )(?<!his )(?<!its )"  # before the verb of a plural
 RISE = rf"(?<!sun )(?:{MANY}(?:rise|ascend|climb|soar)|ris(?:es|ing)|rose|ascend(?:s|ed|ing)?|climb(?:s|ed|ing)?|soar(?:s|ed|ing)?|jump(?:s|ed|ing)?|leap(?:s|t|ed|ing)?|tak(?:es|ing) off|lift(?:s|ed|ing)? off)"
 FALL = rf"(?:{MANY}(?:fall|descend|sink)|falls|falling|fell|drops|dropping|descend(?:s|ed|ing)?|sinks?|sinking|plung(?:es|ed|ing)|plummet(?:s|ed|ing)?|tumbl(?:es|ed|ing)|div(?:es|ed|ing(?! (?:board|tower|platform|pool|suit)))|collaps(?:es|ed|ing))"
 RAISE = r"(?:lift|rais|hoist|elevat)(?:s|es|ed|ing)"
@@ -79,7 +83,7 @@ NOT_PLACE = r"(?!\s+(?:side|of|part|edge|corner|hand|third|half|arm|leg|foot|lan
 
 
 def side(this: str, other: str) -> str:
-    """A pattern for going to `this` side, but not for being on it."""
+    """Build a pattern for moving to `this` side, as opposed to `other`; being on that side does not match."""
     return (
         rf"(?:(?:to|toward|towards|onto)\s+(?:the|its|their|his|her)\s+(?:\w+[\s-]){{0,2}}?{this}\b(?:-hand side of there)?(?!\s+of\b(?! there))"
         rf"|(?:in|out of there|out|off|exit\w*|leav\w+)(?: there)? (?:on|via) the {this}\b{NOT_PLACE}"
@@ -153,7 +157,7 @@ CLAUSE = re.compile(
     rf"|\s+and\s+(?=(?:\w+ly\s+)?(?:then|it|he|she|they|the|an?|his|her|its|another|one|two|does|is|are|{FINITE})\b)",
     re.IGNORECASE,
 )
-# What a camera sees doing something is told of after its verb: "follows a man | walking to the left".
+# After a verb of seeing, the rest of the clause is about what is seen: "follows a man | walking to the left".
 SEES = re.compile(
     r"(?:\b(?:follow|captur|show|film|record|reveal|track|focus|observ|watch|keep|depict|(?:shot|view|footage|video|clip) of)\w*\b[^,.;]{0,50}?\s)(?=(?!during|everything|something|nothing|being|building|evening|morning|ceiling|clothing|string)\w{3,}ing\b)",
     re.IGNORECASE,
@@ -164,13 +168,13 @@ CAMERA = re.compile(
     r"|^\W*(?:and |then |\w+ly )*(?:we|the viewers?) (?:\w+ly )?(?:pan|tilt|zoom|push|pull|doll|mov|are (?:moving|zooming|pulled|pushed))\w*\b",
     re.IGNORECASE,
 )
-# Words of camera work that need no camera beside them.
+# Words of camera work that imply a camera.
 CRAFT = re.compile(
     rf"^\W*{ADVERBS}(?:it (?:\w+ly )?(?:(?:is|begins|starts|ends)(?: by| to)? )?)?(?:pans?|panned|panning|zoom\w* (?:\w+ly )?(?:in|out)|tilt(?:s|ed|ing)?(?= (?:\w+ly )?(?:up|down))|doll(?:y|ies|ied|ying)|roll(?:s|ed|ing)?(?= (?:\w+ly )?(?:counter-?|anti-?)?clockwise))\b"
     r"|\b(?:an?|the|by|no|any|of|one) (?:[\w-]+ ){0,2}(?:pan(?= (?:to|from|back|left|right|across|up|down|follow)|$|\W$)|panning|tilt(?:ing)?|zoom(?:ing)?|dolly|push-in|pull-(?:back|out)|zoom-(?:in|out))\b|\b(?:camera work|hand-?held|(?:counter)?clockwise roll|roll (?:counter)?clockwise)\b",
     re.IGNORECASE,
 )
-# Stands for neither camera nor object; a drone may be either.
+# Neither camera nor object; a drone may be either.
 SCENERY = re.compile(
     r"^\W*(?:and |the |its |their |a |an |in |most of the |rest of the )*(?:[\w-]+ ){0,2}(?:background|scenery|surroundings?|landscape"
     r"|environment|scene|sky|horizon|picture|image|drone)\b|^\W*the surrounding\b",
@@ -197,7 +201,7 @@ NEGATION = re.compile(
     re.IGNORECASE,
 )
 EXCEPT = words(r"(?:except(?: for)?|apart from|other than|besides|aside from)(?! the camera)")
-# Where the negation is part of the meaning, not a denial of it.
+# Here the negation is part of the meaning rather than a denial of it.
 SAYS_STILL = re.compile(
     r"not (?:mov|budg)|n't (?:mov|budg)|never (?:move|budge|stir)|^no |^without |nothing|none of",
     re.IGNORECASE,
@@ -205,30 +209,31 @@ SAYS_STILL = re.compile(
 
 
 def claims(text: str) -> list[Claim]:
-    """The checkable claims of a text, each once, in order."""
+    """Read the checkable claims of a text, each once, in order of appearance."""
     return list(dict.fromkeys(_read(text)))
 
 
 def _read(text: str) -> Iterator[Claim]:
+    """The claims of a text in order, possibly repeated."""
     last: Subject | None = None
     for sentence in SENTENCE.split(text):
         for pattern, plain in REWRITE:
             sentence = pattern.sub(plain, sentence)
-        way = None  # the last direction of an object in this sentence
+        way = None  # the latest direction of an object in this sentence
         parts = [part for clause in CLAUSE.split(sentence) for part in _seen(clause)]
         for k, (part, seen) in enumerate(parts):
-            told = "object" if seen else _subject(part, last)
-            if PARTICIPLE.search(part) and k + 1 < len(parts) and not last:  # whom it is about comes after it
-                told = _subject(parts[k + 1][0], last)
-            if told is None:
+            subject = "object" if seen else _subject(part, last)
+            if PARTICIPLE.search(part) and k + 1 < len(parts) and not last:  # its subject follows
+                subject = _subject(parts[k + 1][0], last)
+            if subject is None:
                 continue
             again = bool(last and ONLY_WAY.search(part))
             if again:
-                told, part = last, f"moves {part}"
+                subject, part = last, f"moves {part}"
             elif last == "camera" and ONLY_ZOOM.search(part):
                 part = f"zooms {part}"
             if not HEDGE.search(part):
-                found = list(_claims_of(part, told or "object", sentence))
+                found = list(_claims_of(part, subject or "object", sentence))
                 yield from found
                 ways = [it.predicate for it in found if it.predicate in WAYS and not it.negated]
                 if len(ways) == 1:
@@ -236,14 +241,13 @@ def _read(text: str) -> Iterator[Claim]:
                     if way and way != ways[0] and same and IN_ORDER.search(sentence):
                         yield Claim("object", f"{way}_then_{ways[0].removeprefix('moves_')}")
                     way = ways[0]
-            # Of what a camera follows, "it" speaks on.
-            last = (
-                "object" if told == "camera" and re.search(r"\bfollow|\btracks? the|\bkeep", part) else told
-            )
+            # After a camera that follows something, "it" is what is followed.
+            follows = subject == "camera" and re.search(r"\bfollow|\btracks? the|\bkeep", part)
+            last = "object" if follows else subject
 
 
 def _seen(clause: str) -> Iterator[tuple[str, bool]]:
-    """A clause, or its two parts where a camera sees something go; and whether it is the part that is seen."""
+    """A clause, or its two parts where a camera sees something move; with each, whether it is what is seen."""
     match = SEES.search(clause)
     if match and (CAMERA.search(clause[: match.end()]) or CRAFT.search(clause[: match.end()])):
         yield clause[: match.end()], False
@@ -253,7 +257,7 @@ def _seen(clause: str) -> Iterator[tuple[str, bool]]:
 
 
 def _subject(clause: str, before: Subject | None) -> Subject | None:
-    """Whom a clause is about; None for scenery, which stands for neither camera nor object."""
+    """What a clause is about, given the subject before; None for scenery, neither camera nor object."""
     if CAMERA.search(clause):
         return "camera"
     if PERSON.search(clause):
@@ -266,6 +270,7 @@ def _subject(clause: str, before: Subject | None) -> Subject | None:
 
 
 def _claims_of(clause: str, subject: Subject, sentence: str) -> Iterator[Claim]:
+    """The claims of a clause, which is part of a sentence."""
     found = []
     for name, rule in RULES[subject].items():
         match = rule.search(clause)
@@ -279,6 +284,7 @@ def _claims_of(clause: str, subject: Subject, sentence: str) -> Iterator[Claim]:
 
 
 def _negated(clause: str, match: re.Match[str]) -> bool:
+    """Whether a clause denies the claim that matched: the last negation is in it or shortly before it."""
     if SAYS_STILL.search(match.group(0)):
         return False
     denial = [m for m in NEGATION.finditer(clause) if m.start() < match.end()]

@@ -1,4 +1,4 @@
-"""What was measured of a clip, in the form in which it goes on to answers and checks."""
+"""What was measured of a clip: the input of answers and of checks."""
 
 from dataclasses import dataclass
 
@@ -7,14 +7,17 @@ import numpy as np
 
 @dataclass(frozen=True)
 class CameraMotion:
-    """How the camera moved over a shot, all signs from the camera's point of view.
+    """How the camera moved over a shot; all signs are the camera's, not the scene's.
 
-    labels: names out of `pipeline.schema.CAMERA_LABELS`; empty when the camera moves but no single
-        direction can be stood behind (strong parallax). `static` and `shake` stand alone.
-    pan: frame widths per second, positive to the right. tilt: frame heights per second, positive down.
-    zoom: e-folds of scale per second, positive in. roll: degrees per second, positive clockwise.
-    shake: root mean square of the jitter about the smooth path, share of the frame width.
-    fit: 0 to 1, the share of the textured frame that the camera's motion explains.
+    Attributes:
+        labels: Names from `pipeline.schema.CAMERA_LABELS`; empty when the camera moves but no single
+            direction is certain (strong parallax). `static` and `shake` never come with other labels.
+        pan: Frame widths per second, positive to the right.
+        tilt: Frame heights per second, positive down.
+        zoom: E-folds of scale per second, positive in.
+        roll: Degrees per second, positive clockwise.
+        shake: Root mean square of the jitter around the smooth path, share of the frame width.
+        fit: Share of the textured frame that the camera's motion explains, 0 to 1.
     """
 
     labels: tuple[str, ...]
@@ -28,21 +31,23 @@ class CameraMotion:
 
 @dataclass(frozen=True)
 class Track:
-    """One object through the sampled frames of a clip.
+    """One object in T sampled frames of a clip.
 
-    label: what the detector called it ("" when it cannot name things).
-    times: (T,) float64, seconds. boxes: (T, 4) float32 xyxy pixels, NaN where it was not seen.
-    scores: (T,) float32, 0 to 1, 0 where it was not seen.
-    velocity: (2,) the object's own mean motion, the camera's taken out: frame widths per second to the
-        right, frame heights per second down.
-    growth: e-folds of apparent size (square root of the area) per second, the camera's zoom taken out;
-        positive when it grows, as when it comes nearer.
-    speed: its mean own speed whatever the direction, frame diagonals per second: well above the length of
-        `velocity` for what moves to and fro.
-    moving: (start, end) in seconds of its own movement.
-    phases: the stretches in which it keeps to one direction, in order: (start, end, x, y), times in seconds,
-        mean own velocity as in `velocity`. Empty where it never does for long.
-    masks: (T,) run lengths as in `stages.video.masks`, None where it was not seen. Empty without masks.
+    Attributes:
+        label: The detector's name for it; "" from a detector without names.
+        times: (T,) float64, seconds.
+        boxes: (T, 4) float32, xyxy pixels, NaN where it was not seen.
+        scores: (T,) float32, 0 to 1; 0 where it was not seen.
+        velocity: (2,) mean own motion, the camera's removed: frame widths per second to the right, frame
+            heights per second down.
+        growth: E-folds of apparent size (square root of the area) per second; positive when it grows, for
+            instance by coming closer.
+        speed: Mean own speed regardless of direction, frame diagonals per second; well above the length of
+            `velocity` for an object that moves to and fro.
+        moving: Start and end of its own movement, seconds.
+        phases: The intervals in which it keeps to one direction, in order: (start, end, x, y), times in
+            seconds, mean own velocity as in `velocity`. Empty if it never does for long.
+        masks: (T,) run lengths as in `stages.video.masks`, None where it was not seen. Empty without masks.
     """
 
     label: str
@@ -59,10 +64,16 @@ class Track:
 
 @dataclass(frozen=True)
 class Evidence:
-    """What was measured of a clip: width and height in pixels, the camera, the objects (largest first).
+    """What was measured of a clip.
 
-    flow_mean: mean flow of the frame, share of the diagonal per second, camera included.
-    object_area: share of the frame that moves on its own, 0 to 1.
+    Attributes:
+        width: Of the frames that the boxes refer to, pixels.
+        height: Of the frames that the boxes refer to, pixels.
+        duration_s: Seconds.
+        camera: The camera's motion.
+        tracks: The objects, the most salient first.
+        object_area: Share of the frame that moves apart from the camera, 0 to 1.
+        flow_mean: Mean flow, the camera's included, frame diagonals per second.
     """
 
     width: int

@@ -12,12 +12,16 @@ from filters.evidence import Evidence, Track
 
 @dataclass(frozen=True)
 class Thresholds:
-    """From where on a measurement supports what is claimed.
+    """When a measurement supports a claim.
 
-    growth: e-folds of apparent size per second. angle: degrees off that a direction in words may be.
-    faster, alike: from which ratio of two speeds on one is faster, and up to which they are the same.
-    shake: rms jitter as a share of the frame width, of a camera that also moves. still_area, quiet_area:
-    shares of the frame that move, under which nothing is said to move, and under which that is certain.
+    Attributes:
+        growth: E-folds of apparent size per second above which an object grows or shrinks.
+        angle: Degrees by which a direction may differ from the one claimed.
+        faster: Ratio of two speeds from which one is faster.
+        alike: Ratio of two speeds up to which they are the same.
+        shake: RMS jitter, share of the frame width, above which a camera that also moves shakes.
+        still_area: Share of the frame below which a claim that nothing moves is supported.
+        quiet_area: Share of the frame below which a claim that something moves is refuted.
     """
 
     growth: float = 0.05
@@ -35,9 +39,16 @@ DEFAULT = Thresholds()
 def check(
     text: str | Sequence[Claim], evidence: Evidence, thresholds: Thresholds = DEFAULT
 ) -> tuple[float | None, list[tuple[Claim, bool | None]]]:
-    """The share, 0 to 1, of a text's claims that the evidence supports; None when none can be judged.
+    """Check the claims of a text.
 
-    With it, each claim and its verdict: True, False, or None where the measurements decide neither.
+    Args:
+        text: The text, or its claims.
+        evidence: What was measured of the clip.
+        thresholds: When a measurement supports a claim.
+
+    Returns:
+        The share of the claims that the evidence supports, 0 to 1, among those that it decides; None when it
+        decides none. Then each claim with its verdict, None where the evidence does not decide.
     """
     said = claims(text) if isinstance(text, str) else text
     judged = [(claim, judge(claim, evidence, thresholds)) for claim in said]
@@ -46,17 +57,18 @@ def check(
 
 
 def judge(claim: Claim, evidence: Evidence, thresholds: Thresholds = DEFAULT) -> bool | None:
-    """Whether the measurements support a claim; None where they decide nothing."""
+    """Decide whether the evidence supports a claim; None where it does not decide."""
     of = _camera if claim.subject == "camera" else _objects
     verdict = of(claim.predicate, evidence, thresholds)
     return None if verdict is None else verdict != claim.negated
 
 
 def _camera(predicate: str, evidence: Evidence, thresholds: Thresholds) -> bool | None:
+    """The verdict on a predicate of the camera."""
     labels = evidence.camera.labels
     if predicate == "static":
         return labels == ("static",)
-    if predicate == "moves":  # of a camera that only shakes, either may be said
+    if predicate == "moves":  # a camera that only shakes may be said to move, or not to
         return None if labels == ("shake",) else labels != ("static",)
     if predicate == "shake":  # a moving camera may shake as well; only the amount tells
         moves = labels not in (("static",), ("shake",))
@@ -65,7 +77,7 @@ def _camera(predicate: str, evidence: Evidence, thresholds: Thresholds) -> bool 
 
 
 def _objects(predicate: str, evidence: Evidence, thresholds: Thresholds) -> bool | None:
-    """Any track that does it supports a claim; which track a text means is not known."""
+    """The verdict on a predicate of objects: any track supports it, as it is unknown which one is meant."""
     sure = bool(evidence.camera.labels)
     if predicate in ("still", "none_moves"):
         if evidence.tracks:
@@ -80,7 +92,7 @@ def _objects(predicate: str, evidence: Evidence, thresholds: Thresholds) -> bool
 
 
 def _paces(predicate: str, speeds: Sequence[float], thresholds: Thresholds) -> bool | None:
-    """Whether any two of these speeds differ, or are the same; None between, and of fewer than two."""
+    """Whether any two speeds differ, or are the same; None in between, and for fewer than two."""
     ratios = [max(a, b) / max(min(a, b), 1e-9) for a, b in combinations(speeds, 2)]
     differ, same = [r >= thresholds.faster for r in ratios], [r <= thresholds.alike for r in ratios]
     held, denied = (differ, same) if predicate == "faster" else (same, differ)
@@ -88,8 +100,9 @@ def _paces(predicate: str, speeds: Sequence[float], thresholds: Thresholds) -> b
 
 
 def _track(predicate: str, track: Track, evidence: Evidence, thresholds: Thresholds) -> bool | None:
+    """The verdict on a predicate of one track."""
     pixels = [(x * evidence.width, y * evidence.height) for *_, x, y in track.phases]
-    if predicate in ("speeds_up", "slows_down"):  # how fast it is within a phase is not known
+    if predicate in ("speeds_up", "slows_down"):  # the speed within a phase is not known
         if len(pixels) < 2:
             return None
         change = np.hypot(*pixels[-1]) / np.hypot(*pixels[0])
@@ -111,7 +124,7 @@ def _track(predicate: str, track: Track, evidence: Evidence, thresholds: Thresho
 
 
 def _heads(predicate: str, x: float, y: float, angle: float) -> bool:
-    """Whether a velocity of x to the right and y down, in pixels, goes the way that is claimed."""
+    """Whether a velocity, x right and y down in pixels, is within `angle` degrees of the one claimed."""
     length = float(np.hypot(x, y))
     along = {"moves_right": x, "moves_left": -x, "moves_down": y, "moves_up": -y}[predicate]
     return length > 0 and along / length > np.cos(np.radians(angle))

@@ -1,38 +1,60 @@
-"""Technical quality of frames by any no-reference metric of pyiqa."""
+"""Technical quality of frames, by a no-reference metric of pyiqa."""
 
 import logging
 import warnings
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
+from pipeline.identity import OPERATIONAL
+
 
 class QualityConfig(BaseModel):
-    """How the technical quality of a clip is judged."""
+    """How the technical quality of a clip is measured."""
 
     model_config = ConfigDict(extra="forbid")
 
-    metric: str | None = Field("piqe", description="a pyiqa metric; null: none. piqe needs no weights")
-    frames: int = Field(3, ge=1, le=32, description="frames judged in each clip, evenly spread")
-    size: int = Field(384, ge=64, le=2048, description="longer side of the judged frames, pixels")
-    device: str = "cpu"
+    metric: str | None = Field("piqe", description="metric of pyiqa, or null for none; piqe needs no weights")
+    frames: int = Field(3, ge=1, le=32, description="frames scored per clip, evenly spread")
+    size: int = Field(384, ge=64, le=2048, description="longer side of the scored frames, pixels")
+    device: Annotated[str, OPERATIONAL] = Field("cpu", description="torch device")
 
 
 class QualityScorer(Protocol):
-    """Judges frames; `lower_better` says which way the number points."""
+    """Scores the quality of frames.
+
+    Attributes:
+        lower_better: Whether a lower score means better quality.
+    """
 
     lower_better: bool
 
     def __call__(self, frames: np.ndarray) -> float:
-        """frames: (N, H, W, 3) uint8 RGB. The mean score, in the metric's own unit."""
+        """Score frames.
+
+        Args:
+            frames: (N, H, W, 3) uint8 RGB.
+
+        Returns:
+            The mean score, in the metric's own unit.
+        """
         ...
 
 
 class PyiqaScorer:
-    """A metric of pyiqa by name. Raises ValueError for a name that pyiqa does not have."""
+    """Scores with a metric of pyiqa."""
 
     def __init__(self, metric: str, device: str = "cpu") -> None:
+        """Load the metric.
+
+        Args:
+            metric: Its name in pyiqa.
+            device: Torch device.
+
+        Raises:
+            ValueError: pyiqa has no such metric.
+        """
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             logging.getLogger("pyiqa").setLevel(logging.ERROR)
@@ -47,10 +69,11 @@ class PyiqaScorer:
         self.lower_better = bool(self._metric.lower_better)
 
     def __call__(self, frames: np.ndarray) -> float:
+        """Score frames, as `QualityScorer` does."""
         torch = self._torch
-        # In the order of memory that torch works in: as they come, every operation takes twice as long.
+        # Contiguous in torch's own order: on a transposed view every operation takes twice as long.
         channels_first = np.ascontiguousarray(frames.transpose(0, 3, 1, 2))
         batch = torch.from_numpy(channels_first).float().div(255).to(self._device)
         with torch.inference_mode():
-            # One frame at a time: some metrics give one number for a batch, or need all of its memory.
+            # One frame at a time: some metrics give one number per batch, or run out of memory on one.
             return float(np.mean([float(self._metric(frame[None])) for frame in batch]))

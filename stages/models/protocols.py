@@ -12,7 +12,7 @@ import numpy as np
 from filters.evidence import Evidence, Track
 
 if TYPE_CHECKING:  # it needs OpenCV, which the environment of a model may lack
-    from filters.camera import Motion
+    from filters.camera.motion import Motion
 
 Category = Literal["object", "camera", "both"]
 

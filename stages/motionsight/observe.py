@@ -8,7 +8,9 @@ from functools import partial
 
 import numpy as np
 
-from filters.camera import measure, statistics, summarise
+from filters.camera.measure import measure
+from filters.camera.naming import summarise
+from filters.camera.statistics import statistics
 from filters.evidence import CameraMotion, Evidence, Track
 from filters.flow.registry import estimator
 from pipeline.isolation import Isolated, Limits
@@ -21,8 +23,10 @@ from stages.motionsight.prompt import VisualPrompt
 from stages.motionsight.settings import ObserveConfig
 from stages.motionsight.spotlight import spotlight
 from stages.motionsight.variants import background_blur, crop, red_circle
-from stages.video.frames import Clip, Wanted, fitted, middles, sample_times
+from stages.video.frames import Clip, Wanted
 from stages.video.masks import union
+from stages.video.pixels import fitted
+from stages.video.probe import middles, sample_times
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from filters.camera import CameraConfig, on_grid, positions
+from filters.camera.config import CameraConfig
+from filters.camera.grid import on_grid, positions
 from filters.evidence import CameraMotion, Evidence, Track
 from filters.flow.estimator import FlowEstimator
 

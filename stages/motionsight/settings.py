@@ -2,7 +2,7 @@
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from filters.camera import CameraConfig
+from filters.camera.config import CameraConfig
 from filters.flow.dis import DisConfig
 from filters.flow.registry import FlowConfig
 from stages.models.backend import Backend

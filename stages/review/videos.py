@@ -12,8 +12,8 @@ import av
 
 from pipeline.errors import ClipError, reason
 from pipeline.isolation import Isolated, Limits
-from stages.video.frames import fitted, rgb
 from stages.video.media import is_local, read_bytes
+from stages.video.pixels import fitted, rgb
 
 # What browsers play, by FFmpeg's name of the container; of 8 bits and 4:2:0.
 PLAYED = {"mp4": ("h264", "vp9", "av1"), "webm": ("vp8", "vp9", "av1")}

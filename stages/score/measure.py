@@ -6,10 +6,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from filters.camera import Motion, measure
+from filters.camera.measure import measure
+from filters.camera.motion import Motion
 from filters.flow.registry import estimator
 from stages.score.settings import ScoreConfig
-from stages.video.frames import Probe, Wanted
+from stages.video.frames import Wanted
+from stages.video.probe import Probe
 
 
 class Measured:

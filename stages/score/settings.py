@@ -2,7 +2,7 @@
 
 from pydantic import BaseModel, ConfigDict
 
-from filters.camera import CameraConfig
+from filters.camera.config import CameraConfig
 from filters.flow.dis import DisConfig
 from filters.flow.registry import FlowConfig
 from filters.quality import QualityConfig

@@ -12,7 +12,9 @@ from pipeline.schema import SCORES, empty_row
 from pipeline.stage import Row, Stage
 from stages.score.measure import Measure, Measured
 from stages.score.settings import ScoreConfig
-from stages.video.frames import Clip, Wanted, fitted, sample_times
+from stages.video.frames import Clip, Wanted
+from stages.video.pixels import fitted
+from stages.video.probe import sample_times
 
 MEASURES = Registry("measure", "stages.score.measures", Measure)  # type: ignore[type-abstract]
 

@@ -14,7 +14,8 @@ from pipeline.errors import ClipError, RunError
 from stages.motionsight.observe import fit_within
 from stages.train.rows import Row
 from stages.train.settings import VideoConfig
-from stages.video.frames import Clip, DecodeConfig, Wanted, middles
+from stages.video.frames import Clip, DecodeConfig, Wanted
+from stages.video.probe import middles
 
 IGNORED = -100  # the label that PyTorch's cross entropy ignores
 

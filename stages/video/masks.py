@@ -1,4 +1,4 @@
-"""Masks as COCO keeps them: runs of pixels outside and inside in turn, column by column, outside first."""
+"""Masks in COCO's uncompressed run-length encoding: column by column, alternating runs, outside first."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,7 @@ Rle = dict[str, list[int]]  # {"size": [height, width], "counts": [lengths of th
 
 
 def encode(mask: np.ndarray) -> Rle:
-    """Run lengths of a mask (H, W) bool."""
+    """Encode a mask (H, W) bool as run lengths."""
     flat = np.concatenate([[False], mask.T.ravel()])
     edges = np.flatnonzero(np.diff(flat))
     runs = np.diff(np.concatenate([[0], edges, [mask.size]]))
@@ -16,14 +16,22 @@ def encode(mask: np.ndarray) -> Rle:
 
 
 def decode(rle: Rle) -> np.ndarray:
-    """The mask (H, W) bool that was encoded."""
+    """Decode run lengths into a mask (H, W) bool."""
     height, width = rle["size"]
     inside = np.arange(len(rle["counts"])) % 2 == 1
     return np.repeat(inside, rle["counts"]).reshape(width, height).T
 
 
 def union(masks: Sequence[Sequence[Rle | None]], shape: tuple[int, int, int]) -> np.ndarray:
-    """Where any of the objects is: (T, H, W) bool of that shape, from T masks of each, None where unseen."""
+    """Join the masks of several objects.
+
+    Args:
+        masks: For each object T masks, None where it was not seen.
+        shape: T, H, W.
+
+    Returns:
+        (T, H, W) bool: where any of the objects is.
+    """
     joined = np.zeros(shape, bool)
     for track in masks:
         for frame, rle in zip(joined, track, strict=True):

@@ -1,4 +1,4 @@
-"""The bytes of a clip: a local path, an fsspec URL, or a member of a tar (`a.tar::b.mp4`)."""
+"""The bytes of a video: a local path, an fsspec URL, or a member of a tar (`a.tar::b.mp4`)."""
 
 import functools
 import io
@@ -19,7 +19,7 @@ from pipeline.workspace import store
 MEMBER = re.compile(r"(?P<tar>.+\.tar)::(?P<member>.+)", re.DOTALL)
 URL = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
 STORE = re.compile(r"(s3|gs)://", re.IGNORECASE)
-# How pyarrow words it that the store, and not the object, is the trouble; its errors have no numbers.
+# How pyarrow says that the store, and not the object, is at fault; its errors carry no codes.
 STORE_DOWN = re.compile(
     r"AWS Error (NETWORK_CONNECTION|SERVICE_UNAVAILABLE|SLOW_DOWN|INTERNAL_FAILURE|REQUEST_TIMEOUT)"
     r"|Status\(UNAVAILABLE|token has expired"
@@ -28,23 +28,25 @@ SUFFIX = re.compile(r"\.([A-Za-z0-9]{1,5})$")
 
 
 def is_local(uri: str) -> bool:
-    """Whether the uri is the path of a file of its own on this machine, which can be opened in place."""
+    """Check whether a URI is the path of a plain local file, which can be opened in place."""
     return not (URL.match(uri) or MEMBER.fullmatch(uri))
 
 
 def suffix(uri: str) -> str:
-    """The lower-case file name extension without its dot; "mp4" when there is none to go by."""
+    """Return the file name extension in lower case without its dot; "mp4" when there is none."""
     path = uri.split("?")[0] if URL.match(uri) else uri
     found = SUFFIX.search(path)
     return found[1].lower() if found else "mp4"
 
 
 def read_bytes(uri: str) -> bytes:
-    """The whole file or tar member.
+    """Read a whole file or tar member.
 
-    Raises FileNotFoundError that names what is not there, or another OSError: a folder, no permission, a
-    damaged tar, a server that refuses, no package for the URL's protocol. Raises RunError when an object
-    store cannot be reached: that is no fault of the clip's.
+    Raises:
+        FileNotFoundError: The file or the member does not exist; the message names it.
+        OSError: Any other failure of this file: a folder, missing permission, a damaged tar, a refusing
+            server, or no package for the URL's protocol.
+        RunError: An object store cannot be reached, which is not the clip's fault.
     """
     try:
         return _read(uri)
@@ -52,7 +54,7 @@ def read_bytes(uri: str) -> bytes:
         if STORE.match(uri) and STORE_DOWN.search(str(error)):
             raise RunError(f"cannot reach the store of {uri}: {' '.join(str(error).split())}") from error
         raise
-    except Exception as error:  # every remote file system brings errors of its own
+    except Exception as error:  # every remote file system has its own exceptions
         raise OSError(f"cannot read {uri}: {error}") from error
 
 
@@ -72,48 +74,69 @@ def _read(uri: str) -> bytes:
 
 
 def filesystem(location: str) -> tuple[Any, str]:
-    """The fsspec file system of a path or URL, and the path in it.
+    """Resolve a path or URL.
 
-    Raises OSError, ValueError, or ImportError when a package for it is missing.
+    Returns:
+        The fsspec file system, and the path in it.
+
+    Raises:
+        OSError: The file system cannot be reached.
+        ValueError: The protocol is unknown.
+        ImportError: A package for the protocol is missing.
     """
     if STORE.match(location):
         bucket, slash, key = location.partition("://")[2].partition("/")
         return _bucket(f"{location.partition('://')[0]}://{bucket}"), bucket + slash + key
-    # A local path may hold "::" or "*", which fsspec's own parsing would act on.
+    # A local path may contain "::" or "*", which fsspec's own parsing would interpret.
     return (LocalFileSystem(), location) if is_local(location) else url_to_fs(location)
 
 
 @functools.cache
 def _bucket(uri: str) -> ArrowFSWrapper:
-    """The same way into object stores, with the same credentials, as that of the workspace."""
+    """Access to an object store through the same client and credentials as the workspace's."""
     return ArrowFSWrapper(store(uri)[0])
 
 
 @functools.lru_cache(maxsize=64)
 def _members(tar: str, version: str) -> dict[str, tuple[int, int]]:
-    """Byte range (start, end) of every file in a tar; `version` makes a rewritten tar be read again."""
+    """Byte range (start, end) of every file in a tar; a new `version` invalidates the cached ranges."""
     fs, path = filesystem(tar)
     with fs.open(path, "rb") as file, tarfile.open(fileobj=file, mode="r:") as archive:
         return {m.name: (m.offset_data, m.offset_data + m.size) for m in archive if m.isfile()}
 
 
-def cut(uri: str, start_s: float | None, end_s: float | None) -> bytes:
-    """The shot [start_s, end_s) of a video as an MP4, its coded pictures copied, without sound.
+def video_stream(container: Any) -> Any | None:
+    """Return the first video stream of an open PyAV container, cover pictures aside; None without one."""
+    streams = (s for s in container.streams.video if not s.disposition & s.disposition.attached_pic)
+    return next(streams, None)
 
-    Copying can begin at a keyframe only: the frames from there to start_s are in the file, and an edit list
-    tells players to leave them out. The end is at most the codec's reordering (a few frames) early, never
-    late, so that no frame of the next shot is seen. Times in seconds from the first frame; None: its start
-    or end. Raises OSError as `read_bytes` does, av.error.FFmpegError when it is no video or MP4 cannot hold
-    its codec, ValueError for an empty shot or pictures without times.
+
+def cut(uri: str, start_s: float | None, end_s: float | None) -> bytes:
+    """Cut the shot [start_s, end_s) from a video without re-encoding it, and without sound.
+
+    Copying can only begin at a keyframe: the frames from there to start_s are in the file, and an edit list
+    makes players skip them. The end is at most the codec's reordering (a few frames) early, never late, so
+    that no frame of the next shot is shown.
+
+    Args:
+        uri: The video file.
+        start_s: Seconds from its first frame; None: there.
+        end_s: Seconds from its first frame; None: at its end.
+
+    Returns:
+        An MP4 file.
+
+    Raises:
+        OSError: As by `read_bytes`.
+        av.error.FFmpegError: The file is not a video, or MP4 cannot hold its codec.
+        ValueError: The shot is empty, or its frames have no timestamps.
     """
     out = io.BytesIO()
     source: Any
     # "file:" keeps FFmpeg from reading a name such as "a:b.mp4" as a protocol.
     file = f"file:{uri}" if is_local(uri) else io.BytesIO(read_bytes(uri))
     with av.open(file) as source, av.open(out, "w", format="mp4") as target:
-        stream = next(
-            (s for s in source.streams.video if not s.disposition & s.disposition.attached_pic), None
-        )
+        stream = video_stream(source)
         if stream is None:
             raise ValueError("no video stream")
         copy = target.add_stream_from_template(stream)
@@ -124,10 +147,11 @@ def cut(uri: str, start_s: float | None, end_s: float | None) -> bytes:
         pictures = (packet for packet in source.demux(stream) if packet.size)
         shot = list(itertools.takewhile(lambda packet: packet.pts is None or packet.pts < end, pictures))
         if any(packet.pts is None for packet in shot):
-            raise ValueError("its pictures carry no times")
+            raise ValueError("its frames have no timestamps")
         if not any(packet.pts >= start for packet in shot):
             raise ValueError(f"no frame between {start_s} s and {end_s} s")
-        # Matroska stores no decoding times: they are the shown ones in order, early enough for every picture.
+        # Matroska stores no decoding times: take the presentation times in order, shifted early enough for
+        # every picture.
         shown = sorted(packet.pts for packet in shot)
         early = max(at - packet.pts for at, packet in zip(shown, shot, strict=True))
         for at, packet in zip(shown, shot, strict=True):

@@ -18,7 +18,9 @@ from scipy.stats import spearmanr
 from filters.flow.dis import DisConfig
 from stages.demo.demo_clips import recipes
 from stages.demo.render import render
-from stages.video.frames import Clip, DecodeConfig, Wanted, fitted, sample_times
+from stages.video.frames import Clip, DecodeConfig, Wanted
+from stages.video.pixels import fitted
+from stages.video.probe import sample_times
 from tests.benchmarks.clips import varied
 from tests.benchmarks.timing import Line, compare, decode_all
 from tests.videos import SHARED

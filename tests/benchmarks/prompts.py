@@ -10,7 +10,8 @@ from stages.motionsight.blur import blur, kernel
 from stages.motionsight.observe import fit_within, window_frames, windowed
 from stages.motionsight.settings import ObserveConfig
 from stages.motionsight.spotlight import spotlight
-from stages.video.frames import Clip, Wanted, middles
+from stages.video.frames import Clip, Wanted
+from stages.video.probe import middles
 from tests.benchmarks.clips import varied
 from tests.benchmarks.timing import Line, compare
 from tests.videos import SHARED

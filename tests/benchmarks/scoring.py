@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from scipy.stats import spearmanr
 
-from filters.camera import CameraConfig
+from filters.camera.config import CameraConfig
 from filters.flow.dis import DisConfig
 from filters.quality import QualityConfig
 from stages.annotate.stage import Annotate

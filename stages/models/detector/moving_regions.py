@@ -1,4 +1,4 @@
-"""A detector without weights: what moves on its own once the camera's motion is taken out."""
+"""A detector without weights: regions that move once the camera's motion is removed."""
 
 from collections.abc import Sequence
 from typing import ClassVar, Literal
@@ -7,27 +7,27 @@ import cv2
 import numpy as np
 from pydantic import Field
 
-from filters.camera import Motion, Step, moving
+from filters.camera.motion import Motion, Step, moving
 from stages.models.backend import DetectorBackend
 from stages.models.protocols import Detections, View
 
 
 class MovingRegionsConfig(DetectorBackend):
-    """What counts as something that moves on its own."""
+    """What counts as a region that moves on its own."""
 
     needs_labels: ClassVar[bool] = False
 
     backend: Literal["moving_regions"] = "moving_regions"
-    area_min: float = Field(0.003, gt=0, lt=1, description="smallest region, share of the frame")
+    area_min: float = Field(0.003, gt=0, lt=1, description="smallest region, fraction of the frame")
     speed_min: float = Field(0.01, gt=0, description="slowest movement, frame diagonals per second")
 
     def build(self) -> "MovingRegions":
-        """The detector."""
+        """Build the detector."""
         return MovingRegions(self)
 
 
 class MovingRegions:
-    """Regions of the motion grid that move on their own; it cannot name them, their label is ""."""
+    """Finds regions of the motion grid that move on their own; it cannot name them, so their label is ""."""
 
     name = "moving_regions"
     version = "1"
@@ -36,7 +36,15 @@ class MovingRegions:
         self._config = config
 
     def detect(self, view: View, labels: Sequence[str]) -> dict[float, Detections]:
-        """Regions at the time of each sample of the longest shot, boxes in pixels of the view's frames."""
+        """Detect moving regions in each sample of the longest shot.
+
+        Args:
+            view: The frames, their times and the clip's motion.
+            labels: Ignored.
+
+        Returns:
+            Detections by the time of the sample in seconds, boxes in pixels of the view's frames.
+        """
         motion = view.motion
         first, last = motion.shot()
         scale = np.array([view.size[0] / motion.size[0], view.size[1] / motion.size[1]] * 2)
@@ -51,7 +59,7 @@ class MovingRegions:
         return found
 
     def _mask(self, step: Step, slow: Step | None, motion: Motion) -> np.ndarray:
-        """Cells (h, w) bool that move in this step, or over the longer baseline around it when slowly."""
+        """Cells (h, w) bool that move in a step or, if none do, over the long baseline starting with it."""
         mask = moving(step, motion, self._config.speed_min)
         if not mask.any() and slow is not None and slow.i == step.i:
             mask = moving(slow, motion, self._config.speed_min)
@@ -59,9 +67,16 @@ class MovingRegions:
 
 
 def regions(mask: np.ndarray, area_min: float, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-    """Boxes (N, 4) float32 xyxy pixels of the working frame and scores (N,) of a mask's connected regions.
+    """Find the connected regions of a mask, after removing specks and closing small gaps.
 
-    Gaps of a cell are closed and specks removed first. The score is the share of the box that is moving.
+    Args:
+        mask: (h, w) bool, on the motion grid.
+        area_min: Smallest region, share of the frame.
+        size: Width and height of the working frame, pixels.
+
+    Returns:
+        Boxes (N, 4) float32, xyxy pixels of the working frame, and scores (N,) float32: the share of each box
+        that moves, 0 to 1.
     """
     solid = cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_OPEN, np.ones((2, 2), np.uint8))
     solid = cv2.morphologyEx(solid, cv2.MORPH_CLOSE, np.ones((5, 5), np.uint8))

@@ -1,4 +1,4 @@
-"""A tracker without weights: boxes carried by the optical flow and matched over time."""
+"""A tracker without weights: boxes carried by optical flow and matched over time."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 from pydantic import Field
 
-from filters.camera import Motion, Step
+from filters.camera.motion import Motion, Step
 from filters.evidence import Track
 from stages.models.backend import TrackerBackend
 from stages.models.protocols import Detections, View
@@ -16,23 +16,30 @@ from stages.video.boxes import iou, matches
 
 
 class FlowTrackerConfig(TrackerBackend):
-    """When two moving regions are one object, and when an object counts."""
+    """When two moving regions are the same object, and which objects are kept."""
 
     backend: Literal["regions"] = "regions"
-    iou_min: float = Field(0.25, gt=0, lt=1, description="overlap with the carried box that makes a match")
-    lost_s: float = Field(
-        5.0, gt=0, description="what pauses for longer is taken for another object, seconds"
+    iou_min: float = Field(
+        0.25, gt=0, lt=1, description="smallest overlap (IoU) with the carried box that is a match"
     )
-    life_min_s: float = Field(0.4, ge=0, description="shorter appearances are noise, seconds")
-    most: int = Field(4, ge=1, description="objects kept in each clip, the most salient")
+    lost_s: float = Field(
+        5.0, gt=0, description="an object that pauses for longer is treated as another one, seconds"
+    )
+    life_min_s: float = Field(0.4, ge=0, description="objects seen for less are noise, seconds")
+    most: int = Field(4, ge=1, description="most objects kept per clip, the most salient")
 
     def build(self) -> "FlowTracker":
-        """The tracker."""
+        """Build the tracker."""
         return FlowTracker(self)
 
 
 @dataclass
 class _Path:
+    """An object, while the clip is gone through: when and where it was detected, and its own velocity there.
+
+    carried: (4,) its latest box, carried on by the flow. Boxes are in pixels of the working frame.
+    """
+
     label: str
     times: list[float] = field(default_factory=list)
     boxes: list[np.ndarray] = field(default_factory=list)
@@ -42,7 +49,7 @@ class _Path:
 
 
 class FlowTracker:
-    """Greedy matching by IoU of each frame's detections with the boxes that the flow carried there."""
+    """Matches each sample's detections greedily, by IoU, with the boxes that the flow has carried there."""
 
     name = "flow_tracker"
     version = "1"
@@ -51,7 +58,15 @@ class FlowTracker:
         self._config = config
 
     def track(self, view: View, found: Mapping[float, Detections]) -> list[Track]:
-        """Tracks at the view's times, the most salient (area times time seen times speed) first."""
+        """Track the detected regions.
+
+        Args:
+            view: The frames, their times and the clip's motion.
+            found: The detections, by the time of a sample in seconds.
+
+        Returns:
+            Tracks at the view's times, the most salient (side times time seen times speed) first.
+        """
         motion = view.motion
         scale = np.array([view.size[0] / motion.size[0], view.size[1] / motion.size[1]] * 2, np.float32)
         slow = {step.i: step for step in motion.long}
@@ -80,6 +95,7 @@ class FlowTracker:
         motion: Motion,
         scale: np.ndarray,
     ) -> None:
+        """Extend the live objects by the detections of a sample, and add those that match none."""
         if found is None or not len(found.boxes):
             return
         boxes = found.boxes / scale
@@ -98,6 +114,7 @@ class FlowTracker:
 def _extend(
     path: _Path, box: np.ndarray, score: float, now: float, step: Step, slow: Step | None, motion: Motion
 ) -> None:
+    """Add a detection to an object."""
     path.times.append(now)
     path.boxes.append(box)
     path.scores.append(score)
@@ -106,15 +123,16 @@ def _extend(
 
 
 def salience(path: _Path) -> float:
-    """Mean side of the boxes times the number of times seen times the distance it goes by itself."""
+    """Rate how salient an object is: mean side of its boxes times times seen times own velocity."""
     sides = np.sqrt([np.prod(box[2:] - box[:2]) for box in path.boxes])
     return float(np.mean(sides) * len(path.times) * abs(np.mean(path.own)))
 
 
 def _track(path: _Path, view: View, scale: np.ndarray) -> Track:
+    """The track of an object, interpolated to the view's times. scale: from working frame to view."""
     times, boxes = np.array(path.times), np.array(path.boxes)
     width, height = view.motion.size
-    # Seen between its first and last sighting, and a little around: the view's times fall between samples.
+    # Seen from its first to its last detection, and a little beyond: the view's times fall between samples.
     seen = (view.times >= times[0] - 0.25) & (view.times <= times[-1] + 0.25)
     at = np.full((len(view.times), 4), np.nan, np.float32)
     for column in range(4):

@@ -4,7 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from filters.camera import statistics, summarise
+from filters.camera.naming import summarise
+from filters.camera.statistics import statistics
 from stages.score.measure import Measure, Measured
 
 

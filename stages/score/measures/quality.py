@@ -7,7 +7,9 @@ import numpy as np
 from filters.quality import PyiqaScorer
 from stages.score.measure import Measure, Measured
 from stages.score.settings import ScoreConfig
-from stages.video.frames import Probe, Wanted, fitted, middles
+from stages.video.frames import Wanted
+from stages.video.pixels import fitted
+from stages.video.probe import Probe, middles
 
 
 class Quality(Measure):

@@ -10,12 +10,13 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from filters.camera import Motion, Step
+from filters.camera.motion import Motion, Step
 from stages.demo.recipe import Mover, Recipe
 from stages.demo.render import frames
 from stages.demo.trajectory import mover_boxes
 from stages.models.protocols import Detections, View
-from stages.models.tracker.refined import Carried, FlowCarrierConfig, RefinedConfig, RefinedTracker, merged
+from stages.models.tracker.flow import FlowCarrierConfig
+from stages.models.tracker.refined import Carried, RefinedConfig, RefinedTracker, merged
 from stages.motionsight.observe import observe
 from stages.motionsight.settings import FramesConfig, ObserveConfig
 from stages.motionsight.variants import background_blur

@@ -1,0 +1,253 @@
+"""Sentences about the measured motion of objects."""
+
+import random
+import re
+from collections.abc import Sequence
+
+import numpy as np
+
+from filters.claims import claims
+from filters.evidence import Evidence, Track
+from filters.motion_check import judge
+from stages.models.mllm.words import article, lowered, part, percent, seconds
+
+DESCRIBED = 3  # objects described one by one, the most salient
+OBJECT_PACE = (0.05, 0.2)  # frame diagonals per second up to which an object is slow, and from which quick
+GROWTH = 0.12  # e-folds per second above which an object visibly grows or shrinks
+CHANGED_AREA = 0.01  # share of the frame that must move for anything else to be said to move
+FIT = 0.35  # share of the scene that the camera must explain for anything to be said of the rest
+FASTER = 1.3  # ratio of speeds above which one object is called faster
+ALONG = 0.9  # cosine of the angle within which two directions are called the same
+PHASE_MIN = 0.2  # of the movement: a direction kept for less is left out
+
+DIRECTIONS = (
+    "to the right",
+    "down and to the right",
+    "downward",
+    "down and to the left",
+    "to the left",
+    "up and to the left",
+    "upward",
+    "up and to the right",
+)
+NUMBERS = ("None", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine", "Ten")
+
+
+def about_objects(evidence: Evidence, question: str, rng: random.Random) -> str:
+    """Describe what moves on its own, beginning with what the question asks for.
+
+    Args:
+        evidence: What was measured.
+        question: In lower case; "" for none.
+        rng: Where the wording is drawn from.
+
+    Returns:
+        One to six sentences.
+    """
+    tracks = evidence.tracks[:DESCRIBED]
+    if not tracks:
+        text = _without_objects(evidence, rng)
+        some = re.match(r"(does|is|are) any", question)
+        asked = some and nothing_moves(evidence)
+        return "No, nothing was found that clearly moves on its own." if asked else text
+    names = names_of(tracks)
+    sentences = [_about_track(tracks[k], name, evidence, rng, not k) for k, name in enumerate(names)]
+    if "its size" in question and all(abs(track.growth) < GROWTH / 2 for track in tracks):
+        sentences.append("The size in the frame hardly changes.")
+    fastest = re.search(r"\b(fastest|quickest|faster|quicker)\b", question)
+    if not fastest:
+        sentences += _comparisons(tracks, (evidence.width, evidence.height))
+    text = " ".join(sentences)
+    count = len(evidence.tracks)
+    if question.startswith("how many"):
+        many = NUMBERS[count] if count < len(NUMBERS) else str(count)
+        more = ", of which the largest three are described here" if count > DESCRIBED else ""
+        return f"{many} moving {'object' if count == 1 else 'objects'} could be followed{more}. {text}"
+    if fastest:
+        if count == 1:
+            return f"Only one moving object could be followed. {text}"
+        quickest = max(evidence.tracks, key=lambda track: track.speed)
+        where, speed = place(quickest, evidence), speed_of(quickest, evidence)
+        return f"The fastest movement begins {where}, at {speed} per second. {text}"
+    yes = object_verdict(evidence, question)
+    return text if yes is None else f"{'Yes' if yes else 'No'}, {lowered(text)}"
+
+
+def nothing_moves(evidence: Evidence) -> bool:
+    """Decide whether it is certain that nothing moves apart from the camera."""
+    camera = evidence.camera
+    known = bool(camera.labels) and camera.fit >= FIT
+    return known and not evidence.tracks and evidence.object_area < CHANGED_AREA
+
+
+def object_verdict(evidence: Evidence, question: str) -> bool | None:
+    """Decide a yes-no question about any object, or about one that the detector named.
+
+    Args:
+        evidence: What was measured, with at least one track.
+        question: In lower case.
+
+    Returns:
+        The answer; None for other questions, and where the measurements do not decide.
+    """
+    if re.match(r"(does|is|are) any\w*( objects?)?( in [\w ]+)? (mov|in motion)", question):
+        return True
+    asked = re.match(r"(?:does|do|is|are) (.+?)[?. ]*$", question)
+    labels = [track.label.lower() for track in evidence.tracks if track.label]
+    known = "|".join(map(re.escape, ["object", "anything", "something", *labels]))
+    if not asked or not re.search(rf"\b(?:{known})s?\b", asked[1]):
+        return None
+    said = [claim for claim in claims(asked[1]) if claim.subject == "object"]
+    return judge(said[0], evidence) if len(said) == 1 else None
+
+
+def _without_objects(evidence: Evidence, rng: random.Random) -> str:
+    """A sentence on a clip without tracks."""
+    if not evidence.camera.labels or evidence.camera.fit < FIT:
+        return rng.choice(
+            (
+                "The whole picture shifts with the camera, and unevenly, so what the objects do by themselves"
+                " cannot be told from it.",
+                "Near and far parts of the scene shift so differently that no object's own motion can be"
+                " singled out.",
+            )
+        )
+    if evidence.object_area < CHANGED_AREA:
+        still = evidence.camera.labels == ("static",)
+        none = "No clear" if still else "Apart from the camera, no clear"
+        return rng.choice(
+            (
+                "No object was found that clearly moves on its own.",
+                "No object's own movement stands out in this clip.",
+                f"{none} movement was found in the scene.",
+            )
+        )
+    area = f"about {percent(evidence.object_area)} of the picture"
+    return rng.choice(
+        (
+            f"There is movement in {area}, but no single object could be followed.",
+            f"Something changes in {area}, though no one object stands out.",
+        )
+    )
+
+
+def names_of(tracks: Sequence[Track]) -> list[str]:
+    """Name each of up to three tracks: "an object", "another moving region", "a dog", "a second dog"."""
+    names: list[str] = []
+    for k, track in enumerate(tracks):
+        name = track.label.strip() or "object"
+        before = sum((other.label.strip() or "object") == name for other in tracks[:k])
+        if name == "object" and before:  # without a name, it may be a part of an object described before
+            names.append(("another moving region", "a third moving region")[before - 1])
+        else:
+            names.append(
+                f"a {('second', 'third')[before - 1]} {name}" if before else f"{article(name)} {name}"
+            )
+    return names
+
+
+def _about_track(track: Track, name: str, evidence: Evidence, rng: random.Random, scene: bool) -> str:
+    """A sentence or two on one object. scene: say that a direction is across the scene, not the frame."""
+    where, last, when = place(track, evidence), place(track, evidence, -1), interval(track, evidence)
+    pace = ("slowly ", "", "quickly ")[int(np.searchsorted(OBJECT_PACE, track.speed))]
+    still = evidence.camera.labels in (("static",), ("shake",))
+    over = " across the scene" if scene and not still else ""
+    speed = speed_of(track, evidence)
+    ways = directions(track, evidence)
+    if len(ways) > 1:
+        text = f"{name} {where} first moves {ways[0]}{over}, then {ways[1]}"
+        text += f", and finally {ways[2]}." if len(ways) > 2 else "."
+    elif ways:
+        text = rng.choice(
+            (
+                f"{name} {where} {pace}moves {ways[0]}{over}{when}, at {speed} per second.",
+                f"{name} {where} travels {ways[0]}{over}{when}, covering {speed} each second.",
+                f"{name} starts {where} and {pace}moves {ways[0]}{over}{when}.",
+            )
+        )
+    else:
+        text = rng.choice(
+            (
+                f"{name} {where} moves this way and that{when} without keeping to one direction.",
+                f"{name} {where} keeps moving in place{when}, at {speed} per second.",
+            )
+        )
+    text = text[0].upper() + text[1:]
+    if abs(track.growth) > GROWTH:
+        size = "larger" if track.growth > 0 else "smaller"
+        text += f" It gets {size} in the frame{'' if last == where else f' and ends {last}'}."
+    elif ways and last != where:
+        text += f" It ends {last}."
+    return text
+
+
+def _comparisons(tracks: Sequence[Track], size: tuple[int, int]) -> list[str]:
+    """Sentences on how up to three objects differ. size: width and height of the frame, pixels."""
+    if len(tracks) < 2:
+        return []
+    sentences = []
+    order = sorted(range(len(tracks)), key=lambda k: -tracks[k].speed)
+    if tracks[order[0]].speed > FASTER * tracks[order[1]].speed:
+        which = ("first", "second", "third")[order[0]]
+        most = "moves the faster of the two" if len(tracks) == 2 else "is the fastest of the three"
+        sentences.append(f"The {which} {most}.")
+    if len(tracks) == 2 and all(len(track.phases) == 1 for track in tracks):
+        one, other = (np.array(track.phases[0][2:]) * size for track in tracks)
+        along = float(one @ other) / max(float(np.hypot(*one) * np.hypot(*other)), 1e-9)
+        if abs(along) > ALONG:
+            way = "the same direction" if along > 0 else "opposite directions"
+            sentences.append(f"They move in {way}.")
+    return sentences
+
+
+def directions(track: Track, evidence: Evidence) -> list[str]:
+    """List the directions in which an object moves across the scene, in order, at most three.
+
+    Empty when it keeps to none; a direction kept for a small part of the movement is left out.
+    """
+    length = track.moving[1] - track.moving[0]
+    kept = [phase for phase in track.phases if phase[1] - phase[0] >= PHASE_MIN * length]
+    words = []
+    for _, _, x, y in kept[:3]:
+        sector = round(np.degrees(np.arctan2(y * evidence.height, x * evidence.width)) / 45) % 8
+        words.append(DIRECTIONS[sector])
+    return [word for k, word in enumerate(words) if k == 0 or word != words[k - 1]]
+
+
+def place(track: Track, evidence: Evidence, which: int = 0) -> str:
+    """Say in which of nine parts of the frame an object is when first (0) or last (-1) seen."""
+    seen = track.boxes[~np.isnan(track.boxes).any(1)]
+    if not len(seen):
+        return "in the frame"
+    box = seen[which]
+    x, y = (box[0] + box[2]) / 2 / evidence.width, (box[1] + box[3]) / 2 / evidence.height
+    column = ("left", "", "right")[int(np.searchsorted((1 / 3, 2 / 3), x))]
+    row = ("upper", "", "lower")[int(np.searchsorted((1 / 3, 2 / 3), y))]
+    if not column and not row:
+        return "near the centre of the frame"
+    if column and row:
+        return f"in the {row} {column} of the frame"
+    return f"in the {row} part of the frame" if row else f"on the {column} side of the frame"
+
+
+def interval(track: Track, evidence: Evidence) -> str:
+    """Say when an object moves, with a leading space; "" for one that does not."""
+    start, end = track.moving
+    if end <= start:
+        return ""
+    if start < 0.15 * evidence.duration_s and end > 0.8 * evidence.duration_s:
+        return " throughout the clip"
+    if start < 0.15 * evidence.duration_s:
+        return f" during the first {seconds(end)}"
+    if end > 0.8 * evidence.duration_s:
+        return f" from {start:.1f} seconds on"
+    return f" between {start:.1f} and {end:.1f} seconds"
+
+
+def speed_of(track: Track, evidence: Evidence) -> str:
+    """Express an object's own speed, without "per second": in frame heights if it moves mainly vertically."""
+    x, y = track.velocity[0] * evidence.width, track.velocity[1] * evidence.height
+    pixels = track.speed * float(np.hypot(evidence.width, evidence.height))
+    if abs(y) > abs(x):
+        return part(pixels / evidence.height, "frame height")
+    return part(pixels / evidence.width, "frame width")
