@@ -16,7 +16,7 @@ import yaml
 from typer.testing import CliRunner
 
 from configs.settings import load
-from jobs.cli import app
+from jobs.commands import app
 from jobs.submit import Submission, entrypoint, read_environment, read_resources, run, submission
 from pipeline.errors import CallError, RunError
 
