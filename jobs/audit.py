@@ -19,7 +19,16 @@ from pipeline.workspace import Workspace, store
 from stages.audit.filmstrip import Filmstrip
 from stages.audit.page import Shown, page
 from stages.audit.samples import Sample, samples
-from stages.audit.statistics import ANNOTATIONS, CLIPS, SCORES, look_alikes, render_text, sources, stats
+from stages.audit.statistics import (
+    ANNOTATION_COLUMNS,
+    CLIP_COLUMNS,
+    SCORE_COLUMNS,
+    Tables,
+    look_alikes,
+    sources,
+    stats,
+)
+from stages.audit.terminal import render_text
 from stages.audit.what_if import what_if
 from stages.motionsight.observe import LookConfig
 from stages.review.store import preferences
@@ -40,18 +49,19 @@ def run(session: Session) -> int:
     workspace, config = session.workspace, session.config
     # By itself, as it takes the most memory.
     alike = look_alikes(workspace.read("scores", ["clip_id", "error", "phash"]), config.gates)
-    clips = workspace.read("clips", CLIPS)
+    clips = workspace.read("clips", CLIP_COLUMNS)
     if not clips.num_rows:
         session.need("clips", "ingest")
-    clips = clips.set_column(CLIPS.index("source"), "source", sources(clips["source"]))
-    scores = workspace.read("scores", SCORES)
-    annotations = workspace.read("annotations", ANNOTATIONS)
+    clips = clips.set_column(CLIP_COLUMNS.index("source"), "source", sources(clips["source"]))
+    scores = workspace.read("scores", SCORE_COLUMNS)
+    annotations = workspace.read("annotations", ANNOTATION_COLUMNS)
     # A plan names the models, which are dear to read and not asked for here.
     models = TABLES["annotations"].field("models")
     annotations = annotations.append_column(models, pa.nulls(annotations.num_rows, models.type))
     votes = preferences(workspace)
     plan = build(clips, scores, annotations, votes, config.gates, config.split)
-    counted = stats(clips, workspace.read("duplicates"), scores, annotations, plan, config.gates, alike)
+    tables = Tables(clips, workspace.read("duplicates"), scores, annotations)
+    counted = stats(tables, plan, config.gates, alike)
     del plan
     session.out.print(render_text(counted))
     workspace.write_bytes(json.dumps(counted, indent=1, ensure_ascii=False).encode(), "audit", "stats.json")

@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from pydantic import ValidationError
 
 from filters.gates import LIMITS, GatesConfig, measured
-from stages.audit.statistics import spread
+from stages.audit.distributions import spread
 from stages.split.plan import SplitConfig, build
 from stages.split.votes import choices
 
