@@ -1,4 +1,4 @@
-"""The report: numbers, charts, what-if and filmstrips put into one HTML file."""
+"""The report: numbers, charts, what-if and filmstrips in one HTML file."""
 
 import base64
 import hashlib
@@ -12,9 +12,10 @@ import jinja2
 from markupsafe import Markup
 
 from pipeline.schema import ERRORS
-from stages.audit.distributions import CLIP_NUMBERS, MOTION_NUMBERS
+from stages.audit.distributions import CLIP_NUMBERS, MOTION_NUMBERS, QA_NUMBERS
 from stages.audit.figures import figures
 from stages.audit.samples import Sample
+from stages.audit.statistics import MOVING_SHARE
 
 HERE = Path(__file__).parent
 
@@ -23,8 +24,12 @@ HERE = Path(__file__).parent
 class Shown:
     """A sample with what there is to show of it.
 
-    name: of the file. rows: its filmstrip, JPEG by title; empty when `missing` says why there is none.
-    questions: structs `pipeline.schema.QA`.
+    Attributes:
+        sample: The clip, and the gate that it is near.
+        name: Of its file.
+        rows: Its filmstrip, JPEG by title; empty when there is none.
+        missing: Why there is no filmstrip.
+        questions: Structs `pipeline.schema.QA`.
     """
 
     sample: Sample
@@ -41,10 +46,14 @@ def page(
     fixed: Mapping[str, Any],
     shown: Sequence[Shown],
 ) -> str:
-    """The report as HTML that asks nothing of the network; text out of the data is escaped.
+    """Render the report as HTML that makes no request; text that comes from the data is escaped.
 
-    stats: of `stages.audit.statistics.stats`. what_if: of `stages.audit.what_if`. fixed: settings of gates
-    that cannot be moved in the page and drop clips after those that can.
+    Args:
+        title: Name of the workspace.
+        stats: What `stages.audit.statistics.stats` returned.
+        what_if: What `stages.audit.what_if.what_if` returned.
+        fixed: Settings of gates that the page cannot move, which drop clips after those that it can.
+        shown: The clips near the gates.
     """
     scripts = [_bundle(), (HERE / "page.js").read_text()]
     environment = jinja2.Environment(
@@ -64,8 +73,9 @@ def page(
         shown=shown,
         charts=figures(stats, what_if),
         errors=ERRORS,
-        units=CLIP_NUMBERS,
+        units=CLIP_NUMBERS | QA_NUMBERS,
         motion_numbers=MOTION_NUMBERS,
+        moving_share=MOVING_SHARE,
         style=Markup((HERE / "page.css").read_text()),
         scripts=[Markup(script) for script in scripts],
         hashes=[f"'sha256-{_hash(script)}'" for script in scripts],

@@ -32,7 +32,7 @@ def render_text(stats: Stats) -> RenderableType:
 
 def _clips(stats: Stats) -> Table:
     funnel, dropped, errors = stats["funnel"], stats["dropped"], stats["errors"]
-    table = _table("Clips", "step", ">clips", "", "and the others")
+    table = _table("Clips", "step", ">clips", "", "the rest")
     steps: tuple[tuple[str, int, Mapping[str, int]], ...] = (
         ("inputs", funnel["inputs"], {}),
         ("clips", funnel["clips"], {"duplicates": funnel["duplicates"]}),
@@ -73,12 +73,12 @@ def _dataset(stats: Stats) -> Table:
 
 
 def _questions(stats: Stats) -> Iterator[RenderableType]:
-    table = _table("Questions", "state", ">count", "kinds")
+    table = _table("Questions", "state", ">count", "categories")
     for state, count in (("sft", "sft_rows"), ("dpo", "dpo_rows"), ("dropped", "dropped_questions")):
         _row(table, state, stats["funnel"][count], _listed(stats["categories"][state]))
     yield table
     yield Text(f"dropped by: {_listed(stats['dropped']['questions']) or 'nothing'}")
-    yield Text(f"chosen by: {_listed(stats['chosen_source']) or 'nobody'}")
+    yield Text(f"chosen by: {_listed(stats['chosen_source']) or 'no one'}")
     yield Text(f"clips that look like an earlier one: {stats['near_duplicates']:,}")
 
 
