@@ -89,25 +89,38 @@ def what_if(
         measures.append(_measure(title, unit, positions, known, [gate], gates))
     required = {"name": "motion_check_required", "measure": len(measures) - 1, "kind": "required"}
     movable.append(required | {"offered": [], "current": gates.motion_check_required})
-    db = duckdb.connect(config={"threads": 1})
-    db.register("clips", pa.table({"clip_id": good["clip_id"], **columns}))
-    db.register("questions", questions)
-    clip_codes, qa_codes = list(columns), [f"m{at}" for at in range(len(columns) - 1, len(measures))]
-    alike = ", ".join(clip_codes)
-    grouped = db.sql(f"select {alike}, count(*)::uinteger as count from clips group by all order by all")
-    # The questions of a clip follow each other; `first` marks where the next clip begins.
-    asked = db.sql(f"""
-        select {alike}, {", ".join(qa_codes)},
-            (row_number() over (partition by clip_id order by index) = 1)::utinyint as first
-        from questions join clips using (clip_id) order by {alike}, clip_id, index
-    """)
+    question_codes = [f"m{at}" for at in range(len(columns) - 1, len(measures))]
+    coded_clips = pa.table({"clip_id": good["clip_id"], **columns})
+    clip_rows, question_rows = _coded_rows(coded_clips, questions, question_codes)
     return {
         "sources": names.to_pylist(),
         "measures": measures,
         "gates": movable,
-        "clips": packed(grouped.to_arrow_table()),
-        "questions": packed(asked.to_arrow_table()),
+        "clips": packed(clip_rows),
+        "questions": packed(question_rows),
     }
+
+
+def _coded_rows(
+    clips: pa.Table, questions: pa.Table, question_codes: Sequence[str]
+) -> tuple[pa.Table, pa.Table]:
+    """The codes of clips, with a `count` of those that have the same, and of questions with their clip's.
+
+    The questions of a clip follow each other; `first` is 1 at the first of them, else 0.
+
+    clips: clip_id and codes. questions: clip_id, index, and codes among others.
+    """
+    db = duckdb.connect(config={"threads": 1})
+    db.register("clips", clips)
+    db.register("questions", questions)
+    codes = ", ".join(name for name in clips.column_names if name != "clip_id")
+    grouped = db.sql(f"select {codes}, count(*)::uinteger as count from clips group by all order by all")
+    asked = db.sql(f"""
+        select {codes}, {", ".join(question_codes)},
+            (row_number() over (partition by clip_id order by index) = 1)::utinyint as first
+        from questions join clips using (clip_id) order by {codes}, clip_id, index
+    """)
+    return grouped.to_arrow_table(), asked.to_arrow_table()
 
 
 def _questions(
