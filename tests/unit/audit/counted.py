@@ -20,7 +20,7 @@ def tables_of(rows: Rows) -> Tables:
 def audited(
     rows: Rows, gates: GatesConfig | None = None, plan_gates: GatesConfig | None = None
 ) -> dict[str, Any]:
-    """The statistics of the rows. plan_gates: those of the plan, where they are other ones."""
+    """The statistics of the rows. plan_gates: those of the plan, if they differ."""
     gates = gates or GatesConfig()
     plan = plan_of(rows["clips"], rows["scores"], rows["annotations"], rows.get("votes"), plan_gates or gates)
     return stats(tables_of(rows), plan, gates, look_alikes(table("scores", rows["scores"]), gates))

@@ -41,7 +41,7 @@ def test_long_tails_get_bins_of_equal_ratio_and_whole_numbers_bins_of_their_own(
 
 
 def test_a_histogram_counts_what_is_finite() -> None:
-    told = histogram(pa.chunked_array([[0.0, 1.0, 1.0, None, math.nan, math.inf]]))
-    assert (told["count"], told["missing"]) == (3, 3)
-    assert (told["min"], told["median"], told["max"]) == (0.0, 1.0, 1.0)
-    assert told["bins"] == [1, *[0] * (BINS - 2), 2]
+    found = histogram(pa.chunked_array([[0.0, 1.0, 1.0, None, math.nan, math.inf]]))
+    assert (found["count"], found["missing"]) == (3, 3)
+    assert (found["min"], found["median"], found["max"]) == (0.0, 1.0, 1.0)
+    assert found["bins"] == [1, *[0] * (BINS - 2), 2]
