@@ -1,4 +1,4 @@
-"""`motionsight audit`: count what happened to every clip, and show it as text, as JSON and as a page."""
+"""`motionsight audit`: count what became of every clip, and show it as text, as JSON and as a page."""
 
 import json
 import time
@@ -20,39 +20,56 @@ from pipeline.workspace import Workspace, store
 from stages.audit.filmstrip import Filmstrip
 from stages.audit.page import Shown, page
 from stages.audit.samples import Sample, samples
-from stages.audit.statistics import ANNOTATIONS, CLIPS, SCORES, look_alikes, render_text, sources, stats
+from stages.audit.statistics import (
+    ANNOTATION_COLUMNS,
+    CLIP_COLUMNS,
+    SCORE_COLUMNS,
+    Tables,
+    look_alikes,
+    sources,
+    stats,
+)
+from stages.audit.terminal import render_text
 from stages.audit.what_if import what_if
 from stages.motionsight.settings import ObserveConfig
 from stages.review.store import preferences
 from stages.split.plan import build
 
-TOO_MANY_FAILED = 3
+TOO_MANY_FAILED = 3  # exit code
 STRIP_LIMITS = Limits(clip_timeout_s=15.0)
-STRIPS_S = 45.0  # for all filmstrips: a report is looked at, it does not have to show every sample
+STRIPS_S = 45.0  # for all filmstrips together: a report can do without some
 
 
 def run(session: Session) -> int:
     """Print the audit and write `audit/stats.json` and `audit/report.html`.
 
-    Returns 3 when more than `max_failed_share` of the clips failed, else 0. Raises CallError when there are
-    no clips. Raises RunError when the counts do not add up: then rows were lost, and the tables cannot be
-    trusted.
+    Args:
+        session: The workspace and its settings.
+
+    Returns:
+        The exit code: 3 when more than `max_failed_share` of the clips failed, else 0.
+
+    Raises:
+        CallError: There are no clips.
+        RunError: The counts do not add up: rows were lost or are stored twice, and the tables cannot be
+            trusted.
     """
     workspace, config = session.workspace, session.config
-    # By itself, as it takes the most memory.
+    # First, while no table is in memory, as it needs the most of it.
     alike = look_alikes(workspace.read("scores", ["clip_id", "error", "phash"]), config.gates)
-    clips = workspace.read("clips", CLIPS)
+    clips = workspace.read("clips", CLIP_COLUMNS)
     if not clips.num_rows:
         session.need("clips", "ingest")
-    clips = clips.set_column(CLIPS.index("source"), "source", sources(clips["source"]))
-    scores = workspace.read("scores", SCORES)
-    annotations = workspace.read("annotations", ANNOTATIONS)
-    # A plan names the models, which are dear to read and not asked for here.
+    clips = clips.set_column(CLIP_COLUMNS.index("source"), "source", sources(clips["source"]))
+    scores = workspace.read("scores", SCORE_COLUMNS)
+    annotations = workspace.read("annotations", ANNOTATION_COLUMNS)
+    # A plan lists the models, which are costly to read and not needed here.
     models = TABLES["annotations"].field("models")
     annotations = annotations.append_column(models, pa.nulls(annotations.num_rows, models.type))
     votes = preferences(workspace)
     plan = build(clips, scores, annotations, votes, config.gates, config.split)
-    counted = stats(clips, workspace.read("duplicates"), scores, annotations, plan, config.gates, alike)
+    tables = Tables(clips, workspace.read("duplicates"), scores, annotations)
+    counted = stats(tables, plan, config.gates, alike)
     del plan
     session.out.print(render_text(counted))
     workspace.write_bytes(json.dumps(counted, indent=1, ensure_ascii=False).encode(), "audit", "stats.json")
@@ -62,7 +79,7 @@ def run(session: Session) -> int:
         fixed = {"near_duplicates": "drop"} if config.gates.near_duplicates == "drop" else {}
         html = page(PurePosixPath(workspace.root).name, counted, movable, fixed, shown)
         workspace.write_bytes(html.encode(), "audit", "report.html")
-        session.say(f"audit: the report is {workspace.root}/audit/report.html")
+        session.say(f"audit: report written to {workspace.root}/audit/report.html")
     else:
         session.say("audit: no HTML report was written; it needs pip install 'motionsight-distill[report]'")
     if not counted["adds_up"]:
@@ -72,14 +89,14 @@ def run(session: Session) -> int:
     if failed > config.max_failed_share * max(1, funnel["clips"]):
         session.say(
             f"{failed} of {funnel['clips']} clips failed, more than max_failed_share allows "
-            f"({config.max_failed_share:.0%}); error and error_detail in scores/ and annotations/ say why"
+            f"({config.max_failed_share:.0%}); see error and error_detail in scores/ and annotations/"
         )
         return TOO_MANY_FAILED
     return 0
 
 
 def _shown(session: Session, picked: Sequence[Sample], clips: pa.Table) -> list[Shown]:
-    """The samples with their questions and filmstrips; what cannot be decoded, or in time, says so."""
+    """The samples with their questions and filmstrips, or why a clip has no filmstrip."""
     if not picked:
         return []
     ids = [sample.clip_id for sample in picked]
@@ -92,7 +109,7 @@ def _shown(session: Session, picked: Sequence[Sample], clips: pa.Table) -> list[
         for sample in picked:
             clip, annotation = files.get(sample.clip_id), annotated.get(sample.clip_id)
             if not clip:
-                continue  # of a clip that was never ingested: the sums tell of it
+                continue  # it was never ingested, which the sums report
             rows, missing = strips(clip, annotation)
             name = PurePosixPath(clip["uri"]).name
             shown.append(Shown(sample, name, rows, missing, (annotation or {}).get("qa") or []))
@@ -100,7 +117,7 @@ def _shown(session: Session, picked: Sequence[Sample], clips: pa.Table) -> list[
 
 
 class _Strips:
-    """Filmstrips, as long as there is time and the clips can be reached."""
+    """Makes filmstrips while there is time and the clips can be reached."""
 
     def __init__(self, config: ObserveConfig) -> None:
         self._ends, self._stopped = time.monotonic() + STRIPS_S, ""
@@ -120,16 +137,16 @@ class _Strips:
     def __call__(
         self, clip: dict[str, Any], annotation: dict[str, Any] | None
     ) -> tuple[dict[str, bytes], str]:
-        """The rows of pictures of a clip, or why there are none."""
+        """The rows of a clip's filmstrip, or why there are none."""
         if not self._stopped and time.monotonic() > self._ends:
-            self._stopped = f"all pictures of a report may take {STRIPS_S:.0f} s"
+            self._stopped = f"the {STRIPS_S:.0f} s for the filmstrips of a report are used up"
         if self._stopped or not self._strip:
             return {}, self._stopped
         try:
             return self._strip(clip, annotation), ""
         except ClipError as error:
             return {}, error.detail
-        except RunError as error:  # the store of the clips is down, and so for the others
+        except RunError as error:  # the store is down, and so it is for the other clips
             self._stopped = str(error)
             return {}, self._stopped
 
@@ -137,7 +154,7 @@ class _Strips:
 def _rows(
     workspace: Workspace, table: str, ids: Sequence[str], columns: Sequence[str]
 ) -> list[dict[str, Any]]:
-    """A few rows of a table whose columns are too large to read them all."""
+    """A few rows of a table whose columns are too large to read for all clips."""
     place, base = (fs.LocalFileSystem(), workspace.root) if workspace.is_local else store(workspace.root)
     files = place.get_file_info(fs.FileSelector(f"{base}/{table}", allow_not_found=True))
     paths = [info.path for info in files if info.path.endswith(".parquet")]

@@ -1,4 +1,4 @@
-"""`motionsight review`: people choose between answers, on a web page; and what becomes of their votes."""
+"""`motionsight review`: let people choose between answers on a web page, and bring their votes home."""
 
 import json
 import tempfile
@@ -14,97 +14,145 @@ from jobs import web
 from pipeline import lock
 from pipeline.errors import CallError, RunError, reason
 from pipeline.workspace import Workspace
-from stages.review.queue import LABELS, Item, agreement, from_label_studio, items_of, to_label_studio
-from stages.review.store import Store, publish, store_of
+from stages.review.agreement import agreement
+from stages.review.label_studio import LABELING_CONFIG, from_label_studio, to_label_studio
+from stages.review.queue import Comparison, comparisons_of
+from stages.review.store import Store, open_store, publish
 
 
 @dataclass(frozen=True)
 class Review:
-    """What is reviewed, where the votes are kept, and who is told. limit: of the questions, at the most."""
+    """One call of the command.
+
+    Attributes:
+        workspace: What is reviewed.
+        out: For the person at the terminal.
+        votes: File of the votes; None for the one in the workspace.
+        limit: How many questions to ask, at most; None for all.
+    """
 
     workspace: Workspace
     out: Console
     votes: str | None = None
     limit: int | None = None
 
-    def items(self) -> list[Item]:
-        """Raises CallError when there is nothing to choose between."""
+    def comparisons(self) -> list[Comparison]:
+        """Collect what there is to compare.
+
+        Raises:
+            CallError: There is nothing.
+        """
         annotations = self.workspace.read("annotations", ["clip_id", "qa", "error"])
-        items = items_of(annotations, self.limit)
+        found = comparisons_of(annotations, self.limit)
         if not annotations.num_rows:
             raise CallError(f"{self.workspace.root} has no annotations yet; run `motionsight annotate` first")
-        if not items:
+        if not found:
             raise CallError(f"no question in {self.workspace.root} has two different answers to choose from")
-        return items
+        return found
 
     def store(self) -> Store:
+        """Open the store of the votes.
+
+        Raises:
+            CallError: There is no workspace, or the file cannot be used.
+        """
         if not self.workspace.exists():
             raise CallError(f"there is no workspace {self.workspace.root}")
-        return store_of(self.workspace, self.votes)
+        return open_store(self.workspace, self.votes)
 
     def publish(self, store: Store) -> None:
-        """Bring votes into the table `preferences`, and from there, unless another command writes."""
+        """Bring votes into the table `preferences`, and from there, unless another command is writing."""
         try:
             with lock.held(self.workspace, "review"):
                 added = publish(store, self.workspace)
         except CallError as error:
-            self.say(f"votes are kept, and go into preferences/ the next time: {error}")
+            self.say(f"votes are saved, and will be added to preferences/ next time: {error}")
             return
         self.say(f"{len(store.votes())} votes, {added} of them new in {self.workspace.root}/preferences")
 
     def say(self, text: str) -> None:
+        """Print a line for the person at the terminal."""
         self.out.print(f"review: {text}", markup=False, soft_wrap=True)
 
 
 def serve(
     review: Review, host: str, port: int, token: str | None, annotator: str | None, overlap: int
 ) -> None:
-    """Serve the page until Ctrl-C. overlap: how many people are asked each question.
+    """Serve the page until Ctrl-C.
 
-    Raises CallError, RunError.
+    Args:
+        review: What is reviewed.
+        host: Where to listen.
+        port: 0 for a free one.
+        token: What visitors need; None for a new one where other machines can connect, else none.
+        annotator: The only annotator; None if the page is to ask for a name.
+        overlap: How many people are asked each question.
+
+    Raises:
+        CallError: There is nothing to compare, the address cannot be listened on, the token is weak, or
+            packages are missing.
+        RunError: The server did not start.
     """
     try:
-        from stages.review.app import make
+        from stages.review.app import ReviewSession, make
         from stages.review.videos import Videos
     except ImportError as error:
         raise _lacks(error) from error
-    items = review.items()
-    wanted = ["clip_id", "uri", "start_s", "end_s"]
-    clips = {row["clip_id"]: row for row in review.workspace.read("clips", wanted).to_pylist()}
+    comparisons = review.comparisons()
+    columns = ["clip_id", "uri", "start_s", "end_s"]
+    clips = {row["clip_id"]: row for row in review.workspace.read("clips", columns).to_pylist()}
     title = PurePosixPath(review.workspace.root).name
     with closing(review.store()) as store, tempfile.TemporaryDirectory(prefix="motionsight-") as folder:
         review.publish(store)
-        review.say(f"{len(items)} questions for {overlap} {'person' if overlap == 1 else 'people'} each")
+        people = "one person" if overlap == 1 else f"{overlap} people"
+        review.say(f"{len(comparisons)} questions, each for {people}")
         with closing(Videos(clips, folder)) as videos:
-            app = make(title, items, overlap, store, videos, annotator)
-            web.listen(app, host, port, token, review.say, "review")
+            app = make(title, ReviewSession(comparisons, overlap, store), videos, annotator)
+            web.listen(app, web.Address(host, port, token), review.say, "review")
         review.publish(store)
 
 
 def export(review: Review, file: str) -> None:
-    """Write the questions and the votes as tasks of Label Studio, and its labelling set-up beside them."""
-    items = review.items()
+    """Write questions and votes as Label Studio tasks, and the labeling interface beside them as XML.
+
+    Args:
+        review: What is reviewed.
+        file: Where to write the JSON.
+
+    Raises:
+        CallError: There is nothing to compare.
+        RunError: The file cannot be written.
+    """
+    comparisons = review.comparisons()
     with closing(review.store()) as store:
         review.publish(store)
         votes = store.votes()
     rows = review.workspace.read("clips", ["clip_id", "uri"]).to_pylist()
-    tasks = to_label_studio(items, votes, {row["clip_id"]: row["uri"] for row in rows})
-    labels = Path(file).with_suffix(".xml")
+    tasks = to_label_studio(comparisons, votes, {row["clip_id"]: row["uri"] for row in rows})
+    interface = Path(file).with_suffix(".xml")
     try:
         Path(file).write_text(json.dumps(tasks, indent=1, ensure_ascii=False), "utf-8")
-        labels.write_text(LABELS, "utf-8")
+        interface.write_text(LABELING_CONFIG, "utf-8")
     except OSError as error:
         raise RunError(f"cannot write {file}: {reason(error)}") from error
     count = sum(len(task["annotations"]) for task in tasks)
-    review.say(f"{len(tasks)} tasks with {count} votes in {file}; {labels} is their labelling set-up")
+    review.say(f"{len(tasks)} tasks with {count} votes in {file}; {interface} is their labeling interface")
 
 
 def take_in(review: Review, file: str) -> None:
-    """Take votes from a JSON export of Label Studio. Raises CallError for a file that is none."""
+    """Import votes from a JSON export of Label Studio.
+
+    Args:
+        review: Where the votes go.
+        file: The export.
+
+    Raises:
+        CallError: It cannot be read, or is not such an export.
+    """
     try:
         votes = from_label_studio(json.loads(Path(file).read_text("utf-8")))
     except (OSError, ValueError) as error:
-        raise CallError(f"{file} is no JSON export of Label Studio: {reason(error)}") from error
+        raise CallError(f"{file} is not a JSON export of Label Studio: {reason(error)}") from error
     clips = review.workspace.ids("clips")
     known = [vote for vote in votes if vote.clip_id in clips]
     with closing(review.store()) as store:
@@ -115,33 +163,43 @@ def take_in(review: Review, file: str) -> None:
 
 
 def report(review: Review) -> None:
-    """Print how far people agree, and what each of them did."""
-    items = review.items()
+    """Print how far people agree, and what each of them did.
+
+    Args:
+        review: What is reviewed.
+
+    Raises:
+        CallError: There is nothing to compare, or a package is missing.
+    """
+    comparisons = review.comparisons()
     with closing(review.store()) as store:
         review.publish(store)
         votes = store.votes()
     try:
-        whole, people = agreement(votes, items)
+        whole, people = agreement(votes, comparisons)
     except ImportError as error:
         raise _lacks(error) from error
     if len(votes) > whole.votes:
         review.say(
-            f"{len(votes) - whole.votes} votes are on answers that have changed since, or not asked now"
+            f"{len(votes) - whole.votes} votes are on answers that have since changed or are not asked"
         )
     review.say(
-        f"{whole.votes} votes on {whole.questions} of {len(items)} questions, {whole.shared} by several"
+        f"{whole.votes} votes on {whole.questions} of {len(comparisons)} questions, {whole.shared} of them"
+        " with several votes"
     )
     alpha = "not defined" if whole.alpha is None else f"{whole.alpha:.3f}"
-    review.say(f"Krippendorff's alpha {alpha}; pairs of votes that agree {_percent(whole.same)}")
-    review.say(f"choices of a side that motion_check supports {_percent(whole.checked)}")
+    review.say(f"Krippendorff's alpha {alpha}; pairs of votes that agree {_percent(whole.observed)}")
+    review.say(f"choices of a side that motion_check supports {_percent(whole.supported)}")
+    if not people:
+        return
     table = Table("annotator", box=None, pad_edge=False)
     for name in ("votes", "median s", "chose left", "agrees with others"):
         table.add_column(name, justify="right")
     for one in people:
         seconds = "" if one.seconds is None else f"{one.seconds:.1f}"
-        table.add_row(escape(one.name), str(one.votes), seconds, _percent(one.left), _percent(one.same))
-    if people:
-        review.out.print(table)
+        shares = _percent(one.left), _percent(one.observed)
+        table.add_row(escape(one.name), str(one.votes), seconds, *shares)
+    review.out.print(table)
 
 
 def _lacks(error: ImportError) -> CallError:

@@ -51,4 +51,4 @@ def run(config: Config, host: str, port: int, token: str | None, out: Console) -
     ):
         say(f"{model}; its base URL is the address below followed by v1")
         app = make(answerer, config.serve, model)
-        web.listen(app, host, port, token, say, "serve", public=("/health",), form=refusal)
+        web.listen(app, web.Address(host, port, token), say, "serve", ("/health",), refusal)

@@ -1,8 +1,9 @@
-"""A web server of this package: where it listens, whom it lets in, how it ends.
+"""The web server behind `review` and `serve`: where it listens, whom it lets in, how it stops.
 
-On the loopback, who is on this machine may come in; what a page from elsewhere makes a browser send may not
-(by the Host header, against DNS rebinding, and by Origin, against cross-site posts). Anywhere else a token is
-needed: as a bearer token, or once as `?token=`, which a cookie remembers. It is never logged.
+On the loopback interface everybody on this machine is let in, but no request that a page from elsewhere makes
+a browser send: the Host header guards against DNS rebinding, Origin and Sec-Fetch-Site against cross-site
+posts. On any other interface a token is needed, as a bearer token or once as `?token=`, which a cookie then
+remembers. The token is never logged.
 """
 
 import hmac
@@ -14,6 +15,7 @@ import socket
 import threading
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
@@ -24,15 +26,15 @@ Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
-Form = Callable[[int, str], tuple[str, str]]  # a status and a sentence as the type and the text of an answer
+Refusal = Callable[[int, str], tuple[str, str]]  # (status, why) -> (content type, body)
 
-TOKEN = re.compile(r"[A-Za-z0-9._~-]{16,}")  # long enough that nobody guesses it, and needs no escaping
-SAFE = ("GET", "HEAD", "OPTIONS")
-CLOSING_S = 3  # that answers on their way have at the end
+TOKEN = re.compile(r"[A-Za-z0-9._~-]{16,}")  # too long to be guessed, and needs no escaping in a URL
+SAFE = ("GET", "HEAD", "OPTIONS")  # methods that change nothing
+CLOSING_S = 3  # that unfinished answers are given when the server stops
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine can connect to what listens on this name or address."""
+    """Say whether only this machine can connect to a server on this host name or address."""
     try:
         return ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:
@@ -40,28 +42,30 @@ def is_loopback(host: str) -> bool:
 
 
 def token_for(host: str, token: str | None) -> str | None:
-    """The token to ask for: the given one, a new one where other machines can connect, else None.
+    """Decide which token visitors need.
 
-    Raises CallError for one that is easy to guess.
+    Args:
+        host: Where the server listens.
+        token: What the caller asks for.
+
+    Returns:
+        The token; a new one if none is given and other machines can connect; else None.
+
+    Raises:
+        CallError: The token is easy to guess, or would need escaping.
     """
     if token is not None and not TOKEN.fullmatch(token):
-        raise CallError("--token: at least 16 letters, digits, '-', '.', '_' or '~'")
+        raise CallError("--token must be at least 16 letters, digits, '-', '.', '_' or '~'")
     return token or (None if is_loopback(host) else secrets.token_urlsafe(24))
 
 
-def plain(_status: int, told: str) -> tuple[str, str]:
-    """A refusal as people read it."""
-    return "text/plain; charset=utf-8", told
+def plain(_status: int, why: str) -> tuple[str, str]:
+    """Word a refusal for people: as plain text."""
+    return "text/plain; charset=utf-8", why
 
 
 class Guard:
-    """ASGI middleware that lets in who may come in. Answers 400, 401 or 403 to the others.
-
-    token: None lets everybody in whom the Host and Origin headers do not give away. loopback: the server
-    listens there, and so is never rightly called by another name. cookie: its name; cookies do not tell
-    ports apart. public: paths that need no token, such as a health check. form: of what the others
-    are told.
-    """
+    """ASGI middleware that answers 400, 401 or 403 to requests that may not come in."""
 
     def __init__(
         self,
@@ -70,12 +74,25 @@ class Guard:
         loopback: bool,
         cookie: str,
         public: Collection[str] = (),
-        form: Form = plain,
+        refusal: Refusal = plain,
     ) -> None:
+        """Put the guard in front of an app.
+
+        Args:
+            app: What is guarded.
+            token: What visitors need; None for no token.
+            loopback: Whether the server listens on the loopback interface, so that a request under another
+                host name is not meant for it.
+            cookie: Name of the cookie that remembers the token. Browsers send cookies to all ports of a host,
+                so it should name the port.
+            public: Paths that need no token, such as a health check.
+            refusal: Words a refusal.
+        """
         self._app, self._token, self._loopback = app, token, loopback
-        self._cookie, self._public, self._form = cookie, frozenset(public), form
+        self._cookie, self._public, self._refusal = cookie, frozenset(public), refusal
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let a request through or refuse it."""
         if scope["type"] == "lifespan":
             return await self._app(scope, receive, send)
         if scope["type"] != "http":
@@ -84,13 +101,11 @@ class Guard:
         for name, value in scope["headers"]:
             headers.setdefault(name.decode("latin-1"), []).append(value.decode("latin-1"))
         if len(host := headers.get("host", [])) != 1:
-            return await self._refuse(send, 400, "one Host header is needed")
+            return await self._refuse(send, 400, "exactly one Host header is needed")
         if self._loopback and not is_loopback(_name(host[0])):
-            return await self._refuse(
-                send, 403, "this server is called localhost or 127.0.0.1, and nothing else"
-            )
+            return await self._refuse(send, 403, "this server answers to localhost and 127.0.0.1 only")
         if scope["method"] not in SAFE and not _same_site(headers, host[0]):
-            return await self._refuse(send, 403, "sent by a page of another site")
+            return await self._refuse(send, 403, "the request comes from a page of another site")
         if self._token is None or scope["path"] in self._public:
             return await self._app(scope, receive, send)
         query = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
@@ -98,20 +113,20 @@ class Guard:
         if given is not None and scope["method"] in SAFE and self._fits(given):
             rest = urlencode([pair for pair in query if pair[0] != "token"])
             cookie = f"{self._cookie}={self._token}; Path=/; HttpOnly; SameSite=Lax"
-            # Relative, and of one slash, so that no path can lead to another site.
+            # Relative and with a single slash, so that no path leads to another site.
             path = "/" + scope.get("raw_path", b"/").decode("latin-1").lstrip("/")
             to = path + (f"?{rest}" if rest else "")
             return await _answer(send, 303, "", {"location": to, "set-cookie": cookie})
         bearer = [v[7:].strip() for v in headers.get("authorization", []) if v[:7].lower() == "bearer "]
         if any(self._fits(one) for one in (*bearer, *_cookies(headers.get("cookie", []), self._cookie))):
             return await self._app(scope, receive, send)
-        told = "a token is needed: open the address that the command printed, or send it as a bearer token"
-        return await self._refuse(send, 401, told, {"www-authenticate": "Bearer"})
+        why = "a token is needed: open the address that the command printed, or send it as a bearer token"
+        return await self._refuse(send, 401, why, {"www-authenticate": "Bearer"})
 
     async def _refuse(
-        self, send: Send, status: int, told: str, headers: Mapping[str, str] | None = None
+        self, send: Send, status: int, why: str, headers: Mapping[str, str] | None = None
     ) -> None:
-        kind, text = self._form(status, told)
+        kind, text = self._refusal(status, why)
         await _answer(send, status, text, {"content-type": kind, **(headers or {})})
 
     def _fits(self, given: str) -> bool:
@@ -126,7 +141,7 @@ async def _answer(send: Send, status: int, text: str, headers: Mapping[str, str]
 
 
 def _name(host: str) -> str:
-    """The host of a Host header, without its port; empty for what is none."""
+    """The host of a Host header, without its port; empty when it is malformed."""
     try:
         return urlsplit(f"//{host}").hostname or ""
     except ValueError:
@@ -151,7 +166,15 @@ def _cookies(values: list[str], name: str) -> Iterator[str]:
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """A socket that listens on the address; port 0: a free one. Raises CallError when that cannot be."""
+    """Open a socket that listens.
+
+    Args:
+        host: Name or address.
+        port: 0 for a free one.
+
+    Raises:
+        CallError: The address cannot be listened on.
+    """
     try:
         kind, *_, address = socket.getaddrinfo(
             host.strip("[]"), port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -159,54 +182,80 @@ def bind(host: str, port: int) -> socket.socket:
         return socket.create_server(address[:2], family=kind)
     except (OSError, OverflowError) as error:
         raise CallError(
-            f"cannot listen on {host} port {port}: {reason(error)}; --port 0 finds one"
+            f"cannot listen on {host} port {port}: {reason(error)}; --port 0 takes a free port"
         ) from error
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where a server listens, and what it asks of visitors.
+
+    Attributes:
+        host: Name or address.
+        port: 0 for a free one.
+        token: What visitors need; None for a new one where other machines can connect, else none.
+    """
+
+    host: str
+    port: int
+    token: str | None
 
 
 def listen(
     app: App,
-    host: str,
-    port: int,
-    token: str | None,
+    address: Address,
     say: Callable[[str], None],
-    title: str,
+    command: str,
     public: Collection[str] = (),
-    form: Form = plain,
+    refusal: Refusal = plain,
 ) -> None:
-    """Serve an ASGI app until Ctrl-C or SIGTERM, which are its regular end.
+    """Serve an ASGI app until Ctrl-C or SIGTERM, the regular ways to stop it.
 
-    token: what the caller gave; where other machines can connect, one is made and told. say: tells people.
-    title: of the command, and of the extra that it needs. public, form: as of `Guard`.
-    Raises CallError when the address cannot be had or the packages are missing, RunError when the app does
-    not start.
+    Args:
+        app: What is served.
+        address: Where.
+        say: Prints a line for the person at the terminal.
+        command: The name of the command, which is also that of the extra with its packages.
+        public: Paths that need no token.
+        refusal: Words a refusal.
+
+    Raises:
+        CallError: The address cannot be listened on, the token is weak, or packages are missing.
+        RunError: The app did not start.
     """
     try:
         import uvicorn
     except ImportError as error:
-        raise CallError(f"{title} needs uvicorn: pip install 'motionsight-distill[{title}]'") from error
-    needed = token_for(host, token)
-    with bind(host, port) as sock:
+        raise CallError(f"{command} needs uvicorn: pip install 'motionsight-distill[{command}]'") from error
+    host, token = address.host, token_for(address.host, address.token)
+    with bind(host, address.port) as sock:
         port = sock.getsockname()[1]
-        guarded = Guard(app, needed, is_loopback(host), f"motionsight_{port}", public, form)
+        guarded = Guard(app, token, is_loopback(host), f"motionsight_{port}", public, refusal)
         config = uvicorn.Config(
             guarded,
             log_level="warning",
-            access_log=False,  # it would tell the token
+            access_log=False,  # it would give the token away
             server_header=False,
             timeout_graceful_shutdown=CLOSING_S,
         )
         server = uvicorn.Server(config)
-        say(f"{url(host, port)}{'' if token or not needed else f'?token={needed}'} (Ctrl-C ends it)")
-        if token:
-            say("asks for the token that was given; in a browser, add ?token=... once")
+        made = f"?token={token}" if token and not address.token else ""
+        say(f"{url(host, port)}{made} (Ctrl-C to stop)")
+        if address.token:
+            say("visitors need the token you gave; in a browser, add ?token=... to the address once")
         with _quiet_signals():
             server.run(sockets=[sock])
     if not server.started:
-        raise RunError(f"{title} did not start; the lines above say why")
+        raise RunError(f"{command} did not start; the lines above say why")
 
 
 def url(host: str, port: int) -> str:
-    """The address to open; a server on every address is called by the name of this machine."""
+    """Give the address to open in a browser.
+
+    Args:
+        host: Where the server listens; one that listens on all addresses is called by this machine's name.
+        port: Its port.
+    """
     name = host.strip("[]")
     if name in ("0.0.0.0", "::", ""):
         name = socket.gethostname()
@@ -215,7 +264,7 @@ def url(host: str, port: int) -> str:
 
 @contextmanager
 def _quiet_signals() -> Iterator[None]:
-    """uvicorn ends in order at a signal and then raises it again, which would make its end a failure."""
+    """Ignore the signal that uvicorn, once stopped by it, raises again: it would make the stop a failure."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

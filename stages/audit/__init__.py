@@ -1,1 +1,1 @@
-"""The audit as one HTML file that asks nothing of the network."""
+"""The audit: counts of what became of every clip, as JSON, as text, and as a self-contained HTML page."""

@@ -1,4 +1,4 @@
-"""The charts of the report, as Vega-Lite specifications whose colours are the page's CSS variables."""
+"""Kinds of chart, as Vega-Lite specifications whose colours are the page's CSS variables."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -29,6 +29,7 @@ CONFIG: Spec = {
 
 
 def _chart(data: Sequence[Row], height: Any, description: str, **more: Any) -> Spec:
+    """What all charts have in common: they fill the width of their place in the page."""
     return {
         "data": {"values": list(data)},
         "width": "container",
@@ -41,7 +42,13 @@ def _chart(data: Sequence[Row], height: Any, description: str, **more: Any) -> S
 
 
 def counts(found: Mapping[str, int], what: str, description: str) -> Spec:
-    """Horizontal bars, one for each name, in the order given, with the counts beside them."""
+    """Draw horizontal bars with the counts beside them.
+
+    Args:
+        found: Count by name, in the order of the bars.
+        what: What is counted: the title of the axis.
+        description: For screen readers.
+    """
     data = [{"name": name, "count": count} for name, count in found.items()]
     y = {"field": "name", "type": "nominal", "sort": None, "title": None}
     x = {
@@ -66,7 +73,15 @@ def counts(found: Mapping[str, int], what: str, description: str) -> Spec:
 def shares(
     data: Sequence[Row], rows: str, parts: Sequence[str], description: str, colours: Sequence[str]
 ) -> Spec:
-    """Bars of equal length divided by share. data: {rows: name, "part": one of `parts`, "count": n}."""
+    """Draw horizontal bars of equal length, divided by share.
+
+    Args:
+        data: Rows of {`rows`: the bar's name, "part": one of `parts`, "count": a number}.
+        rows: The key of the bar's name, which is also the bars' title.
+        parts: The parts, in the order in which they are stacked.
+        description: For screen readers.
+        colours: One for each of the parts.
+    """
     colour = {"field": "part", "type": "nominal", "scale": {"domain": list(parts), "range": list(colours)}}
     return _chart(
         [{**row, "order": list(parts).index(row["part"])} for row in data],
@@ -85,13 +100,22 @@ def shares(
     )
 
 
-def distribution(told: Row, title: str, description: str, height: int = 120) -> Spec:
-    """A histogram. told: `bins` of lo, hi, count, and whether they are `log`."""
-    axis = {"tickCount": 5, "format": ".3~r", "grid": False} | ({"tickMinStep": 1} if told["whole"] else {})
-    domain = [told["bins"][0]["lo"], told["bins"][-1]["hi"]]
-    scale = {"type": "log" if told["log"] else "linear", "domain": domain, "nice": False}
+def distribution(spread: Row, title: str, description: str, height: int = 120) -> Spec:
+    """Draw a histogram.
+
+    Args:
+        spread: Of `stages.audit.distributions.spread`, with at least one bin.
+        title: Of the horizontal axis.
+        description: For screen readers.
+        height: Pixels.
+    """
+    axis = {"tickCount": 5, "format": ".3~r", "grid": False}
+    if spread["whole"]:
+        axis["tickMinStep"] = 1
+    domain = [spread["bins"][0]["lo"], spread["bins"][-1]["hi"]]
+    scale = {"type": "log" if spread["log"] else "linear", "domain": domain, "nice": False}
     return _chart(
-        told["bins"],
+        spread["bins"],
         height,
         description,
         mark={"type": "bar", "tooltip": True, "binSpacing": 1},
@@ -107,12 +131,17 @@ def distribution(told: Row, title: str, description: str, height: int = 120) -> 
     )
 
 
-def gated(told: Row, title: str, description: str) -> Spec:
-    """A histogram with its gates drawn in; what they leave out is quiet.
+def gated(spread: Row, title: str, description: str) -> Spec:
+    """Draw a histogram with its gates as rules; the bars that they leave out are greyed.
 
-    The page moves them: signals `least` and `most`, and the data set `gates` of {name, value}.
+    The page moves the gates through the signals `least` and `most` and the data set `gates` of {value}.
+
+    Args:
+        spread: Of `stages.audit.distributions.spread`, with at least one bin.
+        title: Of the horizontal axis.
+        description: For screen readers.
     """
-    spec = distribution(told, title, description, 130)
+    spec = distribution(spread, title, description, 130)
     inside = {"test": "datum.hi >= least && datum.lo <= most", "value": ACCENT}
     bars = {"mark": spec.pop("mark"), "encoding": spec.pop("encoding"), "data": spec.pop("data")}
     bars["encoding"]["color"] = {"condition": inside, "value": QUIET}
@@ -132,7 +161,12 @@ def gated(told: Row, title: str, description: str) -> Spec:
 
 
 def words(found: Mapping[str, Sequence[Row]], description: str) -> Spec:
-    """How many words questions and answers have."""
+    """Draw how long texts are, as overlaid areas.
+
+    Args:
+        found: By kind of text, rows of {"words": length, "count": texts of that length}.
+        description: For screen readers.
+    """
     data = [{"of": name, **row} for name, rows in found.items() for row in rows]
     return _chart(
         data,

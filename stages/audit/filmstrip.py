@@ -1,4 +1,4 @@
-"""A clip in four rows of pictures: as it is, with the spotlight, with motion blur, and with its boxes."""
+"""A clip as four rows of pictures: original frames, with the spotlight, with motion blur, with boxes."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,21 +13,37 @@ from stages.motionsight.observe import Observer
 from stages.motionsight.settings import ObserveConfig
 
 FRAMES, WIDTH, QUALITY = 6, 168, 72  # pictures in a row, their width in pixels, JPEG quality
-TRACK, REGION = (255, 176, 0), (64, 196, 255)
+TRACK, REGION = (255, 176, 0), (64, 196, 255)  # colours of the boxes, RGB
 
 
 class Filmstrip:
-    """Makes filmstrips; for a child process. Loads no weights: what annotation found it is given."""
+    """Makes filmstrips, in a child process.
+
+    It loads no weights: the boxes are those that annotation stored, or else regions that move.
+    """
 
     def __init__(self, config: ObserveConfig) -> None:
+        """Set up the observer.
+
+        Args:
+            config: How clips are looked at; flow, detector and tracker are replaced by those without weights.
+        """
         light = {"flow": DisConfig(), "detector": MovingRegionsConfig(), "tracker": FlowTrackerConfig()}
         self._observer = Observer(config.model_copy(update=light))
 
     def __call__(self, clip: Mapping[str, Any], annotation: Mapping[str, Any] | None) -> dict[str, bytes]:
-        """The rows as JPEG, by name. clip: uri, start_s, end_s. Raises ClipError.
+        """Make the filmstrip of a clip.
 
-        annotation: times, objects and regions of a row of `annotations`; without it, or where its times are
-        not those of the frames, the regions that move on their own are looked for.
+        Args:
+            clip: uri, start_s, end_s.
+            annotation: times, objects and regions of the clip's row in `annotations`. Without it, or where
+                its times are not those of the frames, regions that move on their own are detected.
+
+        Returns:
+            The rows as JPEG, by name.
+
+        Raises:
+            ClipError: The clip cannot be read or decoded.
         """
         observer = self._observer
         seen = observer.observe(clip["uri"], clip["start_s"], clip["end_s"], blurred=True)
@@ -50,7 +66,16 @@ class Filmstrip:
 
 
 def drawn(frames: np.ndarray, regions: np.ndarray, tracks: list[np.ndarray]) -> np.ndarray:
-    """Frames (T, H, W, 3) uint8 with the boxes (T, 4) of regions and tracks drawn in; NaN: no box."""
+    """Draw boxes into a copy of the frames.
+
+    Args:
+        frames: (T, H, W, 3) uint8 RGB.
+        regions: (T, 4) x1, y1, x2, y2 in pixels of what the question is about; NaN where there is no box.
+        tracks: The same for each object.
+
+    Returns:
+        (T, H, W, 3) uint8 RGB.
+    """
     out = frames.copy()
     thick = max(2, round(frames.shape[2] / WIDTH * 1.5))
     for boxes, colour in [(regions, REGION), *((track, TRACK) for track in tracks)]:

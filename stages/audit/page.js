@@ -16,8 +16,8 @@
     return { ...gate, bit: 1 << bit, input, steps, begin, box: input?.closest(".gate") };
   });
 
-  // Where a gate stands: an index into its measure's positions or null; of a required one, whether it is on.
-  // A gate that the page does not show stays as it is set.
+  // Where a gate stands: an index into its measure's positions, or null when it is off; for one that requires
+  // a value, whether it is on. A gate that the page does not show stays where it is set.
   const standing = (gate) => {
     if (gate.kind === "required") return gate.input ? gate.input.checked : gate.current;
     return gate.steps[gate.input ? Number(gate.input.value) : gate.begin];
@@ -27,7 +27,7 @@
     return gate.kind === "required" ? at || null : at === null ? null : whatIf.measures[gate.measure].positions[at];
   };
 
-  // For every code of a measure, the gates that it fails.
+  // For each code of a measure, the gates that it fails, as a mask.
   const failing = (measure) => {
     const table = new Uint16Array(256);
     for (const gate of gates.filter((one) => one.measure === measure)) {
@@ -59,7 +59,7 @@
     return { rows, found };
   };
 
-  // How many rows of each source have each mask; `asked`: its clips that have a question left.
+  // How many rows of each source have each mask; `asked`: how many of its clips have a question left.
   const masksOf = ({ rows, found }, tables) => {
     const used = Object.keys(found).filter((name) => /^m\d+$/.test(name));
     const lookup = used.map((name) => tables[Number(name.slice(1))]);
@@ -82,7 +82,7 @@
     return { total, asked, size };
   };
 
-  // Of the masks, the rows of a source (or of all) for which `left` holds.
+  // The rows of a source, or of all, whose mask satisfies `left`.
   const sum = ({ total, size }, left, source = null) => {
     let found = 0;
     const [from, to] = source === null ? [0, total.length] : [source * size, (source + 1) * size];
@@ -117,15 +117,15 @@
     }
     for (const gate of gates.filter((one) => one.input)) {
       const value = valueOf(gate);
-      const told = value === null ? "off" : gate.kind === "min" ? `at least ${value}` : `at most ${value}`;
-      gate.box.querySelector(".value").textContent = told;
-      if (gate.kind !== "required") gate.input.setAttribute("aria-valuetext", told);
+      const text = value === null ? "off" : gate.kind === "min" ? `at least ${value}` : `at most ${value}`;
+      gate.box.querySelector(".value").textContent = text;
+      if (gate.kind !== "required") gate.input.setAttribute("aria-valuetext", text);
       const alone = (mask) => !(mask & gate.bit), only = (mask) => mask === gate.bit;
       const ofItself = `${number(sum(ofQuestions, alone))} questions`;
       const isQuestion = !("m" + gate.measure in clips.found);
       gate.box.querySelector(".alone").textContent = value === null ? "" : isQuestion
-        ? `alone it keeps ${ofItself}; ${number(sum(ofQuestions, only))} are dropped by it only`
-        : `alone it keeps ${number(sum(ofClips, alone))} clips, ${ofItself}; ${number(sum(ofClips, only))} clips are dropped by it only`;
+        ? `on its own it keeps ${ofItself}; ${number(sum(ofQuestions, only))} are dropped by this gate alone`
+        : `on its own it keeps ${number(sum(ofClips, alone))} clips and ${ofItself}; ${number(sum(ofClips, only))} clips are dropped by this gate alone`;
     }
     const rows = whatIf.sources.map((name, source) => {
       const row = document.createElement("tr");
@@ -174,5 +174,5 @@
     whatIf.measures.forEach((_, measure) => draw(measure));
     document.documentElement.dataset.ready = "yes";
   })();
-  ready.catch((error) => { put("left", `This browser cannot show the gates: ${error.message}`); throw error; });
+  ready.catch((error) => { put("left", `The gates cannot be shown in this browser: ${error.message}`); throw error; });
 }

@@ -1,4 +1,4 @@
-"""The report: numbers, charts, what-if and filmstrips put into one HTML file."""
+"""The report: numbers, charts, what-if and filmstrips in one HTML file."""
 
 import base64
 import hashlib
@@ -12,9 +12,10 @@ import jinja2
 from markupsafe import Markup
 
 from pipeline.errors import ERRORS
-from stages.audit import charts
+from stages.audit.distributions import CLIP_NUMBERS, MOTION_NUMBERS, QA_NUMBERS
+from stages.audit.figures import figures
 from stages.audit.samples import Sample
-from stages.audit.statistics import CLIP_NUMBERS, PROFILE
+from stages.audit.statistics import MOVING_SHARE
 
 HERE = Path(__file__).parent
 
@@ -23,8 +24,12 @@ HERE = Path(__file__).parent
 class Shown:
     """A sample with what there is to show of it.
 
-    name: of the file. rows: its filmstrip, JPEG by title; empty when `missing` says why there is none.
-    questions: structs `pipeline.schema.QA`.
+    Attributes:
+        sample: The clip, and the gate that it is near.
+        name: Of its file.
+        rows: Its filmstrip, JPEG by title; empty when there is none.
+        missing: Why there is no filmstrip.
+        questions: Structs `pipeline.schema.QA`.
     """
 
     sample: Sample
@@ -41,10 +46,14 @@ def page(
     fixed: Mapping[str, Any],
     shown: Sequence[Shown],
 ) -> str:
-    """The report as HTML that asks nothing of the network; text out of the data is escaped.
+    """Render the report as HTML that makes no request; text that comes from the data is escaped.
 
-    stats: of `stages.audit.statistics.stats`. what_if: of `stages.audit.what_if`. fixed: settings of gates
-    that cannot be moved in the page and drop clips after those that can.
+    Args:
+        title: Name of the workspace.
+        stats: What `stages.audit.statistics.stats` returned.
+        what_if: What `stages.audit.what_if.what_if` returned.
+        fixed: Settings of gates that the page cannot move, which drop clips after those that it can.
+        shown: The clips near the gates.
     """
     scripts = [_bundle(), (HERE / "page.js").read_text()]
     environment = jinja2.Environment(
@@ -62,10 +71,11 @@ def page(
         what_if=what_if,
         fixed=fixed,
         shown=shown,
-        charts=specifications(stats, what_if),
+        charts=figures(stats, what_if),
         errors=ERRORS,
-        units=CLIP_NUMBERS,
-        profile=PROFILE,
+        units=CLIP_NUMBERS | QA_NUMBERS,
+        motion_numbers=MOTION_NUMBERS,
+        moving_share=MOVING_SHARE,
         style=Markup((HERE / "page.css").read_text()),
         scripts=[Markup(script) for script in scripts],
         hashes=[f"'sha256-{_hash(script)}'" for script in scripts],
@@ -82,78 +92,3 @@ def _bundle() -> str:
 
 def _hash(script: str) -> str:
     return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-
-
-def specifications(stats: Mapping[str, Any], what_if: Mapping[str, Any]) -> dict[str, charts.Spec]:
-    """The charts by the id of their place in the page; those without data are left out."""
-    funnel = stats["funnel"]
-    steps = {
-        "inputs": funnel["inputs"],
-        "clips": funnel["clips"],
-        "measured": funnel["scored"],
-        "kept by the gates": funnel["kept"],
-        "annotated": funnel["annotated"],
-        "in the dataset": funnel["sft_clips"] + funnel["dpo_clips"],
-    }
-    found = {"funnel": charts.counts(steps, "clips", "Clips that are left after each step")}
-    for at, measure in enumerate(what_if["measures"]):
-        if measure["bins"]:
-            found[f"measure-{at}"] = charts.gated(
-                measure, measure["unit"], f"Distribution of {measure['title']}, with its gates"
-            )
-    for name in PROFILE:
-        if stats["spread"][name]["bins"]:
-            found[f"spread-{name}"] = charts.distribution(
-                stats["spread"][name], CLIP_NUMBERS[name], f"Distribution of {name}"
-            )
-    if stats["sources"]:
-        gates = list(stats["dropped"]["clips"])
-        rows = [
-            {"source": row["source"], "part": part, "count": row[part]}
-            for row in stats["sources"]
-            for part in ("kept", "failed", "pending")
-        ] + [
-            {"source": row["source"], "part": row["gate"], "count": row["clips"]}
-            for row in stats["dropped_by_source"]
-        ]
-        parts = [
-            part for part in ("kept", *gates, "failed", "pending") if any(r["part"] == part for r in rows)
-        ]
-        colours = [charts.ACCENT, *charts.COLOURS[1:]]
-        found["sources"] = charts.shares(
-            rows, "source", parts, "What became of the clips of each source, as shares", colours
-        )
-    if any(stats["camera_motion"].values()):
-        found["camera"] = charts.counts(
-            {name.replace("_", " "): count for name, count in stats["camera_motion"].items()},
-            "clips",
-            "Clips by what their camera does",
-        )
-        found["profile"] = charts.shares(
-            [
-                {"camera": r["camera"], "part": r["objects"], "count": r["clips"]}
-                for r in stats["motion_profile"]
-            ],
-            "camera",
-            ("move", "still", "not measured"),
-            "Whether objects move on their own, by what the camera does",
-            (charts.COLOURS[1], charts.QUIET, charts.COLOURS[6]),
-        )
-    if any(stats["words"].values()):
-        found["words"] = charts.words(stats["words"], "Words of questions, answers and baselines")
-    if stats["claims"]:
-        found["claims"] = charts.counts(stats["claims"], "answers", "The most frequent claims of answers")
-    outcomes = ("answer_better", "equal", "baseline_better", "cannot_judge")
-    if stats["agreement"]:
-        found["agreement"] = charts.shares(
-            [
-                {"category": row["category"] or "none", "part": part.replace("_", " "), "count": row[part]}
-                for row in stats["agreement"]
-                for part in outcomes
-            ],
-            "category",
-            [part.replace("_", " ") for part in outcomes],
-            "The model's answers against the baseline's, by the claims that hold",
-            (charts.ACCENT, charts.COLOURS[4], charts.WARN, charts.QUIET),
-        )
-    return found

@@ -1,4 +1,4 @@
-"""Which clips a report shows: those that a gate all but drops, and those that it drops by little."""
+"""Which clips the report shows: those that a gate only just keeps, and those that it only just drops."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,14 +9,22 @@ import pyarrow as pa
 
 from filters.verdicts import ANSWER_GATES, LIMITS, GatesConfig, clip_verdicts, measured
 
-EACH = 2  # clips on each side of a gate
-MOST = 24  # clips in all
+EACH = 2  # clips on each side of a gate, at most
+MOST = 24  # clips in all, at most
 QA_GATES = tuple((name, gate.column) for gate in ANSWER_GATES for name in gate.limits())
 
 
 @dataclass(frozen=True)
 class Sample:
-    """A clip near a gate. value: what the gate measures, of the clip or of the question nearest to it."""
+    """A clip near a gate.
+
+    Attributes:
+        clip_id: The clip.
+        gate: Name of the gate, which is the name of its setting.
+        limit: Where the gate stands.
+        value: What the gate measures, of the clip or of its question nearest to the limit.
+        kept: Whether the gate keeps it.
+    """
 
     clip_id: str
     gate: str
@@ -26,15 +34,22 @@ class Sample:
 
 
 def samples(scores: pa.Table, annotations: pa.Table, gates: GatesConfig) -> list[Sample]:
-    """For each gate the clips nearest to it on either side: at most MOST, each once.
+    """Pick the clips nearest to each gate, on either side.
 
-    Kept are clips that all gates keep; dropped are those that this gate drops.
+    Args:
+        scores: Rows of `scores`.
+        annotations: clip_id and qa.
+        gates: Where the gates stand.
+
+    Returns:
+        At most MOST clips, each once, those that are dropped first. The kept ones pass every gate; a dropped
+        one is dropped by the gate that it is shown for.
     """
     good = scores.filter(scores["error"].is_null())
     verdicts = clip_verdicts(good, gates)
     near = [*_clips(good, verdicts, gates), *_questions(good, verdicts, annotations, gates)]
     found: dict[str, Sample] = {}
-    for sample in sorted(near, key=lambda sample: sample.kept):  # what is dropped is looked at first
+    for sample in sorted(near, key=lambda sample: sample.kept):  # dropped clips come first
         found.setdefault(sample.clip_id, sample)
     return list(found.values())[:MOST]
 

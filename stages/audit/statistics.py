@@ -1,34 +1,28 @@
-"""What became of every clip and question: counts that must add up, and how the numbers are distributed."""
+"""What became of every clip and question: counts that must add up."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import pairwise
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import duckdb
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from rich.console import Group, RenderableType
-from rich.table import Table
-from rich.text import Text
 
 from filters.gates.near_duplicates import near_duplicates
 from filters.verdicts import COLUMNS, GatesConfig, clip_verdicts
 from pipeline.schema import CAMERA_LABELS
+from stages.audit.distributions import CLIP_NUMBERS, MOTION_NUMBERS, QA_NUMBERS, histogram, spread
 from stages.split.plan import DatasetPlan
-from stages.split.schema import SPLITS
+from stages.split.schema import SPLITS, TIERS
 
-BINS = 20
-CHART_BINS = 48
-MANY = 1000  # values, from which on a chart leaves out the rarest
 SOURCES_SHOWN = 12  # by name; the rest are counted together
 EXAMPLES = 3  # of each error
 TOP = 15  # claims and repeated answers
-MOVES = 0.02  # share of the frame that moves on its own, from which on objects are said to move
+MOVING_SHARE = 0.02  # share of the frame that moves on its own, from which on objects are said to move
 
-# The columns that are counted, of tables that may be large.
-CLIPS = ("clip_id", "video_id", "uri", "start_s", "end_s", "source", "sha256")
-SCORES = sorted(
+# The columns that the audit reads, of tables that may be large.
+CLIP_COLUMNS = ("clip_id", "video_id", "uri", "start_s", "end_s", "source", "sha256")
+SCORE_COLUMNS = sorted(
     {
         *("clip_id", "error", "error_detail", "duration_s", "phash", "camera_motion"),
         *("quality", "quality_metric", "flow_mean", "object_motion", "object_area"),
@@ -36,30 +30,11 @@ SCORES = sorted(
         *COLUMNS,
     }
 )
-ANNOTATIONS = ("clip_id", "qa", "error", "error_detail")
+ANNOTATION_COLUMNS = ("clip_id", "qa", "error", "error_detail")
 
-# Numbers whose distribution is shown, with their unit: of clips without an error, and of their questions.
-CLIP_NUMBERS = {
-    "duration_s": "s",
-    "quality": "metric's own",
-    "flow_mean": "diagonals/s",
-    "object_motion": "diagonals/s",
-    "object_area": "share of frame",
-    "pan": "widths/s, right",
-    "tilt": "heights/s, down",
-    "zoom": "e-folds/s, in",
-    "roll": "degrees/s, clockwise",
-    "shake": "widths",
-}
-QA_NUMBERS = {
-    "motion_check": "share of claims",
-    "baseline_check": "share of claims",
-    "vqascore": "probability",
-}
-# What is not gated and shown as a chart.
-PROFILE = ("object_motion", "object_area", "pan", "tilt", "zoom", "roll", "shake")
+Row = dict[str, Any]
 
-# Each total and the parts that it is the sum of: names of funnel counts.
+# Each total and the parts that sum to it, as names of the funnel's counts.
 EQUATIONS = (
     ("inputs", ("clips", "duplicates")),
     ("clips", ("scored", "failed_score", "pending_score")),
@@ -71,10 +46,9 @@ EQUATIONS = (
     ("questions", ("sft_rows", "dpo_rows", "dropped_questions")),
 )
 
-# One row for a clip and each of its rows in the other tables, so that a clip that is there twice shows.
+# How far the clips came. One that is in a table twice counts twice, so that the sums give it away.
 CLIPS_SQL = """
-select count(*) as rows,
-    count(*) filter (s.clip_id is null) as pending_score,
+select count(*) filter (s.clip_id is null) as pending_score,
     count(*) filter (s.error is not null) as failed_score,
     count(*) filter (s.clip_id is not null and s.error is null) as scored,
     count(*) filter (v.kept) as kept,
@@ -87,7 +61,7 @@ select count(*) as rows,
 from clips c left join scores s using (clip_id) left join verdicts v using (clip_id)
     left join annotations a using (clip_id)
 """
-
+# What became of the clips of each source, and how many rows they gave the dataset.
 SOURCES_SQL = """
 select source, count(*) as clips,
     count(*) filter (state = 'failed_score') as failed,
@@ -102,16 +76,22 @@ from clips join plan_clips using (clip_id)
     ) using (clip_id)
 group by 1 order by 2 desc, 1
 """
-# Clips that were measured, by what the camera does and whether objects move on their own.
-PROFILE_SQL = f"""
+# The questions of clips that are kept and annotated.
+QA_SQL = """
+select unnest(q) from (
+    select unnest(qa) as q from annotations join verdicts using (clip_id) where kept and error is null
+)
+"""
+# Measured clips, by what the camera does and whether objects move on their own.
+MOTION_PROFILE_SQL = f"""
 select case when len(camera_motion) = 0 then 'no one direction' when list_contains(camera_motion, 'static')
         then 'static' else 'moves' end as camera,
     case when object_area is null or isnan(object_area) then 'not measured'
-        when object_area >= {MOVES} then 'move' else 'still' end as objects,
+        when object_area >= {MOVING_SHARE} then 'move' else 'still' end as objects,
     count(*) as clips
 from scores where error is null group by 1, 2 order by 1, 2
 """
-# The model's answer against the baseline's, by the share of claims that the measurements support.
+# Whose claims the measurements support more, the answer's or the baseline's, by category of the question.
 AGREEMENT_SQL = """
 select category, count(*) as questions,
     count(*) filter (trim(answer) = trim(baseline)) as same_text,
@@ -126,137 +106,143 @@ group by 1 order by 1
 """
 
 
-def stats(
-    clips: pa.Table,
-    duplicates: pa.Table,
-    scores: pa.Table,
-    annotations: pa.Table,
-    plan: DatasetPlan,
-    gates: GatesConfig,
-    alike: int,
-) -> dict[str, Any]:
-    """Count everything; the same tables give the same JSON-able answer, without NaN.
+@dataclass(frozen=True)
+class Tables:
+    """The tables of a workspace that the audit counts.
 
-    Of `scores` and `annotations` the columns SCORES and ANNOTATIONS are read; alike: of `look_alikes`.
-    `adds_up` says whether all of
-    `equations` hold; `broken` names those that do not, as when a table has a clip twice or one that was never
-    ingested, or when `plan` was built with other gates.
+    Attributes:
+        clips: clip_id, uri, source.
+        duplicates: Inputs whose bytes a clip already has.
+        scores: The columns SCORE_COLUMNS.
+        annotations: The columns ANNOTATION_COLUMNS.
     """
-    good = scores.filter(scores["error"].is_null())
-    gate = clip_verdicts(good, gates)
-    db = duckdb.connect(config={"threads": 1})
-    named = pa.table({"clip_id": clips["clip_id"], "uri": clips["uri"], "source": sources(clips["source"])})
-    for name, table in {
-        "clips": named,
-        "scores": scores.select(["clip_id", "error", "error_detail", "camera_motion", "object_area"]),
-        "verdicts": pa.table({"clip_id": good["clip_id"], "gate": gate, "kept": gate.is_null()}),
-        "annotations": annotations.select(["clip_id", "error", "error_detail", "qa"]),
-        "plan_clips": plan.clips.select(["clip_id", "state"]),
-        "plan_qa": plan.qa,
-        "sft": plan.sft,
-        "dpo": plan.dpo,
-    }.items():
-        db.register(name, table)
 
-    def rows(sql: str) -> list[dict[str, Any]]:
-        found = db.execute(sql)
+    clips: pa.Table
+    duplicates: pa.Table
+    scores: pa.Table
+    annotations: pa.Table
+
+
+def stats(tables: Tables, plan: DatasetPlan, gates: GatesConfig, look_alike: int) -> dict[str, Any]:
+    """Count everything; the same tables give the same answer.
+
+    Args:
+        tables: What is counted.
+        plan: What `split` makes of these tables with these gates.
+        gates: Thresholds, for which gate drops a clip.
+        look_alike: Clips that look like an earlier one, from `look_alikes`.
+
+    Returns:
+        The content of `audit/stats.json`, without NaN. `adds_up` says whether all `equations` hold; `broken`
+        gives those that do not, as when a table has a clip twice or one that was never ingested, or when
+        `plan` was made with other gates.
+    """
+    good = tables.scores.filter(tables.scores["error"].is_null())
+    db = _Database(tables, good, plan, gates)
+    funnel = _funnel(db, tables, plan)
+    qa = db.table("qa")
+    return {
+        **_sums(funnel),
+        "funnel": funnel,
+        **_losses(db),
+        "near_duplicates": look_alike,
+        **_motion(db),
+        **_dataset(db),
+        **_texts(db),
+        "histograms": {name: histogram(good[name]) for name in CLIP_NUMBERS}
+        | {name: histogram(qa[name]) for name in QA_NUMBERS},
+        "spread": {name: spread(good[name].to_numpy().astype(float)) for name in MOTION_NUMBERS},
+        "warnings": list(plan.warnings),
+    }
+
+
+class _Database:
+    """The tables in SQL: clips, scores, verdicts, annotations, plan_clips, plan_qa, sft, dpo, and qa.
+
+    verdicts: of each clip without an error whether it is `kept`, else the `gate` that drops it. qa: the
+    questions of clips that are kept and annotated.
+    """
+
+    def __init__(self, tables: Tables, good: pa.Table, plan: DatasetPlan, gates: GatesConfig) -> None:
+        gate = clip_verdicts(good, gates)
+        clips, scores, annotations = tables.clips, tables.scores, tables.annotations
+        self._db = duckdb.connect(config={"threads": 1})
+        for name, table in {
+            "clips": clips.select(["clip_id", "uri"]).append_column("source", sources(clips["source"])),
+            "scores": scores.select(["clip_id", "error", "error_detail", "camera_motion", "object_area"]),
+            "verdicts": pa.table({"clip_id": good["clip_id"], "gate": gate, "kept": gate.is_null()}),
+            "annotations": annotations.select(["clip_id", "error", "error_detail", "qa"]),
+            "plan_clips": plan.clips.select(["clip_id", "state"]),
+            "plan_qa": plan.qa,
+            "sft": plan.sft,
+            "dpo": plan.dpo,
+        }.items():
+            self._db.register(name, table)
+        self._db.register("qa", self._db.sql(QA_SQL).to_arrow_table())
+
+    def table(self, name: str) -> pa.Table:
+        """All of one table."""
+        return self._db.table(name).to_arrow_table()
+
+    def rows(self, sql: str) -> list[Row]:
+        """The rows of a query, by column name."""
+        found = self._db.execute(sql)
         names = [column[0] for column in found.description]
         return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
 
-    def counts(sql: str) -> dict[str, int]:
-        """The rows (name, count) of a query, the most frequent first."""
-        return dict(db.execute(f"{sql} group by 1 order by 2 desc, 1").fetchall())
+    def counts(self, sql: str) -> dict[str, int]:
+        """The rows (name, count) of a query written without its grouping, the most frequent first."""
+        return dict(self._db.execute(f"{sql} group by 1 order by 2 desc, 1").fetchall())
 
-    (funnel,) = rows(CLIPS_SQL)
-    states = counts("select state, count(*) from plan_clips")
-    funnel |= {
-        "clips": clips.num_rows,
-        "duplicates": duplicates.num_rows,
-        "inputs": clips.num_rows + duplicates.num_rows,
-        "score_rows": scores.num_rows,
-        "annotation_rows": annotations.num_rows,
+
+def _funnel(db: _Database, tables: Tables, plan: DatasetPlan) -> dict[str, int]:
+    """How many clips and questions are left after each step, and how many went where."""
+    (joined,) = db.rows(CLIPS_SQL)
+    states = db.counts("select state, count(*) from plan_clips")
+    return joined | {
+        "clips": tables.clips.num_rows,
+        "duplicates": tables.duplicates.num_rows,
+        "inputs": tables.clips.num_rows + tables.duplicates.num_rows,
+        "score_rows": tables.scores.num_rows,
+        "annotation_rows": tables.annotations.num_rows,
         "sft_clips": states.get("sft", 0),
         "dpo_clips": states.get("dpo", 0),
         "no_qa_left": states.get("no_qa_left", 0),
         "sft_rows": plan.sft.num_rows,
         "dpo_rows": plan.dpo.num_rows,
-        "dropped_questions": counts("select state, count(*) from plan_qa").get("dropped", 0),
+        "dropped_questions": db.counts("select state, count(*) from plan_qa").get("dropped", 0),
     }
-    del funnel["rows"]
+
+
+def _sums(funnel: Mapping[str, int]) -> dict[str, Any]:
     broken = [
         f"{total} = {' + '.join(parts)}: {funnel[total]} = {' + '.join(str(funnel[part]) for part in parts)}"
         for total, parts in EQUATIONS
         if funnel[total] != sum(funnel[part] for part in parts)
     ]
-    labels = counts("select unnest(camera_motion), count(*) from scores where error is null")
-    qa = db.sql(
-        "select unnest(q) from (select unnest(qa) as q from annotations join verdicts using (clip_id)"
-        " where kept and error is null)"
-    ).to_arrow_table()
-    db.register("qa", qa)
+    equations = [f"{total} = {' + '.join(parts)}" for total, parts in EQUATIONS]
+    return {"adds_up": not broken, "broken": broken, "equations": equations}
+
+
+def _losses(db: _Database) -> dict[str, Any]:
+    """What failed and what was dropped, in all and by source."""
+    failing = ("scores", "annotations")
     return {
-        "adds_up": not broken,
-        "broken": broken,
-        "equations": [f"{total} = {' + '.join(parts)}" for total, parts in EQUATIONS],
-        "funnel": funnel,
         "errors": {
-            "scores": counts("select error, count(*) from scores where error is not null"),
-            "annotations": counts("select error, count(*) from annotations where error is not null"),
+            table: db.counts(f"select error, count(*) from {table} where error is not null")
+            for table in failing
         },
-        "error_examples": [row for table in ("scores", "annotations") for row in rows(_examples_sql(table))],
+        "error_examples": [row for table in failing for row in db.rows(_examples_sql(table))],
         "dropped": {
-            "clips": counts("select gate, count(*) from verdicts where not kept"),
-            "questions": counts("select reason, count(*) from plan_qa where state = 'dropped'"),
+            "clips": db.counts("select gate, count(*) from verdicts where not kept"),
+            "questions": db.counts("select reason, count(*) from plan_qa where state = 'dropped'"),
         },
-        "sources": rows(SOURCES_SQL),
-        "dropped_by_source": rows(
+        "sources": db.rows(SOURCES_SQL),
+        "dropped_by_source": db.rows(
             "select source, gate, count(*) as clips from clips join verdicts using (clip_id)"
             " where not kept group by all order by source, clips desc, gate"
         ),
-        "near_duplicates": alike,
-        "camera_motion": {label: labels.get(label, 0) for label in CAMERA_LABELS},
-        "motion_profile": rows(PROFILE_SQL),
-        "dataset": {
-            tier: {
-                split: {"clips": clips_, "rows": rows_}
-                for split, clips_, rows_ in db.execute(
-                    f"select split, count(distinct clip_id), count(*) from {tier} group by 1"
-                    f" order by list_position({list(SPLITS)}, split)"
-                ).fetchall()
-            }
-            for tier in ("sft", "dpo")
-        },
-        "categories": {
-            state: counts(f"select category, count(*) from plan_qa where state = '{state}'")
-            for state in ("sft", "dpo", "dropped")
-        },
-        "chosen_source": counts("select chosen_source, count(*) from dpo"),
-        "pairs": {name: counts(f"select {name}, count(*) from dpo") for name in ("kind", "verifier")},
-        "words": {
-            name: rows(
-                f"select len(string_split_regex(trim({name}), '\\s+')) as words, count(*) as count from qa"
-                f" where trim({name}) <> '' group by 1 order by 1"
-            )
-            for name in ("question", "answer", "baseline")
-        },
-        "answers": rows("select count(answer) as all, count(distinct answer) as distinct from qa")[0],
-        "repeated_answers": rows(
-            "select answer, count(*) as count from qa where answer is not null group by 1"
-            f" having count(*) > 1 order by 2 desc, 1 limit {TOP}"
-        ),
-        "claims": dict(list(counts("select unnest(claims), count(*) from qa").items())[:TOP]),
-        "agreement": rows(AGREEMENT_SQL),
-        "histograms": {name: histogram(good[name]) for name in CLIP_NUMBERS}
-        | {name: histogram(qa[name]) for name in QA_NUMBERS},
-        "spread": {name: spread(good[name].to_numpy().astype(float)) for name in PROFILE},
-        "warnings": list(plan.warnings),
     }
-
-
-def look_alikes(scores: pa.Table, gates: GatesConfig) -> int:
-    """How many of the clips without an error look like an earlier one. Of `scores`: clip_id, error, phash."""
-    good = scores.filter(scores["error"].is_null()).select(["clip_id", "phash"]).sort_by("clip_id")
-    return int((near_duplicates(good["phash"].to_pylist(), gates.phash_distance) >= 0).sum())
 
 
 def _examples_sql(table: str) -> str:
@@ -268,145 +254,80 @@ def _examples_sql(table: str) -> str:
     """
 
 
+def _motion(db: _Database) -> dict[str, Any]:
+    labels = db.counts("select unnest(camera_motion), count(*) from scores where error is null")
+    return {
+        "camera_motion": {label: labels.get(label, 0) for label in CAMERA_LABELS},
+        "motion_profile": db.rows(MOTION_PROFILE_SQL),
+    }
+
+
+def _dataset(db: _Database) -> dict[str, Any]:
+    """The rows of each tier and split, what they ask, and who chose between the texts of the pairs."""
+    return {
+        "dataset": {
+            tier: {
+                row.pop("split"): row
+                for row in db.rows(
+                    f"select split, count(distinct clip_id) as clips, count(*) as rows from {tier} group by 1"
+                    f" order by list_position({list(SPLITS)}, split)"
+                )
+            }
+            for tier in TIERS
+        },
+        "categories": {
+            state: db.counts(f"select category, count(*) from plan_qa where state = '{state}'")
+            for state in (*TIERS, "dropped")
+        },
+        "chosen_source": db.counts("select chosen_source, count(*) from dpo"),
+        "pairs": {name: db.counts(f"select {name}, count(*) from dpo") for name in ("kind", "verifier")},
+    }
+
+
+def _texts(db: _Database) -> dict[str, Any]:
+    """What the questions, answers and baselines of the kept clips are like."""
+    return {
+        "words": {
+            name: db.rows(
+                f"select len(string_split_regex(trim({name}), '\\s+')) as words, count(*) as count from qa"
+                f" where trim({name}) <> '' group by 1 order by 1"
+            )
+            for name in ("question", "answer", "baseline")
+        },
+        "answers": db.rows("select count(answer) as all, count(distinct answer) as distinct from qa")[0],
+        "repeated_answers": db.rows(
+            "select answer, count(*) as count from qa where answer is not null group by 1"
+            f" having count(*) > 1 order by 2 desc, 1 limit {TOP}"
+        ),
+        "claims": dict(list(db.counts("select unnest(claims), count(*) from qa").items())[:TOP]),
+        "agreement": db.rows(AGREEMENT_SQL),
+    }
+
+
+def look_alikes(scores: pa.Table, gates: GatesConfig) -> int:
+    """Count the clips that look like an earlier one, by clip_id.
+
+    Args:
+        scores: clip_id, error, phash; clips with an error are left out.
+        gates: How alike is alike.
+    """
+    good = scores.filter(scores["error"].is_null()).select(["clip_id", "phash"]).sort_by("clip_id")
+    return int((near_duplicates(good["phash"].to_pylist(), gates.phash_distance) >= 0).sum())
+
+
 def sources(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """The source of each clip, by name for the SOURCES_SHOWN largest; "unknown" for none."""
+    """Group the small sources together, so that tables and charts stay readable.
+
+    Args:
+        column: The source of each clip; null or "" where there is none.
+
+    Returns:
+        The column with at most SOURCES_SHOWN different values: the largest sources by name, "unknown" for no
+        source, and "(others)".
+    """
     named = pc.if_else(pc.equal(pc.fill_null(column, ""), ""), "unknown", column)
     found = sorted(pc.value_counts(named).to_pylist(), key=lambda row: (-row["counts"], row["values"]))
     if len(found) <= SOURCES_SHOWN:
         return named
     large = pa.array([row["values"] for row in found[: SOURCES_SHOWN - 1]])
     return pc.if_else(pc.is_in(named, large), named, "(others)")
-
-
-def histogram(column: pa.ChunkedArray) -> dict[str, Any]:
-    """Counts in BINS equal bins from min to max, and what they leave out: missing are null, NaN, infinite."""
-    values = column.to_numpy().astype(float)
-    known = values[np.isfinite(values)]
-    told: dict[str, Any] = {"count": len(known), "missing": len(values) - len(known)}
-    if not len(known):
-        return told | {"min": None, "median": None, "mean": None, "max": None, "bins": []}
-    summary = {"min": known.min(), "median": np.median(known), "mean": known.mean(), "max": known.max()}
-    told |= {name: float(f"{value:.6g}") for name, value in summary.items()}
-    return told | {"bins": np.histogram(known, BINS)[0].tolist()}
-
-
-def spread(values: np.ndarray, settings: Sequence[float] = ()) -> dict[str, Any]:
-    """The distribution of values (N,) for a chart: `bins` of lo, hi and count, of all that are finite.
-
-    Bins reach over the settings and all values, of many the middle 99%; the outermost hold those `beyond`.
-    They are of equal ratio (`log`) for numbers from 0 up with a long tail, and 1 wide for `whole` numbers.
-    """
-    known = values[np.isfinite(values)]
-    told: dict[str, Any] = {"missing": len(values) - len(known), "beyond": 0, "log": False, "whole": False}
-    if not len(known):
-        return told | {"bins": []}
-    rare = 0.005 if len(known) >= MANY else 0.0
-    low, high = np.quantile(known, [rare, 1 - rare])
-    low, high = min(low, *settings, high), max(high, *settings, low)
-    above = known[known > 0]
-    least = min([np.quantile(above, rare), *(value for value in settings if value > 0)]) if len(above) else 0
-    told["log"] = bool(known.min() >= 0 < least and high > max(100 * least, 5 * np.median(known)))
-    told["whole"] = bool((np.append(known, settings) % 1 == 0).all() and high - low < CHART_BINS)
-    if told["whole"]:
-        edges = np.arange(low - 0.5, high + 1)
-        told["log"] = False
-    elif told["log"]:
-        edges = np.geomspace(least, high, CHART_BINS + 1)
-    else:
-        edges = np.linspace(low, high if high > low else low + 1, CHART_BINS + 1)
-    told["beyond"] = int(((known < edges[0]) | (known > edges[-1])).sum())
-    found, _ = np.histogram(np.clip(known, edges[0], edges[-1]), edges)
-    ends = [float(f"{edge:.6g}") for edge in edges]
-    told["bins"] = [
-        {"lo": lo, "hi": hi, "count": count}
-        for (lo, hi), count in zip(pairwise(ends), found.tolist(), strict=True)
-    ]
-    return told
-
-
-def render_text(stats: Mapping[str, Any]) -> RenderableType:
-    """The audit for a terminal of 100 columns, as something that rich prints."""
-    return Group(*_parts(stats))
-
-
-def _parts(stats: Mapping[str, Any]) -> Iterator[RenderableType]:
-    funnel, dropped, errors = stats["funnel"], stats["dropped"], stats["errors"]
-    table = _table("Clips", "step", ">clips", "", "and the others")
-    steps: tuple[tuple[str, dict[str, int]], ...] = (
-        ("inputs", {}),
-        ("clips", {"duplicates": funnel["duplicates"]}),
-        ("scored", errors["scores"] | {"pending": funnel["pending_score"]}),
-        ("kept", dropped["clips"]),
-        ("annotated", errors["annotations"] | {"pending": funnel["pending_annotation"]}),
-        ("in the dataset", {"no question left": funnel["no_qa_left"]}),
-    )
-    for step, others in steps:
-        count = funnel["sft_clips"] + funnel["dpo_clips"] if step == "in the dataset" else funnel[step]
-        _row(table, step, count, bar(count, funnel["inputs"]), _listed(others))
-    yield table
-    if examples := stats["error_examples"]:
-        table = _table(f"Failed (at most {EXAMPLES} of each kind)", "kind", "clip", "why")
-        table.columns[1].overflow = "fold"
-        for example in examples:
-            _row(table, example["error"], example["uri"] or example["clip_id"], example["detail"] or "")
-        yield table
-
-    table = _table("Dataset", "tier", "split", ">clips", ">rows")
-    for tier, splits in stats["dataset"].items():
-        for split, part in splits.items():
-            _row(table, tier, split, part["clips"], part["rows"])
-    yield table
-    table = _table("Questions", "state", ">count", "kinds")
-    for state, count in (("sft", "sft_rows"), ("dpo", "dpo_rows"), ("dropped", "dropped_questions")):
-        _row(table, state, funnel[count], _listed(stats["categories"][state]))
-    yield table
-    yield Text(f"dropped by: {_listed(dropped['questions']) or 'nothing'}")
-    yield Text(f"chosen by: {_listed(stats['chosen_source']) or 'nobody'}")
-    yield Text(f"clips that look like an earlier one: {stats['near_duplicates']:,}")
-
-    table = _table("Camera motion", "label", ">clips", "")
-    most = max(stats["camera_motion"].values())
-    for label, count in stats["camera_motion"].items():
-        _row(table, label, count, bar(count, most))
-    yield table
-
-    table = _table("Distributions", "number", "unit", ">min", ">median", ">max", "min to max", ">missing")
-    for name, unit in (CLIP_NUMBERS | QA_NUMBERS).items():
-        told = stats["histograms"][name]
-        if told["count"]:
-            numbers = (f"{told[key]:.3g}" for key in ("min", "median", "max"))
-            _row(table, name, unit, *numbers, sparkline(told["bins"]), told["missing"])
-    yield table
-    for warning in stats["warnings"]:
-        yield Text(f"warning: {warning}", "yellow")
-    for equation in stats["broken"]:
-        yield Text(f"does not add up: {equation}", "bold red")
-    if stats["adds_up"]:
-        yield Text(f"all {len(stats['equations'])} sums add up", "green")
-
-
-def bar(count: int, most: int, width: int = 24) -> str:
-    """A bar of eighths of a cell, `width` cells at `most`; never empty for a count above 0."""
-    eighths = max(bool(count), round(8 * width * count / most)) if most else 0
-    return "█" * (eighths // 8) + " ▏▎▍▌▋▊▉"[eighths % 8].strip()
-
-
-def sparkline(counts: list[int]) -> str:
-    """One character for each bin, its height the count's; a blank for 0."""
-    most = max(counts, default=0)
-    return "".join("▁▂▃▄▅▆▇█"[(8 * count - 1) // most] if count else " " for count in counts)
-
-
-def _table(title: str, *columns: str) -> Table:
-    table = Table(title=f"\n{title}", title_justify="left", title_style="bold", box=None, pad_edge=False)
-    for column in columns:
-        table.add_column(column.lstrip(">"), justify="right" if column.startswith(">") else "left")
-    return table
-
-
-def _row(table: Table, *cells: str | int) -> None:
-    table.add_row(*(Text(f"{cell:,}" if isinstance(cell, int) else cell) for cell in cells))
-
-
-def _listed(counts: Mapping[str, int]) -> str:
-    return ", ".join(f"{name} {count:,}" for name, count in counts.items() if count)

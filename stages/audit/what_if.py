@@ -1,8 +1,9 @@
 """What-if: every clip and question in a few bytes, so that a page can move the gates and count exactly.
 
-A gate moves over offered positions, numbers in rising order. A clip's value on a measure is coded by how it
-compares to each of them: twice the positions below it, plus one where it is one of them. So `value >=
-positions[i]` is `code >= 2 i + 1`, and `value <= positions[i]` is `code <= 2 i + 1`, with nothing rounded.
+A gate moves over a list of positions in rising order. The value of a clip or question is stored as a code of
+one byte that says where it lies among them: twice the number of positions below it, plus one if it is itself
+a position. So `value >= positions[i]` is `code >= 2 i + 1`, and `value <= positions[i]` is `code <= 2 i + 1`,
+exactly, as no value is rounded.
 """
 
 import base64
@@ -17,19 +18,21 @@ import pyarrow.compute as pc
 from pydantic import ValidationError
 
 from filters.verdicts import ANSWER_GATES, LIMITS, GatesConfig, measured
-from stages.audit.statistics import spread
+from stages.audit.distributions import spread
 from stages.split.plan import build
 from stages.split.settings import SplitConfig
 from stages.split.votes import choices
 
-POSITIONS = 60  # offered for a measure, about
-FAILS, ABSENT, PASSES = 255, 254, 253  # not a number; a gate that applies to what is there; decided by people
+POSITIONS = 60  # of a measure, about; codes stay below PASSES
+# Codes of values that are not compared: NaN, which fails any gate; null, which passes all but a gate that
+# requires a value; and an answer that people chose, which passes all.
+FAILS, ABSENT, PASSES = 255, 254, 253
 
 # What a gate on questions measures: the column, its title, its unit, the setting that limits it.
 QA_MEASURES = tuple(
     (gate.column, gate.title, gate.unit, name) for gate in ANSWER_GATES for name in gate.limits()
 )
-OPEN: dict[str, Any] = {
+OPEN: dict[str, Any] = {  # settings with which no gate drops anything
     **dict.fromkeys((*(name for name, *_ in LIMITS), *(name for *_, name in QA_MEASURES))),
     **{"motion_check_required": False, "near_duplicates": "keep"},
 }
@@ -43,13 +46,23 @@ def what_if(
     gates: GatesConfig,
     config: SplitConfig,
 ) -> dict[str, Any]:
-    """What a page needs to count, for any offered position of each gate, what `split` would keep.
+    """Collect what a page needs to count what `split` would keep with the gates at any offered positions.
 
-    clips: clip_id, source and the columns that a plan takes. The answer is JSON-able:
-    sources: their names. measures: title, unit, rising `positions`, and how the values are spread.
-    gates: name, measure, kind (min, max, required), `offered` positions as indices, `current` as one or None.
-    clips: those without an error. questions: those that only a gate can drop. Both `packed`.
     Near duplicates are not looked for.
+
+    Args:
+        clips: Rows of `clips` with the columns that a plan needs.
+        scores: Rows of `scores`.
+        annotations: Rows of `annotations`.
+        preferences: Rows of `preferences`.
+        gates: Where the gates stand now.
+        config: Settings of `split` other than the gates.
+
+    Returns:
+        Ready for JSON. `sources`: their names. `measures`: title, unit, `positions` in rising order, and the
+        distribution of the values. `gates`: name, index of its `measure`, kind (min, max, required), indices
+        of the positions `offered`, and the `current` one or None. `clips`: those without an error, equal ones
+        counted together; `questions`: those that only a gate can drop; both `packed`.
     """
     good = scores.filter(scores["error"].is_null())
     names = clips["source"].unique().sort()
@@ -57,14 +70,14 @@ def what_if(
     values = measured(good)
     questions = _questions(clips, scores, annotations, preferences, gates, config)
     measures: list[dict[str, Any]] = []
-    told: list[dict[str, Any]] = []
+    movable: list[dict[str, Any]] = []
     columns = {"source": pc.fill_null(source, 0).cast(pa.uint8())}
     for at, what in enumerate(dict.fromkeys(what for _, what, _ in LIMITS)):
         own = [(name, unit) for name, other, unit in LIMITS if other == what]
         positions = offered(values[what], [getattr(gates, name) for name, _ in own])
         columns[f"m{at}"] = pa.array(coded(values[what], positions))
         measures.append(_measure(what, own[0][1], positions, values[what], [name for name, _ in own], gates))
-        told += [_gate(name, at, positions, gates) for name, _ in own]
+        movable += [_gate(name, at, positions, gates) for name, _ in own]
     for name, title, unit, gate in QA_MEASURES:
         known = questions[name].to_numpy()
         positions = offered(known, [getattr(gates, gate)])
@@ -72,29 +85,42 @@ def what_if(
         codes[questions[name].is_null().to_numpy()] = ABSENT
         codes[questions["human"].to_numpy()] = PASSES
         questions = questions.append_column(f"m{len(measures)}", pa.array(codes))
-        told.append(_gate(gate, len(measures), positions, gates))
+        movable.append(_gate(gate, len(measures), positions, gates))
         measures.append(_measure(title, unit, positions, known, [gate], gates))
     required = {"name": "motion_check_required", "measure": len(measures) - 1, "kind": "required"}
-    told.append(required | {"offered": [], "current": gates.motion_check_required})
-    db = duckdb.connect(config={"threads": 1})
-    db.register("clips", pa.table({"clip_id": good["clip_id"], **columns}))
-    db.register("questions", questions)
-    clip_codes, qa_codes = list(columns), [f"m{at}" for at in range(len(columns) - 1, len(measures))]
-    alike = ", ".join(clip_codes)
-    grouped = db.sql(f"select {alike}, count(*)::uinteger as count from clips group by all order by all")
-    # Questions of a clip stand together: `first` marks where the next clip begins.
-    asked = db.sql(f"""
-        select {alike}, {", ".join(qa_codes)},
-            (row_number() over (partition by clip_id order by index) = 1)::utinyint as first
-        from questions join clips using (clip_id) order by {alike}, clip_id, index
-    """)
+    movable.append(required | {"offered": [], "current": gates.motion_check_required})
+    question_codes = [f"m{at}" for at in range(len(columns) - 1, len(measures))]
+    coded_clips = pa.table({"clip_id": good["clip_id"], **columns})
+    clip_rows, question_rows = _coded_rows(coded_clips, questions, question_codes)
     return {
         "sources": names.to_pylist(),
         "measures": measures,
-        "gates": told,
-        "clips": packed(grouped.to_arrow_table()),
-        "questions": packed(asked.to_arrow_table()),
+        "gates": movable,
+        "clips": packed(clip_rows),
+        "questions": packed(question_rows),
     }
+
+
+def _coded_rows(
+    clips: pa.Table, questions: pa.Table, question_codes: Sequence[str]
+) -> tuple[pa.Table, pa.Table]:
+    """The codes of clips, with a `count` of those that have the same, and of questions with their clip's.
+
+    The questions of a clip follow each other; `first` is 1 at the first of them, else 0.
+
+    clips: clip_id and codes. questions: clip_id, index, and codes among others.
+    """
+    db = duckdb.connect(config={"threads": 1})
+    db.register("clips", clips)
+    db.register("questions", questions)
+    codes = ", ".join(name for name in clips.column_names if name != "clip_id")
+    grouped = db.sql(f"select {codes}, count(*)::uinteger as count from clips group by all order by all")
+    asked = db.sql(f"""
+        select {codes}, {", ".join(question_codes)},
+            (row_number() over (partition by clip_id order by index) = 1)::utinyint as first
+        from questions join clips using (clip_id) order by {codes}, clip_id, index
+    """)
+    return grouped.to_arrow_table(), asked.to_arrow_table()
 
 
 def _questions(
@@ -105,9 +131,9 @@ def _questions(
     gates: GatesConfig,
     config: SplitConfig,
 ) -> pa.Table:
-    """The questions that pass all that is no gate: clip_id, index, vqascore, motion_check, human.
+    """The questions that pass everything but the gates: clip_id, index, vqascore, motion_check, human.
 
-    human: people chose the answer, which no gate then drops.
+    human: people chose the answer, so no gate drops it.
     """
     ids = annotations["clip_id"]
     plan = build(
@@ -116,7 +142,7 @@ def _questions(
         annotations,
         preferences,
         gates.model_copy(update=OPEN),
-        config.model_copy(update={"preference_share": 0.0}),  # pairs are dear to make, and not asked for
+        config.model_copy(update={"preference_share": 0.0}),  # pairs are costly to make, and not needed here
     )
     chosen = [key for key, choice in choices(preferences).items() if choice.chosen]
     db = duckdb.connect(config={"threads": 1})
@@ -166,9 +192,15 @@ def _valid(name: str, value: float) -> bool:
 
 
 def offered(values: np.ndarray, settings: Sequence[float | None]) -> list[float]:
-    """The positions offered for gates on these values (N,): rising numbers, those of `settings` among them.
+    """Choose the positions over which gates on these values can move.
 
-    All values when they are few, else quantiles, rounded to four digits. Whole numbers are int.
+    Args:
+        values: (N,) what the gates measure; NaN and infinite ones are left out.
+        settings: Where the gates stand now; None for one that is off.
+
+    Returns:
+        Numbers in rising order, with those of `settings` among them: all values when they are few, else
+        about POSITIONS quantiles rounded to four digits. Whole numbers are int.
     """
     known = np.unique(values[np.isfinite(values)])
     if len(known) > POSITIONS:
@@ -180,14 +212,30 @@ def offered(values: np.ndarray, settings: Sequence[float | None]) -> list[float]
 
 
 def coded(values: np.ndarray, positions: Sequence[float]) -> np.ndarray:
-    """How each of the values (N,) compares to the positions: (N,) uint8; FAILS for NaN."""
+    """Encode where values lie among the positions.
+
+    Args:
+        values: (N,) numbers.
+        positions: In rising order, fewer than PASSES / 2.
+
+    Returns:
+        (N,) uint8 codes as the module describes them; FAILS for NaN.
+    """
     at = np.array(positions, float)
     codes = np.searchsorted(at, values, "left") + np.searchsorted(at, values, "right")
     return np.where(np.isnan(values), FAILS, codes).astype(np.uint8)
 
 
 def packed(table: pa.Table) -> dict[str, Any]:
-    """The columns of a table, all of unsigned integers, one after the other; little-endian."""
+    """Pack a table for JSON.
+
+    Args:
+        table: Columns of unsigned integers without nulls.
+
+    Returns:
+        `rows`; `columns`, the bytes per value by name; and `data`, the columns one after the other,
+        little-endian, gzipped, in base64.
+    """
     planes = b"".join(column.to_numpy().tobytes() for column in table.columns)
     return {
         "rows": table.num_rows,

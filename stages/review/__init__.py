@@ -1,1 +1,1 @@
-"""The page on which people choose between answers: its server, its videos, and where the votes are kept."""
+"""Review: people choose between answers on a web page, or in Label Studio."""

@@ -1,5 +1,6 @@
-"""The server of the review page: hands out questions, takes votes, sends videos."""
+"""The server of the review page: hands out comparisons, takes votes, sends videos."""
 
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,7 +11,7 @@ from fastapi.responses import FileResponse, HTMLResponse, Response
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from pipeline.errors import ClipError, RunError
-from stages.review.queue import Choice, Item, Queue, Vote, about
+from stages.review.queue import Comparison, Judgment, Queue, Vote
 from stages.review.store import Store
 from stages.review.videos import Videos
 
@@ -23,40 +24,134 @@ POLICY = (
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=64)]
 
 
-class Who(BaseModel):
-    """An annotator."""
+class AnnotatorRequest(BaseModel):
+    """A request of an annotator."""
 
     model_config = ConfigDict(extra="forbid")
 
     annotator: Name
 
 
-class Which(Who):
-    """An annotator at an item."""
+class ItemRequest(AnnotatorRequest):
+    """A request about a comparison, which the page calls an item."""
 
     item: str = Field(max_length=16)
 
 
-class Ballot(Which):
-    """A vote on an item, about the sides as this annotator sees them."""
+class Ballot(ItemRequest):
+    """A vote on a comparison, in terms of the sides as this annotator sees them."""
 
-    choice: Choice
+    choice: Judgment
     edited: str | None = Field(None, max_length=10_000)
     seconds: float | None = Field(None, ge=0, le=86_400)
 
 
-def make(
-    title: str, items: list[Item], overlap: int, store: Store, videos: Videos, annotator: str | None = None
-) -> FastAPI:
-    """The app. annotator: who is asked for no name, as she is alone.
+class ReviewSession:
+    """One run of the server: gives annotators their comparisons and takes their votes. Not thread-safe."""
 
-    Its functions that touch the queue and the store are coroutines without a wait in them, and so run one
-    after another.
+    def __init__(self, comparisons: Sequence[Comparison], overlap: int, store: Store) -> None:
+        """Start without leases or skips; the votes that the store already has count.
+
+        Args:
+            comparisons: In the order in which they are asked.
+            overlap: How many people are asked each of them.
+            store: Where votes are kept.
+        """
+        self._comparisons, self._overlap, self._store = comparisons, overlap, store
+        self._queue = Queue(comparisons, overlap)
+        self._by_id = {one.id: one for one in comparisons}
+        self._by_subject = {one.subject: one for one in comparisons}
+
+    def next(self, annotator: str) -> dict[str, Any]:
+        """What the page shows next: see `_state`."""
+        return self._state(annotator, self._queue.next(annotator, self._voters()))
+
+    def vote(self, ballot: Ballot) -> dict[str, Any]:
+        """Store a vote. Returns what the page shows next, once the vote is on disk."""
+        one = self._find(ballot.item)
+        left, right = one.sides(ballot.annotator)
+        edited = (ballot.edited or "").strip() or None
+        if edited == {"left": left, "right": right}.get(ballot.choice):
+            edited = None
+        vote = Vote(
+            clip_id=one.clip_id,
+            question=one.question,
+            left=left,
+            right=right,
+            choice=ballot.choice,
+            edited=edited,
+            annotator=ballot.annotator,
+            at=datetime.now(UTC),
+            seconds=ballot.seconds,
+        )
+        self._store.add([vote])
+        return self.next(ballot.annotator)
+
+    def skip(self, request: ItemRequest) -> dict[str, Any]:
+        """Leave a comparison to the others. Returns what the page shows next."""
+        self._queue.skip(self._find(request.item).id, request.annotator)
+        return self.next(request.annotator)
+
+    def unskip(self, annotator: str) -> dict[str, Any]:
+        """Take back all skips. Returns what the page shows next."""
+        self._queue.unskip(annotator)
+        return self.next(annotator)
+
+    def back(self, request: ItemRequest) -> dict[str, Any]:
+        """Show the annotator's vote before the one on this comparison, or else their last one, again."""
+        current = self._by_id.get(request.item)
+        own = [
+            vote
+            for vote in self._store.votes()
+            if vote.annotator == request.annotator and vote.subject in self._by_subject
+        ]
+        places = [n for n, vote in enumerate(own) if current and vote.subject == current.subject]
+        earlier = own[: places[0]] if places else own
+        if not earlier:
+            raise HTTPException(404, "there is no earlier vote")
+        return self._state(request.annotator, self._by_subject[earlier[-1].subject], earlier[-1])
+
+    def _voters(self) -> Mapping[str, set[str]]:
+        return self._store.voters(self._comparisons)
+
+    def _find(self, comparison_id: str) -> Comparison:
+        if comparison_id not in self._by_id:
+            raise HTTPException(404, "this question is no longer asked")
+        return self._by_id[comparison_id]
+
+    def _state(self, annotator: str, one: Comparison | None, vote: Vote | None = None) -> dict[str, Any]:
+        """The state of the page.
+
+        `item`: the comparison to show, with `before`, the annotator's earlier vote on it; None when there is
+        nothing to do. `progress`: comparisons that this annotator has `done`, can still do (`left`) and has
+        `skipped`, and how many `votes` are in of those `wanted` from all people.
+        """
+        voters = self._voters()
+        progress = {
+            "done": sum(annotator in names for names in voters.values()),
+            "left": sum(1 for _ in self._queue.open_to(annotator, voters)),
+            "skipped": self._queue.skipped(annotator),
+            "votes": sum(min(self._overlap, len(names)) for names in voters.values()),
+            "wanted": self._overlap * len(self._comparisons),
+        }
+        if not one:
+            return {"item": None, "progress": progress}
+        left, right = one.sides(annotator)
+        before = {"choice": vote.choice, "edited": vote.edited} if vote else None
+        item = {"id": one.id, "clip": one.clip_id, "question": one.question, "left": left, "right": right}
+        return {"item": item | {"before": before}, "progress": progress}
+
+
+def make(title: str, session: ReviewSession, videos: Videos, annotator: str | None = None) -> FastAPI:
+    """Build the app.
+
+    Args:
+        title: Name of the workspace.
+        session: What the page asks for. Its routes are coroutines that never wait, so they run one at a time.
+        videos: The clips.
+        annotator: The only annotator, whom the page then does not ask for a name.
     """
     app = FastAPI(title="MotionSight review", docs_url=None, redoc_url=None, openapi_url=None)
-    queue = Queue(items, overlap)
-    by_id = {item.id: item for item in items}
-    by_subject = {about(item): item for item in items}
     page = jinja2.Environment(
         loader=jinja2.FileSystemLoader(HERE), autoescape=True, undefined=jinja2.StrictUndefined
     ).get_template("review.html")
@@ -70,32 +165,6 @@ def make(
         answer.headers.setdefault("cache-control", "no-store")
         return answer
 
-    def item_of(item_id: str) -> Item:
-        if item_id not in by_id:
-            raise HTTPException(404, "this question is not asked any more")
-        return by_id[item_id]
-
-    def shown(who: str, item: Item | None, vote: Vote | None = None) -> dict[str, Any]:
-        """What the page shows next, and how far this annotator is."""
-        voters = store.voters(items)
-        left = sum(1 for _ in queue.open_to(who, voters))
-        progress = {
-            "done": sum(who in names for names in voters.values()),
-            "left": left,
-            "skipped": queue.skipped(who),
-            "votes": sum(min(overlap, len(names)) for names in voters.values()),
-            "wanted": overlap * len(items),
-        }
-        if not item:
-            return {"item": None, "progress": progress}
-        a, b = item.sides(who)
-        asked = {"id": item.id, "clip": item.clip_id, "question": item.question, "left": a, "right": b}
-        before = {"choice": vote.choice, "edited": vote.edited} if vote else None
-        return {"item": asked | {"before": before}, "progress": progress}
-
-    def following(who: str) -> dict[str, Any]:
-        return shown(who, queue.next(who, store.voters(items)))
-
     @app.get("/")
     async def index() -> HTMLResponse:
         return HTMLResponse(page.render(title=title, annotator=annotator or ""))
@@ -107,68 +176,44 @@ def make(
         return FileResponse(HERE / name, media_type=STATIC[name])
 
     @app.post("/api/next")
-    async def give(who: Who) -> dict[str, Any]:
-        return following(who.annotator)
+    async def give(request: AnnotatorRequest) -> dict[str, Any]:
+        return session.next(request.annotator)
 
     @app.post("/api/vote")
     async def vote(ballot: Ballot) -> dict[str, Any]:
-        """The next item, once the vote is on the disk."""
-        item = item_of(ballot.item)
-        left, right = item.sides(ballot.annotator)
-        edited = (ballot.edited or "").strip() or None
-        if edited == {"left": left, "right": right}.get(ballot.choice):
-            edited = None
-        store.add(
-            [
-                Vote(
-                    item.clip_id,
-                    item.question,
-                    left,
-                    right,
-                    ballot.choice,
-                    edited,
-                    ballot.annotator,
-                    datetime.now(UTC),
-                    ballot.seconds,
-                )
-            ]
-        )
-        return following(ballot.annotator)
+        return session.vote(ballot)
 
     @app.post("/api/skip")
-    async def skip(which: Which) -> dict[str, Any]:
-        queue.skip(item_of(which.item).id, which.annotator)
-        return following(which.annotator)
+    async def skip(request: ItemRequest) -> dict[str, Any]:
+        return session.skip(request)
 
     @app.post("/api/unskip")
-    async def unskip(who: Who) -> dict[str, Any]:
-        queue.unskip(who.annotator)
-        return following(who.annotator)
+    async def unskip(request: AnnotatorRequest) -> dict[str, Any]:
+        return session.unskip(request.annotator)
 
     @app.post("/api/back")
-    async def back(which: Which) -> dict[str, Any]:
-        """The vote before this item's, or the last one, to look at again."""
-        current = by_id.get(which.item)
-        own = [v for v in store.votes() if v.annotator == which.annotator and v.about in by_subject]
-        places = [n for n, v in enumerate(own) if current and v.about == about(current)]
-        earlier = own[: places[0]] if places else own
-        if not earlier:
-            raise HTTPException(404, "there is no earlier vote")
-        return shown(which.annotator, by_subject[earlier[-1].about], earlier[-1])
+    async def back(request: ItemRequest) -> dict[str, Any]:
+        return session.back(request)
 
     @app.get("/clips/{clip_id}")
     def clip(clip_id: str) -> FileResponse:
-        """The clip's video; ranges of it on request, as players ask when they seek."""
-        try:
-            path, kind = videos.get(clip_id)
-        except KeyError:
-            raise HTTPException(404, "there is no such clip") from None
-        except ClipError as error:
-            raise HTTPException(422, f"{error.detail} ({error.code})") from error
-        except RunError as error:
-            raise HTTPException(503, str(error)) from error
-        if not Path(path).is_file():
-            raise HTTPException(404, "the clip's file is gone")
+        # Starlette answers the ranges that players ask for when they seek.
+        path, kind = _playable(videos, clip_id)
         return FileResponse(path, media_type=kind, headers={"cache-control": "private, max-age=3600"})
 
     return app
+
+
+def _playable(videos: Videos, clip_id: str) -> tuple[str, str]:
+    """Path and media type of the clip's file. Raises HTTPException."""
+    try:
+        path, kind = videos.get(clip_id)
+    except KeyError:
+        raise HTTPException(404, "there is no such clip") from None
+    except ClipError as error:
+        raise HTTPException(422, f"{error.detail} ({error.code})") from error
+    except RunError as error:
+        raise HTTPException(503, str(error)) from error
+    if not Path(path).is_file():
+        raise HTTPException(404, "the clip's file is gone")
+    return path, kind

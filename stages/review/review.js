@@ -4,15 +4,15 @@ const $ = (id) => document.getElementById(id);
 const video = $("video");
 const NAME = "motionsight.annotator";
 const SLOW = 0.5;
-const FRAME_S = 1 / 25;
-const SAID = { vote: "Saved.", skip: "Skipped." };
+const FRAME_S = 1 / 25; // of a step, as the page does not know the frame rate
+const DONE = { vote: "Saved.", skip: "Skipped." };
 
 let who = document.body.dataset.annotator || localStorage.getItem(NAME) || "";
-let item = null; // what is shown
-let since = 0; // when it was, ms
+let item = null; // the question that is shown
+let since = 0; // when it was first shown, ms
 let editing = ""; // the side that is being corrected
 let busy = false; // a request is on its way
-let retry = null; // what failed
+let retry = null; // repeats the request that failed
 
 function only(id) {
   for (const part of ["enter", "task", "done"]) $(part).hidden = part !== id;
@@ -43,14 +43,14 @@ async function send(what, body) {
   if (!answer) return $("retry").focus();
   show(answer);
   const corrected = item?.before?.edited ? ", with a correction" : "";
-  $("status").textContent = item?.before ? `Your earlier vote${corrected}. Choose again to change it.` : (item && SAID[what]) || "";
+  $("status").textContent = item?.before ? `Your earlier vote${corrected}. Choose again to change it.` : (item && DONE[what]) || "";
 }
 
 async function reason(response) {
   const text = await response.text();
   try {
     const detail = JSON.parse(text).detail;
-    return typeof detail === "string" ? capital(detail) + "." : "That was not understood.";
+    return typeof detail === "string" ? capital(detail) + "." : "The server did not understand the request.";
   } catch {
     return capital(text) + ".";
   }
@@ -85,7 +85,7 @@ function show({ item: next, progress }) {
     $("broken").hidden = true;
     video.src = source;
   }
-  video.play().catch(() => {}); // where playing by itself is not allowed, there are controls
+  video.play().catch(() => {}); // where autoplay is not allowed, there are controls
   since = performance.now();
   $("question").focus({ preventScroll: true });
   window.scrollTo(0, 0);
@@ -97,7 +97,7 @@ function finish(progress) {
   video.load();
   const others = progress.wanted - progress.votes;
   $("thanks").textContent = progress.wanted
-    ? `${progress.votes} of ${progress.wanted} votes are in.` + (others ? " What is left is skipped, or with other people." : "")
+    ? `${progress.votes} of ${progress.wanted} votes are in.` + (others ? " The rest were skipped, or are with other people." : "")
     : "There are no questions to review in this workspace.";
   $("unskip").hidden = !progress.skipped;
   $("unskip").textContent = `Go back to the ${progress.skipped} you skipped`;
@@ -111,7 +111,7 @@ function edit(side) {
   stopEditing();
   editing = side;
   const name = $(`${side}-name`).textContent;
-  $("edit").querySelector("label").textContent = `${name} is better. Put right what is wrong in it:`;
+  $("edit").querySelector("label").textContent = `${name} is better. Correct what is wrong with it:`;
   const before = item.before && item.before.choice === side ? item.before.edited : null;
   $("edited").value = before || item[side];
   $(side).append($("edit"));
@@ -153,7 +153,7 @@ const keys = {
   v: () => { video.playbackRate = video.playbackRate === 1 ? SLOW : 1; $("status").textContent = video.playbackRate === 1 ? "Full speed." : "Half speed."; },
 };
 
-// While it is going down, so that the player does not take the arrows for itself.
+// In the capture phase, before the player can use the arrow keys itself.
 document.addEventListener("keydown", (event) => {
   if (event.target === $("edited")) {
     if (event.key === "Escape") stopEditing();
@@ -162,7 +162,7 @@ document.addEventListener("keydown", (event) => {
   }
   if ($("task").hidden || editing || event.ctrlKey || event.metaKey || event.altKey) return;
   const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
-  // Space presses the button that has the focus.
+  // Space presses the focused button.
   if (key === " " && event.target instanceof HTMLButtonElement) return;
   const act = keys[event.shiftKey && event.key.length > 1 ? `Shift+${key}` : key];
   if (!act) return;
@@ -198,10 +198,10 @@ $("leave").addEventListener("click", () => {
 video.addEventListener("error", async () => {
   if (!item || !video.getAttribute("src")) return;
   const response = await fetch(video.src, { headers: { range: "bytes=0-0" } }).catch(() => null);
-  const why = response && !response.ok ? await reason(response) : "Your browser cannot play it.";
+  const why = response && !response.ok ? await reason(response) : "Your browser does not support its format.";
   video.hidden = true;
   $("broken").hidden = false;
-  $("broken").textContent = `This clip cannot be shown. ${why} Skip it.`;
+  $("broken").textContent = `This clip cannot be played. ${why} Please skip it.`;
 });
 
 if (who) send("next", {});

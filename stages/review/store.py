@@ -1,4 +1,4 @@
-"""Votes in SQLite, from the moment they are given; and their way into the table `preferences`."""
+"""Votes in SQLite, from the moment they are cast, and their way into the table `preferences`."""
 
 import hashlib
 import sqlite3
@@ -14,20 +14,28 @@ import pyarrow.parquet as pq
 from pipeline.errors import CallError, reason
 from pipeline.schema import PREFERENCES
 from pipeline.workspace import Workspace
-from stages.review.queue import Item, Vote, about, votes_of
+from stages.review.queue import Comparison, Vote, votes_of
 
 VOTES = "votes.sqlite"  # in a workspace on a local disk
 COLUMNS = [column.name for column in fields(Vote)]
 
 
 class Store:
-    """The votes of people. One vote of an annotator on a question; a later one takes its place.
+    """Votes in an SQLite file: one for each annotator and comparison, which a later one replaces.
 
-    A vote is on the disk when `add` returns. For one thread; other processes may read and write as well.
+    A vote is on disk when `add` returns. For use by one thread at a time; other processes may read and write
+    the same file.
     """
 
     def __init__(self, path: str | Path) -> None:
-        """Raises CallError for a file that cannot be opened, or is no such store."""
+        """Open the file, or create it with its folder.
+
+        Args:
+            path: On a local disk.
+
+        Raises:
+            CallError: The file cannot be opened, or holds something else.
+        """
         try:
             Path(path).parent.mkdir(parents=True, exist_ok=True)
             self._db = sqlite3.connect(path, isolation_level=None, timeout=10.0, check_same_thread=False)
@@ -40,15 +48,25 @@ class Store:
             )
             self._db.execute("SELECT texts FROM votes LIMIT 1")
         except (sqlite3.Error, OSError) as error:
-            raise CallError(f"cannot keep votes in {path}: {reason(error)}; --votes names a file") from error
+            raise CallError(
+                f"cannot keep votes in {path}: {reason(error)}; --votes names another file"
+            ) from error
         self._version = -1
         self._voters: dict[str, set[str]] = {}
 
     def close(self) -> None:
+        """Close the file."""
         self._db.close()
 
     def add(self, votes: Iterable[Vote]) -> int:
-        """Store votes, all or none. Returns how many were new, and no older than what was there."""
+        """Store votes, all or none.
+
+        Args:
+            votes: One that is not newer than the stored vote of its annotator is ignored.
+
+        Returns:
+            How many were stored.
+        """
         with self._db:
             self._db.execute("BEGIN IMMEDIATE")
             before = self._db.total_changes
@@ -58,39 +76,38 @@ class Store:
                 " left = excluded.left, right = excluded.right, choice = excluded.choice,"
                 " edited = excluded.edited, at = excluded.at, seconds = excluded.seconds"
                 " WHERE excluded.at > votes.at",
-                [(*_told(vote), _texts(vote.left, vote.right)) for vote in votes],
+                [(*_values(vote), _texts(vote.left, vote.right)) for vote in votes],
             )
             self._version = -1
             return self._db.total_changes - before
 
     def votes(self) -> list[Vote]:
-        """All of them, by time."""
+        """All votes, by time."""
         rows = self._db.execute(f"SELECT {', '.join(COLUMNS)} FROM votes ORDER BY at, annotator")
         return [_vote(row) for row in rows]
 
-    def last_of(self, annotator: str, before: datetime | None = None) -> Vote | None:
-        """An annotator's last vote, or the last one before a moment."""
-        row = self._db.execute(
-            f"SELECT {', '.join(COLUMNS)} FROM votes WHERE annotator = ? AND at < ? ORDER BY at DESC LIMIT 1",
-            (annotator, (before or datetime.max.replace(tzinfo=UTC)).isoformat(timespec="microseconds")),
-        ).fetchone()
-        return _vote(row) if row else None
+    def voters(self, comparisons: Iterable[Comparison]) -> dict[str, set[str]]:
+        """Who has voted on each comparison.
 
-    def voters(self, items: Iterable[Item]) -> dict[str, set[str]]:
-        """By item id, who has voted on it."""
+        Args:
+            comparisons: The same ones at every call, as the answer is kept until a vote is added.
+
+        Returns:
+            Names of annotators, by id of the comparison; those without a vote are left out.
+        """
         version = self._db.execute("PRAGMA data_version").fetchone()[0]
         if version != self._version:
             found = defaultdict(set)
-            known = {about(item): item.id for item in items}
+            ids = {one.subject: one.id for one in comparisons}
             for vote in self.votes():
-                if vote.about in known:
-                    found[known[vote.about]].add(vote.annotator)
+                if vote.subject in ids:
+                    found[ids[vote.subject]].add(vote.annotator)
             self._version, self._voters = version, dict(found)
         return self._voters
 
 
-def _told(vote: Vote) -> tuple[object, ...]:
-    """As SQLite keeps it; times as text that sorts as they do."""
+def _values(vote: Vote) -> tuple[object, ...]:
+    """The values of COLUMNS; times as text that sorts as they do."""
     return tuple(
         value.astimezone(UTC).isoformat(timespec="microseconds") if isinstance(value, datetime) else value
         for value in astuple(vote)
@@ -103,38 +120,60 @@ def _vote(row: tuple[object, ...]) -> Vote:
 
 
 def _texts(left: str, right: str) -> str:
+    """A key of the two texts, whichever side each is on."""
     return hashlib.sha256("\0".join(sorted((left, right))).encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def store_of(workspace: Workspace, path: str | None = None) -> Store:
-    """The store that was asked for, or that of a local workspace, made when missing. Raises CallError."""
+def open_store(workspace: Workspace, path: str | None = None) -> Store:
+    """Open the store of a workspace, creating it if it does not exist.
+
+    Args:
+        workspace: Where the votes will end up.
+        path: The store's file; None for the one in the workspace, which then has to be local.
+
+    Raises:
+        CallError: The workspace is not local and there is no path, or the file cannot be used.
+    """
     if path is None and not workspace.is_local:
-        raise CallError(f"{workspace.root} is no local folder; --votes FILE says where to keep votes")
+        raise CallError(f"{workspace.root} is not a local folder; say with --votes FILE where to keep votes")
     return Store(path or workspace.path(VOTES))
 
 
 def publish(store: Store, workspace: Workspace) -> int:
-    """Make rows of `preferences` of the votes that it lacks, and take up those that the store lacks.
+    """Bring the store and the table `preferences` to the same votes; doing so again changes nothing.
 
-    Returns how many rows were added. No vote is there twice, however often this is done. For who holds the
-    lock of the workspace. Raises OSError, RunError.
+    Args:
+        store: It gets the votes that only the table has.
+        workspace: Its table gets the votes that only the store has. The caller holds its lock.
+
+    Returns:
+        How many rows were added to the table.
+
+    Raises:
+        OSError: The table cannot be read or written.
+        RunError: The lock was lost, or the table is damaged.
     """
-    there = votes_of(workspace.read("preferences"))
-    store.add(there)
-    known = {vote.key for vote in there}
+    published = votes_of(workspace.read("preferences"))
+    store.add(published)
+    known = {vote.key for vote in published}
     new = [vote for vote in store.votes() if vote.key not in known]
     if new:
         rows = pa.Table.from_pylist([vote.row for vote in new], schema=PREFERENCES)
         sink = pa.BufferOutputStream()
         pq.write_table(rows, sink, compression="zstd")
-        # Workspace.append names a file by its clips, of which two annotators have the same.
+        # Workspace.append names a file after its clips, and two annotators may vote on the same ones.
         name = hashlib.sha256(repr([vote.key for vote in new]).encode()).hexdigest()[:16]
         workspace.write_bytes(sink.getvalue().to_pybytes(), "preferences", f"{name}.parquet", fenced=True)
     return len(new)
 
 
 def preferences(workspace: Workspace) -> pa.Table:
-    """The table `preferences`, with the votes that are on their way into it. Raises RunError, CallError."""
+    """Read the table `preferences`, with the votes in the workspace's store that have not reached it yet.
+
+    Raises:
+        CallError: The store cannot be opened.
+        RunError: The table is damaged.
+    """
     table = workspace.read("preferences")
     if not workspace.is_local or not Path(workspace.path(VOTES)).exists():
         return table

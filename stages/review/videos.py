@@ -1,4 +1,4 @@
-"""Clips as browsers can play them: as they are where that works, else as H.264 in MP4."""
+"""Clips that browsers can play: the file itself where that works, else H.264 in MP4."""
 
 import math
 import threading
@@ -15,24 +15,35 @@ from pipeline.isolation import Isolated, Limits
 from stages.video.media import is_local, read_bytes
 from stages.video.pixels import fitted, rgb
 
-# What browsers play, by FFmpeg's name of the container; of 8 bits and 4:2:0.
+# What browsers play: codecs by FFmpeg's name of the container, in 8 bits and 4:2:0.
 PLAYED = {"mp4": ("h264", "vp9", "av1"), "webm": ("vp8", "vp9", "av1")}
 PIXELS = ("yuv420p", "yuvj420p")
-LONGER_SIDE = 1280  # pixels, of what is encoded anew: enough to judge motion by
+LONGER_SIDE = 1280  # pixels, at most, of a video that is re-encoded: enough to judge motion by
 LIMITS = Limits(clip_timeout_s=120.0)
 
 
 class Playable:
-    """Gives the place of a file that browsers can play. For a child process, as it decodes."""
+    """Finds or makes a file that browsers can play; in a child process, as it decodes."""
 
     def __init__(self, folder: str) -> None:
-        """folder: for what has to be fetched or encoded."""
+        """Remember where to put files.
+
+        Args:
+            folder: For what has to be fetched or re-encoded.
+        """
         self._folder = folder
 
     def __call__(self, clip: Mapping[str, Any]) -> tuple[str, str]:
-        """Path and media type. clip: clip_id, uri, start_s, end_s.
+        """Make the clip playable.
 
-        Raises ClipError: missing_file, not_a_video, no_video_stream, decode_error.
+        Args:
+            clip: clip_id, uri, start_s, end_s.
+
+        Returns:
+            The path of the file, and its media type.
+
+        Raises:
+            ClipError: missing_file, not_a_video, no_video_stream or decode_error.
         """
         file, target = clip["uri"], f"{self._folder}/{clip['clip_id']}.mp4"
         try:
@@ -61,7 +72,7 @@ def _stream(container: Any) -> Any:
 
 
 def _played(file: str) -> str | None:
-    """mp4 or webm, when browsers play the file as it is."""
+    """The container, mp4 or webm, if browsers play the file as it is; else None."""
     with av.open(f"file:{file}") as container:
         stream = _stream(container)
         codec, pixels = stream.codec.canonical_name, stream.codec_context.pix_fmt
@@ -70,10 +81,10 @@ def _played(file: str) -> str | None:
 
 
 def _encode(file: str, target: str, start_s: float | None, end_s: float | None) -> None:
-    """Write the pictures in [start_s, end_s) as H.264 in MP4, upright, without sound, each at its time.
+    """Write the frames in [start_s, end_s) as H.264 in MP4: upright, without sound, timed as they were.
 
-    Times in seconds from the first frame; None: its start or end. Raises ClipError decode_error when there is
-    no picture.
+    start_s and end_s are seconds from the first frame; None stands for the start or the end of the video.
+    Raises ClipError decode_error when no frame can be decoded.
     """
     with av.open(f"file:{file}") as source, av.open(target, "w", options={"movflags": "faststart"}) as out:
         stream = _stream(source)
@@ -108,20 +119,38 @@ def _encode(file: str, target: str, start_s: float | None, end_s: float | None) 
 
 
 class Videos:
-    """The clips of a workspace by clip_id, and nothing else; each is made playable once."""
+    """The playable files of a workspace's clips; each is made once, and nothing else is given out."""
 
     def __init__(self, clips: Mapping[str, Mapping[str, Any]], folder: str) -> None:
-        """clips: rows with clip_id, uri, start_s, end_s. folder: for what has to be fetched or encoded."""
+        """Start the child process.
+
+        Args:
+            clips: By clip_id, rows with clip_id, uri, start_s, end_s.
+            folder: For what has to be fetched or re-encoded.
+        """
         self._clips = clips
         self._made: dict[str, tuple[str, str]] = {}
         self._busy = threading.Lock()
         self._playable = Isolated(partial(Playable, folder), LIMITS, ["stages.review.videos"])
 
     def close(self) -> None:
+        """End the child process."""
         self._playable.close()
 
     def get(self, clip_id: str) -> tuple[str, str]:
-        """Path and media type of the clip's file. Raises KeyError for no clip, ClipError, RunError."""
+        """Get the playable file of a clip.
+
+        Args:
+            clip_id: The clip.
+
+        Returns:
+            The path of the file, and its media type.
+
+        Raises:
+            KeyError: There is no such clip.
+            ClipError: The clip cannot be read or decoded.
+            RunError: The store of the clips cannot be reached.
+        """
         clip = self._clips[clip_id]
         with self._busy:
             if clip_id not in self._made:

@@ -180,7 +180,7 @@ def test_a_gate_alone_keeps_what_split_keeps_with_the_others_off(
     }
     said = report.page.locator("[data-gate=quality_max] .alone").inner_text()
     left, _ = split(workspace, off | {"motion_check_required": False, "quality_max": 80.0})
-    assert said.startswith(f"alone it keeps {left['clips']} clips, {left['questions']} questions;")
+    assert said.startswith(f"on its own it keeps {left['clips']} clips and {left['questions']} questions;")
 
 
 def test_the_drawn_gate_follows_its_slider(report: Report) -> None:

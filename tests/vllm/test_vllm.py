@@ -13,7 +13,6 @@ import numpy as np
 import psutil
 import pytest
 from PIL import Image
-from stages.models.backends import mllm
 
 from filters.vqascore import QUESTION, MllmAlignment
 from stages.models.actors import Handle
@@ -21,6 +20,7 @@ from stages.models.mllm.openai import OpenAiConfig, jpeg_url
 from stages.models.mllm.vllm import VllmConfig
 from stages.models.protocols import Mllm, Request
 from stages.models.proxies import RemoteMllm
+from stages.models.registry import mllm
 from stages.motionsight.observe import observe
 from stages.motionsight.refer import plans, schema
 from stages.motionsight.settings import ObserveConfig

@@ -275,7 +275,7 @@ def test_calls_that_cannot_work_say_so_in_a_line(tmp_path: Path, workspace: Work
         (lambda: job.serve(review(workspace.root), "127.0.0.1", 0, "weak", None, 1), "at least 16"),
         (lambda: job.serve(review(workspace.root), "203.0.113.1", 0, None, None, 1), "cannot listen on"),
         (lambda: job.take_in(review(workspace.root), str(bad)), "task 1 lacks 'clip_id'"),
-        (lambda: job.take_in(review(workspace.root), str(tmp_path)), "no JSON export"),
+        (lambda: job.take_in(review(workspace.root), str(tmp_path)), "not a JSON export"),
     ]
     for call, expected in calls:
         with pytest.raises(CallError, match=expected):

@@ -1,0 +1,116 @@
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stages.review.label_studio import from_label_studio, to_label_studio
+from stages.review.queue import Vote
+from tests.unit.review.votes import comparisons, vote
+
+texts = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12)
+
+
+@settings(deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(0, 4), texts, st.sampled_from(["answer", "baseline", "tie", "both_bad"]), texts
+        ),
+        max_size=12,
+        unique_by=lambda one: one[:2],
+    )
+)
+def test_votes_survive_the_round_trip_through_label_studio(given_: list[tuple[int, str, str, str]]) -> None:
+    asked = comparisons(5)
+    votes = [
+        vote(asked[n], who, what, minute, edited=edited.strip() or None)
+        for minute, (n, who, what, edited) in enumerate(given_)
+    ]
+    tasks = to_label_studio(asked, votes, {asked[0].clip_id: "s3://bucket/ä b.mp4"})
+    assert len(tasks) == len(asked)
+    back = from_label_studio(json.loads(json.dumps(tasks)))
+
+    def shown(some: list[Vote]) -> list[Any]:
+        return sorted(
+            (v.clip_id, sorted(v.subject[2]), v.outcome, v.edited or "", v.annotator, v.at, v.seconds)
+            for v in some
+        )
+
+    assert shown(back) == shown(votes)
+
+
+def test_a_task_does_not_reveal_which_answer_is_the_models() -> None:
+    tasks = to_label_studio(comparisons(40), [], {})
+    assert {tuple(sorted(task["data"])) for task in tasks} == {
+        ("clip_id", "left", "question", "right", "video")
+    }
+    assert 8 < sum("goes left" in task["data"]["left"] for task in tasks) < 32
+
+
+def exported(**more: Any) -> dict[str, Any]:
+    """A task as Label Studio exports it, annotated by its own users."""
+    result = [
+        {
+            "id": "Dx",
+            "from_name": "choice",
+            "to_name": "video",
+            "type": "choices",
+            "origin": "manual",
+            "value": {"choices": ["right"]},
+        },
+        {
+            "id": "Dy",
+            "from_name": "edited",
+            "to_name": "video",
+            "type": "textarea",
+            "origin": "manual",
+            "value": {"text": [" Better so. "]},
+        },
+    ]
+    one = {
+        "id": 7,
+        "completed_by": 3,
+        "result": result,
+        "was_cancelled": False,
+        "created_at": "2026-03-09T22:16:08.728353Z",
+        "lead_time": 4.288,
+    }
+    data = {"clip_id": "c", "video": "x", "question": "Where to?", "left": "Left.", "right": "Right."}
+    return {"id": 1, "data": data, "annotations": [one | more], "predictions": []}
+
+
+def test_annotations_made_in_label_studio_are_votes() -> None:
+    at = datetime(2026, 3, 9, 22, 16, 8, 728353, tzinfo=UTC)
+    (made,) = from_label_studio([exported()])
+    assert made == Vote(
+        "c", "Where to?", "Left.", "Right.", "right", "Better so.", "label-studio-3", at, 4.288
+    )
+    (named,) = from_label_studio([exported(completed_by={"id": 3, "email": "ada@example.org"})])
+    assert named.annotator == "ada@example.org"
+    assert from_label_studio([exported(was_cancelled=True), exported(result=[])]) == []
+
+
+@pytest.mark.parametrize(
+    ("tasks", "message"),
+    [
+        ({}, "not a list"),
+        ([exported(), {"id": 2}], "task 2 lacks 'data'"),
+        ([{"data": {"clip_id": "c"}}], "task 1 lacks 'question'"),
+        (["text"], "task 1"),
+        ([exported(created_at="yesterday")], "task 1"),
+        ([exported() | {"data": exported()["data"] | {"left": 5}}], "5 is not a text"),
+        (
+            [exported(result=[{"from_name": "choice", "value": {"choices": ["A"]}}])],
+            "'A' is not one of left, right",
+        ),
+        ([exported(result=[{"from_name": "choice", "value": {"choices": []}}])], "task 1"),
+    ],
+)
+def test_an_export_that_cannot_be_read_is_refused_with_the_number_of_the_task(
+    tasks: Any, message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        from_label_studio(tasks)

@@ -1,0 +1,35 @@
+"""Comparisons, and votes on them, that tests make up."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from stages.review.queue import Comparison, Vote
+
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+
+
+def comparisons(count: int) -> list[Comparison]:
+    """Comparisons about as many clips."""
+    return [
+        Comparison(f"{n:016x}", "Where to?", f"It goes left, {n}.", f"It goes right, {n}.")
+        for n in range(count)
+    ]
+
+
+def vote(comparison: Comparison, annotator: str, what: str, minute: int = 0, **more: Any) -> Vote:
+    """A vote for "answer" or "baseline", on whichever side it is, or a tie or both_bad."""
+    left, right = comparison.sides(annotator)
+    text = {"answer": comparison.answer, "baseline": comparison.baseline}.get(what)
+    choice = what if text is None else "left" if text == left else "right"
+    values = {
+        "clip_id": comparison.clip_id,
+        "question": comparison.question,
+        "left": left,
+        "right": right,
+        "choice": choice,
+        "edited": None,
+        "annotator": annotator,
+        "at": NOON + timedelta(minutes=minute),
+        "seconds": 5.0,
+    }
+    return Vote(**values | more)
