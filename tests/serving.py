@@ -42,7 +42,7 @@ def endpoints(folder: Path) -> Iterator[Start]:
         def start(*overrides: str, handles: Any = None, **settings: Any) -> str:
             config = load("embedded", overrides)
             serve = ServeConfig(**{"looks": 1} | settings)
-            answerer = Answerer(config, serve, handles or {}, mkdtemp(dir=folder))
+            answerer = Answerer(config, serve, config.score, handles or {}, mkdtemp(dir=folder))
             stack.enter_context(closing(answerer))
             sock = socket.create_server(("127.0.0.1", 0))
             app = make(answerer, serve, "motionsight-test")
