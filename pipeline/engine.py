@@ -25,6 +25,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 from pipeline.errors import CallError, CeilingError, RunError, reason
 from pipeline.isolation import as_clip_error
 from pipeline.metrics import Meter, Queue
+from pipeline.shadowing import job_config
 from pipeline.stage import Resources, Row, Stage
 from pipeline.workspace import Workspace
 
@@ -130,6 +131,7 @@ def start(config: EngineConfig) -> None:
         with _native_stderr_closed():  # where the backend announces the level it was given
             ray.init(
                 address=address or "local",
+                job_config=job_config(),
                 logging_level=logging.ERROR,
                 log_to_driver=False,
                 include_dashboard=None if address else False,
