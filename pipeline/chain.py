@@ -16,8 +16,8 @@ Select = Callable[[pa.Table], pa.Table]
 class Pipeline:
     """A sequence of steps: stages, and functions that select the clips that continue.
 
-    The columns that a stage makes are added to the clips, so that later steps can read them. Clips on which a stage
-    failed go no further.
+    The columns that a stage makes are added to the clips, so that later steps can read them. Clips on which a
+    stage failed go no further.
     """
 
     def __init__(
@@ -31,8 +31,8 @@ class Pipeline:
         Args:
             steps: Stages, and functions that take a table and return the rows that continue, such as
                 `partial(kept, config=gates)`.
-            workspace: A folder or URI for the stages' tables, so that running the pipeline again processes only
-                what is missing. None: nothing is written, and every run processes everything.
+            workspace: A folder or URI for the stages' tables, so that running the pipeline again processes
+                only what is missing. None: nothing is written, and every run processes everything.
             engine: How the work is spread; None: over the CPUs of this machine.
         """
         self._steps = steps
@@ -46,7 +46,7 @@ class Pipeline:
             clips: One row per clip_id, with the columns that the stages read, such as uri.
 
         Returns:
-            The rows of each stage, by its name, sorted by clip_id; a clip that failed has its code in `error`.
+            The rows of each stage, by its name, sorted by clip_id. A failed clip has its code in `error`.
 
         Raises:
             CallError: A column that a stage reads is missing, or another process is writing to the workspace.

@@ -1,7 +1,7 @@
 """Run stages on Ray Data: rows in, a stage in every worker, results out block by block.
 
-A ClipError that a stage raises becomes the error code of the row. Each worker writes its blocks of finished rows
-to the table itself, so that neither frames nor results are sent between processes.
+A ClipError that a stage raises becomes the error code of the row. Each worker writes its blocks of finished
+rows to the table itself, so that neither frames nor results are sent between processes.
 """
 
 import logging
@@ -131,8 +131,8 @@ def start(config: EngineConfig) -> None:
     """
     address = config.address or os.environ.get("RAY_ADDRESS")
     if not address:
-        # Declares that no other machine will join, so that Ray listens on the loopback interface only. Ray reads
-        # it when it is imported.
+        # Declares that no other machine will join, so that Ray listens on the loopback interface only. Ray
+        # reads it when it is imported.
         os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
     import ray
 

@@ -24,8 +24,8 @@ from pipeline.errors import ERRORS, ClipError, RunError, reason
 
 GIB = 1024**3
 F_SETSIG = 10  # from fcntl.h; Python's fcntl module does not define it
-# A fork server starts a child in milliseconds, with the heavy imports already done. It has no threads; forking
-# a Ray worker, which has many, could copy a lock in its locked state.
+# A fork server starts a child in milliseconds, with the heavy imports already done. It has no threads;
+# forking a Ray worker, which has many, could copy a lock in its locked state.
 CONTEXT = multiprocessing.get_context("forkserver")
 NO_MEMORY = re.compile(
     r"(out of|not enough|can't allocate|cannot allocate|insufficient) memory|bad.alloc", re.I
@@ -165,7 +165,7 @@ def as_clip_error(error: Exception) -> ClipError:
     while follow := chain[-1].__cause__ or chain[-1].__context__:
         chain.append(follow)
     for it in chain:
-        # OpenCV and torch only say so in the message. A ClipError's may contain a file name: it is not searched.
+        # OpenCV and torch only say so in the message. A ClipError's may be about a file name.
         if isinstance(it, MemoryError) or (not isinstance(it, ClipError) and NO_MEMORY.search(reason(it))):
             return ClipError("out_of_memory", f"{ERRORS['out_of_memory']}: {reason(it) or 'MemoryError'}")
     if isinstance(error, ClipError):

@@ -1,8 +1,8 @@
 """Classes that are chosen by name, each defined in a file of its own and listed nowhere else.
 
-A registry searches the modules of a package for the subclasses of a base class, so that a backend, a format or a
-benchmark is added by adding a file. An installed package contributes through an entry point: a module listed
-in the group `motionsight.detector` is searched like a file in `stages/models/detector`.
+A registry searches the modules of a package for the subclasses of a base class, so that a backend, a format
+or a benchmark is added by adding a file. An installed package contributes through an entry point: a module
+listed in the group `motionsight.detector` is searched like a file in `stages/models/detector`.
 """
 
 import difflib
@@ -102,7 +102,7 @@ def backend_name(settings: type[Any]) -> str:
 
 
 def one_of(registry: Registry[Any], default: str | None = None) -> Any:
-    """Return the type of a pydantic field that holds the settings of one backend, a union discriminated by `backend`.
+    """Return the type of a pydantic field for one backend's settings: a union discriminated by `backend`.
 
     Args:
         registry: The backends.

@@ -121,8 +121,8 @@ PREFERENCES = pa.schema(
     ]
 )
 
-# Answers to the questions of a benchmark. letter: the option that the answer was parsed as, null if none; score:
-# the probability of "Yes", where the benchmark asks for it.
+# Answers to the questions of a benchmark. letter: the option that the answer was parsed as, null if none;
+# score: the probability of "Yes", where the benchmark asks for it.
 PREDICTIONS = pa.schema(
     [
         ("clip_id", pa.string()),

@@ -1,4 +1,4 @@
-"""The base class of stages: a stage declares what it reads, makes and needs, and processes one clip at a time.
+"""The base of all stages: each declares what it reads, makes and needs, and processes one clip at a time.
 
 The engine runs any stage and knows none by name.
 """

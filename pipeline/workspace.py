@@ -1,11 +1,11 @@
 """A workspace: the folder, local or in an object store, that holds the tables of a run.
 
-A table is a folder of Parquet files. Each file is written atomically, under a name derived from the ids of its
-rows, so that writing a block again has no effect. The rows present are the only record of what is done.
+A table is a folder of Parquet files. Each file is written atomically, under a name derived from the ids of
+its rows, so that writing a block again has no effect. The rows present are the only record of what is done.
 
 This is the checkpoint of a run. Ray Data's own checkpoints were tried: they commit what one write task wrote,
-which for small files merged into a block is nothing until the end, and they keep a second record that must agree
-with the table.
+which for small files merged into a block is nothing until the end, and they keep a second record that must
+agree with the table.
 """
 
 import contextlib
@@ -200,7 +200,7 @@ class Workspace:
     ) -> pa.Table:
         """Read all rows of a table, sorted by clip_id.
 
-        A clip has one row in a stage's table, even if a worker that was taken for dead wrote it a second time.
+        A clip has one row in a stage's table, even if a worker taken for dead wrote it a second time.
 
         Args:
             table: Its name; a table that was never written is empty.
