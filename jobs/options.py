@@ -35,11 +35,11 @@ Input = Annotated[
 ]
 Restart = Annotated[
     bool,
-    typer.Option("--restart", help="Discard the results of this step and of all later steps, then run it."),
+    typer.Option("--restart", help="Discard the results of this step and all later ones, and start over."),
 ]
 Dry = Annotated[bool, typer.Option("--dry-run", help="Only print what would be done.")]
 
-# The tables that --restart discards, by the first of them.
+# The tables that --restart discards, keyed by the first of them.
 AFTER = {
     "clips": ("clips", "duplicates", "scores", "annotations"),
     "scores": ("scores", "annotations"),

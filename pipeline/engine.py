@@ -36,9 +36,7 @@ R = TypeVar("R")
 # Ray Data keeps about 100 KB per task in the driver: with more rows, tasks become larger, not more numerous.
 TASKS = 2048
 BLOCKS_PER_TASK = 4
-TASKS_PER_WORKER = (
-    16  # at least, even if tasks become smaller, so that the workers finish at about the same time
-)
+TASKS_PER_WORKER = 16  # at least, however small, so that all workers finish at about the same time
 
 
 class EngineConfig(BaseModel):
@@ -228,7 +226,7 @@ class _Worker:
         return out
 
     def _block(self, rows: list[Row]) -> list[Row]:
-        """Process the rows in order, except those that the cost ceiling excludes."""
+        """Process the rows, except those that the cost ceiling excludes; results are in the order of rows."""
         if self._stage.in_flight == 1:
             return [*takewhile(lambda row: row is not None, map(self._one, rows))]  # type: ignore[list-item]
         with ThreadPoolExecutor(self._stage.in_flight) as threads:

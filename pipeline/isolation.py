@@ -1,4 +1,4 @@
-"""Run a function in a child process, so that a clip that crashes it, hangs or exhausts memory is lost alone.
+"""Run a function in a child process, so that a crash, a hang or too little memory costs one clip only.
 
 Decoders are C code that reads files from anywhere. They do crash and hang, and neither raises an exception.
 """

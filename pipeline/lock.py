@@ -37,12 +37,12 @@ class Lock:
         """Check that the lock is still held.
 
         Raises:
-            RunError: Another writer has taken over the workspace.
+            RunError: It could not be renewed in time, or another writer has taken over.
         """
         if self._lost.is_set():
             raise RunError(
-                f"another writer has taken over {self._where}, which this one could not reach for"
-                f" {EXPIRY_S:g} s; run the same command again once the other has ended"
+                f"the lock on {self._where} is lost: it was unreachable for {EXPIRY_S:g} s, or another writer"
+                " has taken over; run the same command again when no other is writing"
             )
 
 
