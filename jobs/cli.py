@@ -1,4 +1,4 @@
-"""The `motionsight` command line: runs a command, and reports what goes wrong in one line."""
+"""The `motionsight` command line: run a command, and report errors in one line."""
 
 import logging
 import os
@@ -12,13 +12,14 @@ from pipeline.errors import CallError, RunError, reason
 def main() -> None:
     """Run the command line.
 
-    Exit codes: 0 done, 1 the work failed, 2 the call is wrong, 3 not all clips are done.
+    Exit codes: 0 done; 1 the run failed; 2 wrong usage; 3 clips are left, or too many failed; 130 and 143
+    stopped by a signal.
     """
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _stop)
     try:
-        # Here, so that a backend or a gate that cannot be imported is reported like any other error.
+        # Imported here, so that a backend or gate that cannot be imported is reported like any other error.
         from jobs.commands import app
         from jobs.options import ending
 
@@ -34,7 +35,7 @@ def main() -> None:
 
 
 def _stop(number: int, _: object) -> None:
-    """End in good order at the first Ctrl-C or SIGTERM, and at once at the second."""
+    """Exit cleanly on the first Ctrl-C or SIGTERM, and immediately on the second."""
     signal.signal(number, signal.SIG_DFL)
     sys.exit(128 + number)
 

@@ -1,4 +1,4 @@
-"""The commands and their options; each calls the job of its name."""
+"""The commands and their options. Each command calls the job of the same name."""
 
 import os
 from importlib.metadata import version
@@ -46,9 +46,9 @@ def distill(
     restart: Restart = False,
     dry_run: Dry = False,
 ) -> None:
-    """Clips in, dataset and report out: ingest, score, annotate, split, audit.
+    """Turn clips into a dataset and a report: ingest, score, annotate, split, audit.
 
-    Does only what is missing, so the same command again goes on where it stopped.
+    Processes only what is missing: run the same command again to resume.
 
     Example: motionsight distill --input ~/clips --output work
     """
@@ -69,7 +69,7 @@ def ingest(
     overrides: Overrides = None,
     restart: Restart = False,
 ) -> None:
-    """Find the clips and give each its identity.
+    """Find the clips and identify each by a checksum.
 
     Example: motionsight ingest --input 'videos/*.mp4' --output work --set ingest.shots=adaptive
     """
@@ -95,7 +95,7 @@ def score(
 def annotate(
     output: Output, config: ConfigPath = "embedded", overrides: Overrides = None, restart: Restart = False
 ) -> None:
-    """Ask and answer questions about every clip that passes the gates.
+    """Generate questions and answers about every clip that passes the gates.
 
     Example: motionsight annotate --output work --set annotate.questions=3 --restart
     """
@@ -112,18 +112,19 @@ def split(
     config: ConfigPath = "embedded",
     overrides: Overrides = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Only say what would change in the published dataset.")
+        bool, typer.Option("--dry-run", help="Only print what would change in the published dataset.")
     ] = False,
     version: Annotated[
-        str | None, typer.Option(help="Write dataset/VERSION beside the others; default: dataset itself.")
+        str | None,
+        typer.Option(help="Write to dataset/VERSION, next to earlier versions; default: to dataset."),
     ] = None,
     diff: Annotated[
         tuple[str, str] | None,
-        typer.Option(metavar="A B", help="Only say in what two datasets differ: versions, or folders."),
+        typer.Option(metavar="A B", help="Only print how two datasets differ; each a version or a folder."),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the difference as JSON.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the differences as JSON.")] = False,
 ) -> None:
-    """Write the dataset from the tables, with the gates and shares as they are set now.
+    """Write the dataset from the tables, applying the current gates and shares.
 
     Example: motionsight split --output work --set gates.flow_min=0.01 --dry-run
 
@@ -134,14 +135,14 @@ def split(
     if diff:
         job.diff(session(config, overrides, output) if output else None, diff, as_json)
     elif output is None:
-        raise CallError("--output is needed: the workspace whose tables become a dataset")
+        raise CallError("missing --output: the workspace whose tables become the dataset")
     else:
         job.run(session(config, overrides, output, command=None if dry_run else "split"), dry_run, version)
 
 
 @app.command()
 def audit(output: Output, config: ConfigPath = "embedded", overrides: Overrides = None) -> None:
-    """Count what happened to every clip, and show how the scores are spread.
+    """Report what happened to every clip, and how the scores are distributed.
 
     Example: motionsight audit --output work
     """
@@ -152,7 +153,7 @@ def audit(output: Output, config: ConfigPath = "embedded", overrides: Overrides 
 
 @app.command()
 def demo(output: Output = "out/demo", config: ConfigPath = "embedded", overrides: Overrides = None) -> None:
-    """Render clips whose motion is known, distil them, and tell how much came out right.
+    """Render clips with known motion, distil them, and print the accuracy.
 
     Example: motionsight demo --output out/demo
     """
@@ -163,16 +164,16 @@ def demo(output: Output = "out/demo", config: ConfigPath = "embedded", overrides
 
 @app.command()
 def ask(
-    video: Annotated[str, typer.Argument(help="A video file, or its s3:// or gs:// address.")],
-    question: Annotated[str, typer.Argument(help="What to ask of it.")],
+    video: Annotated[str, typer.Argument(help="A video file, or its s3:// or gs:// URI.")],
+    question: Annotated[str, typer.Argument(help="The question to answer.")],
     config: ConfigPath = "embedded",
     overrides: Overrides = None,
     prompt: Annotated[
-        VisualPrompt | None, typer.Option(help="The frames' enhancement; default: as the question needs it.")
+        VisualPrompt | None, typer.Option(help="How frames are enhanced; default: chosen by the question.")
     ] = None,
     save_prompt: Annotated[
         str | None,
-        typer.Option(metavar="DIR", help="Write the frames that the model saw, and a contact sheet."),
+        typer.Option(metavar="DIR", help="Save the frames that the model sees, and a contact sheet, to DIR."),
     ] = None,
 ) -> None:
     """Ask MotionSight one question about one video.
@@ -188,33 +189,42 @@ def ask(
 def review(
     output: Annotated[str, typer.Option("--output", "-o", help="The workspace.")],
     host: Annotated[
-        str, typer.Option(help="Address to listen on; any but this machine's own asks for a token.")
+        str, typer.Option(help="The address to listen on; all but the loopback require a token.")
     ] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0: a free one.")] = 8008,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="The port; 0: any free port.")] = 8008,
     token: Annotated[
         str | None,
-        typer.Option(envvar="MOTIONSIGHT_TOKEN", help="What visitors must know; default: made when needed."),
+        typer.Option(
+            envvar="MOTIONSIGHT_TOKEN", help="The token that visitors need; default: generated if required."
+        ),
     ] = None,
     annotator: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Who votes; default: the page asks.")
+        str | None, typer.Option(metavar="NAME", help="The annotator's name; default: the page asks for it.")
     ] = None,
-    overlap: Annotated[int, typer.Option(min=1, help="People who are asked each question.")] = 1,
+    overlap: Annotated[int, typer.Option(min=1, help="Number of annotators for each question.")] = 1,
     limit: Annotated[
-        int | None, typer.Option(min=1, help="At most this many questions, the most uncertain ones.")
+        int | None, typer.Option(min=1, help="Ask at most this many questions, the most uncertain ones.")
     ] = None,
     votes: Annotated[
-        str | None, typer.Option(metavar="FILE", help="Where votes are kept; default: in the workspace.")
+        str | None, typer.Option(metavar="FILE", help="The file for votes; default: one in the workspace.")
     ] = None,
     to_label_studio: Annotated[
         str | None,
-        typer.Option("--export-label-studio", metavar="FILE", help="Only write Label Studio's JSON."),
+        typer.Option(
+            "--export-label-studio", metavar="FILE", help="Only export the questions to Label Studio JSON."
+        ),
     ] = None,
     from_label_studio: Annotated[
-        str | None, typer.Option("--import-label-studio", metavar="FILE", help="Only take votes from it.")
+        str | None,
+        typer.Option(
+            "--import-label-studio", metavar="FILE", help="Only import votes from Label Studio JSON."
+        ),
     ] = None,
-    agreement: Annotated[bool, typer.Option("--agreement", help="Only say how far people agree.")] = False,
+    agreement: Annotated[
+        bool, typer.Option("--agreement", help="Only print how well annotators agree.")
+    ] = False,
 ) -> None:
-    """Let people choose between answers on a web page. What they choose, `split` takes first.
+    """Let people choose between answers on a web page; `split` prefers their choices.
 
     Example: motionsight review --output work --overlap 2
 
@@ -238,10 +248,13 @@ def doctor(
     config: ConfigPath = "embedded",
     overrides: Overrides = None,
     folder: Annotated[
-        str, typer.Option("--weights", metavar="DIR", help="Where fetched weights go: a disk all nodes see.")
+        str,
+        typer.Option(
+            "--weights", metavar="DIR", help="Where to download weights to, such as a disk that nodes share."
+        ),
     ] = "weights",
 ) -> None:
-    """Say what a configuration needs that is not here, and how to get it.
+    """Check what a configuration needs, and print how to get what is missing.
 
     Example: motionsight doctor --config motionvid_qa --weights /mnt/weights
     """
@@ -260,29 +273,37 @@ def submit(
         typer.Option(help="The cluster's job server, http://HEAD:8265; default: RAY_API_SERVER_ADDRESS."),
     ] = None,
     working_dir: Annotated[
-        str | None, typer.Option(metavar="DIR", help="Send this folder along: a checkout of this package.")
+        str | None,
+        typer.Option(metavar="DIR", help="Upload this folder, usually a checkout of this package."),
     ] = None,
     runtime_env: Annotated[
-        str | None, typer.Option(metavar="YAML", help="Ray's runtime environment: a file, or '{pip: [...]}'.")
+        str | None,
+        typer.Option(
+            metavar="YAML", help="Ray's runtime environment: a file, or YAML such as '{pip: [...]}'."
+        ),
     ] = None,
     env: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME[=VALUE]", help="Set a variable there, to its value here; repeatable."),
+        typer.Option(
+            metavar="NAME[=VALUE]",
+            help="Set an environment variable of the job; VALUE defaults to its value here. Repeatable.",
+        ),
     ] = None,
-    name: Annotated[str | None, typer.Option(help="What the job is called.")] = None,
-    num_cpus: Annotated[float | None, typer.Option(help="CPUs that the driver takes.")] = None,
-    num_gpus: Annotated[float | None, typer.Option(help="GPUs that the driver takes.")] = None,
-    memory_gb: Annotated[float | None, typer.Option(help="Memory that the driver takes, GiB.")] = None,
+    name: Annotated[str | None, typer.Option(help="A name for the job.")] = None,
+    num_cpus: Annotated[float | None, typer.Option(help="CPUs to reserve for the driver.")] = None,
+    num_gpus: Annotated[float | None, typer.Option(help="GPUs to reserve for the driver.")] = None,
+    memory_gb: Annotated[float | None, typer.Option(help="Memory to reserve for the driver, GiB.")] = None,
     resource: Annotated[
-        list[str] | None, typer.Option(metavar="NAME=N", help="Custom resource that the driver takes.")
+        list[str] | None,
+        typer.Option(metavar="NAME=N", help="A custom resource to reserve for the driver. Repeatable."),
     ] = None,
-    follow: Annotated[bool, typer.Option(help="Print its log until it ends.")] = True,
-    status: Annotated[str | None, typer.Option(metavar="JOB", help="Only say what became of a job.")] = None,
-    logs: Annotated[str | None, typer.Option(metavar="JOB", help="Only print a job's log.")] = None,
+    follow: Annotated[bool, typer.Option(help="Print the job's log until it ends.")] = True,
+    status: Annotated[str | None, typer.Option(metavar="JOB", help="Only print the status of a job.")] = None,
+    logs: Annotated[str | None, typer.Option(metavar="JOB", help="Only print the log of a job.")] = None,
     stop: Annotated[str | None, typer.Option(metavar="JOB", help="Only stop a job.")] = None,
     listing: Annotated[bool, typer.Option("--list", help="Only list the jobs.")] = False,
 ) -> None:
-    """Run any of these commands as a job on a Ray cluster.
+    """Run one of the other commands as a job on a Ray cluster.
 
     Example: motionsight submit --env AWS_PROFILE score --output s3://bucket/work
     """
@@ -311,33 +332,35 @@ def submit(
 
 @app.command()
 def evaluate(
-    output: Annotated[str, typer.Option("--output", "-o", help="The folder of the results.")],
+    output: Annotated[str, typer.Option("--output", "-o", help="The folder for the results.")],
     benchmark: Annotated[
         str | None, typer.Option("--benchmark", "-b", metavar="NAME", help=f"One of {offered(BENCHMARKS)}.")
     ] = None,
     questions: Annotated[
         str | None,
-        typer.Option("--questions", "-q", help="Its questions: the file that its authors publish."),
+        typer.Option(
+            "--questions", "-q", help="The benchmark's questions: the file that its authors publish."
+        ),
     ] = None,
     videos: Annotated[str | None, typer.Option(metavar="DIR", help="The folder of its videos.")] = None,
     prompt: Annotated[
         list[str] | None,
         typer.Option(
-            help="none, spotlight, crop, background_blur, motion_blur, red_circle or motionsight (its own"
-            " decision, the default); may be repeated."
+            help="none, spotlight, crop, background_blur, motion_blur, red_circle, or motionsight (chosen by"
+            " the question; the default). Repeatable."
         ),
     ] = None,
     config: ConfigPath = "embedded",
     overrides: Overrides = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="At most this many clips.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Ask about at most this many clips.")] = None,
     compare: Annotated[
-        str | None, typer.Option(metavar="FOLDER", help="Only say how this run differs from --output.")
+        str | None, typer.Option(metavar="FOLDER", help="Only print how this run differs from --output.")
     ] = None,
     dry_run: Dry = False,
 ) -> None:
     """Ask a model the questions of a benchmark, such as MotionBench, and score its answers.
 
-    The same command again asks only what has not been answered.
+    Asks only what has no answer yet: run the same command again to resume.
 
     Example: motionsight evaluate --benchmark motionbench --questions video_info.meta.jsonl --videos videos
     --prompt none --prompt motionsight --config openai --output bench; then
@@ -348,7 +371,7 @@ def evaluate(
     if compare:
         raise typer.Exit(job.compared(output, compare))
     if not (benchmark and questions and videos):
-        raise CallError("--benchmark, --questions and --videos are needed")
+        raise CallError("--benchmark, --questions and --videos are required")
     ending.push(say_how_to_resume)
     settings = load(config, overrides or ())
     raise typer.Exit(job.run(settings, benchmark, questions, videos, output, prompt or (), limit, dry_run))
@@ -356,7 +379,7 @@ def evaluate(
 
 @app.command()
 def config(config: ConfigPath = "embedded", overrides: Overrides = None) -> None:
-    """Print every setting with its meaning, unit, default and value, as YAML to save and use.
+    """Print every setting as YAML, with its meaning, unit, default and value.
 
     Example: motionsight config --config openai --set decode.fps=4 > mine.yaml
     """
@@ -370,15 +393,17 @@ def serve(
     config: ConfigPath = "embedded",
     overrides: Overrides = None,
     host: Annotated[
-        str, typer.Option(help="Address to listen on; any but this machine's own asks for a token.")
+        str, typer.Option(help="The address to listen on; all but the loopback require a token.")
     ] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0: a free one.")] = 8000,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="The port; 0: any free port.")] = 8000,
     token: Annotated[
         str | None,
-        typer.Option(envvar="MOTIONSIGHT_TOKEN", help="The clients' API key; default: made when needed."),
+        typer.Option(
+            envvar="MOTIONSIGHT_TOKEN", help="The API key that clients need; default: generated if required."
+        ),
     ] = None,
 ) -> None:
-    """Answer questions about videos as OpenAI's API does, with MotionSight in front of the model.
+    """Serve an OpenAI-compatible API that puts MotionSight in front of a model.
 
     Example: motionsight serve --config openai --set mllm.base_url=http://127.0.0.1:8001/v1
     """

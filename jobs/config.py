@@ -1,4 +1,4 @@
-"""`motionsight config`: every setting, as a file that can be saved, changed and used."""
+"""`motionsight config`: print every setting as a YAML file that can be edited and used."""
 
 from collections.abc import Sequence
 
@@ -6,9 +6,10 @@ from configs.describe import to_yaml
 from configs.settings import Config
 
 HEAD = """\
-# The settings of motionsight{source}. Save this, change it, and use it with --config FILE; a setting that
-# is left out keeps its default. A table is not added to with another value than it was made with, unless
-# the setting is "operational" (it never changes a row) or "noted" (a change is mentioned, no more).
+# The settings of motionsight{source}.
+# Save this, edit it, and use it with --config FILE; a setting that is left out keeps its default. All rows of
+# a table are made with the same settings: a run with other values is refused, except for settings marked
+# "operational" (they never change a row) or "noted" (a change is only reported).
 """
 
 
@@ -17,8 +18,8 @@ def run(config: Config, path: str | None, overrides: Sequence[str]) -> None:
 
     Args:
         config: The settings.
-        path: The file that they come from; None: the defaults.
-        overrides: Those of the command line.
+        path: The file that they come from; None: they are the defaults.
+        overrides: Settings from the command line, as "a.b=c".
     """
     source = f", as in {path}" if path else ""
     if overrides:

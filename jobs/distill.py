@@ -1,4 +1,4 @@
-"""`motionsight distill`: from a folder of clips to a dataset and a report, in one go."""
+"""`motionsight distill`: from a folder of clips to a dataset and a report, in one command."""
 
 from configs.settings import identity
 from jobs import annotate, audit, ingest, score, split
@@ -8,10 +8,14 @@ from stages.ingest.identity import unseen
 
 
 def run(session: Session, where: str) -> int:
-    """Ingest, score, annotate, split and audit; each does only what is missing.
+    """Ingest, score, annotate, split and audit; each step processes only what is missing.
+
+    Args:
+        session: Holds the lock of the workspace.
+        where: The input: a folder, file, glob, table or tars.
 
     Returns:
-        The exit code.
+        The exit code: 0, or 3 if clips are left or too many failed.
     """
     ingest.run(session, where)
     score.run(session)
@@ -21,10 +25,17 @@ def run(session: Session, where: str) -> int:
 
 
 def dry_run(session: Session, where: str) -> int:
-    """Say what each step would have to do; nothing is written and Ray is not started.
+    """Print what each step would do, without writing anything or starting Ray.
+
+    Args:
+        session: Of the workspace, which need not exist.
+        where: The input, as for `run`.
 
     Returns:
-        0.
+        The exit code, 0.
+
+    Raises:
+        CallError: There are no clips, or the tables were made with other settings.
     """
     config, workspace = session.config, session.workspace
     found = find(where, config.ingest)
@@ -34,7 +45,9 @@ def dry_run(session: Session, where: str) -> int:
     known = workspace.read("clips", ["clip_id"]).num_rows
     scored = len(workspace.ids("scores"))
     session.say(f"ingest: {found.num_rows} clips found in {where!r}, {fresh} of them new")
-    session.say(f"score: {known - scored + fresh} clips to score, {scored} are done")
-    session.say(f"annotate: of the clips that pass the gates, {len(workspace.ids('annotations'))} are done")
-    session.say("dry run, nothing was written")
+    session.say(f"score: {known - scored + fresh} clips to score, {scored} already done")
+    session.say(
+        f"annotate: {len(workspace.ids('annotations'))} of the clips that pass the gates already done"
+    )
+    session.say("dry run: nothing was written")
     return 0

@@ -1,4 +1,4 @@
-"""`motionsight doctor`: what a configuration needs, what of it is here, and how to get the rest."""
+"""`motionsight doctor`: what a configuration needs, what is missing, and how to get it."""
 
 import os
 import subprocess
@@ -15,20 +15,20 @@ from pipeline.requirements import Context, Finding, Package
 from pipeline.stage import Resources
 from stages.models.backend import Backend
 
-METRIC_S = 180.0  # to make a metric, which downloads its weights where it can
+METRIC_S = 180.0  # time limit for creating a metric, which may download its weights
 GIB = 1024**3
 
 
 def run(config: Config, folder: str, out: Console) -> int:
-    """Print what is there and what is missing.
+    """Print what is there and what is missing, with the remedies.
 
     Args:
         config: The settings.
-        folder: Where the commands that fetch weights put them, such as a disk that every node sees.
+        folder: Where the remedies put downloaded weights, such as on a disk that all nodes share.
         out: The terminal.
 
     Returns:
-        0 when nothing is missing, else 1.
+        The exit code: 0 if nothing is missing, else 1.
     """
     findings = list(examine(config, folder))
     table = Table(box=None, pad_edge=False)
@@ -42,17 +42,20 @@ def run(config: Config, folder: str, out: Console) -> int:
     for one in missing:
         out.print(f"\n{one.part}: {one.what}", style="bold", markup=False)
         out.print(one.remedy, markup=False, soft_wrap=True)
-    told = f"{len(missing)} of {len(findings)} are missing" if missing else "nothing is missing"
-    out.print(f"\n{told}", style="red" if missing else "green")
+    total = f"{len(missing)} of {len(findings)} requirements missing" if missing else "nothing is missing"
+    out.print(f"\n{total}", style="red" if missing else "green")
     return 1 if missing else 0
 
 
 def examine(config: Config, weights: str) -> Iterator[Finding]:
-    """Look for everything that a configuration needs, part by part.
+    """Check for everything that a configuration needs.
 
     Args:
         config: The settings.
-        weights: The folder into which remedies fetch weights.
+        weights: The folder to which remedies download weights.
+
+    Yields:
+        Findings, section by section.
     """
     yield from machine(config)
     if config.ingest.shots != "none":
@@ -76,7 +79,11 @@ def examine(config: Config, weights: str) -> Iterator[Finding]:
 
 
 def machine(config: Config) -> Iterator[Finding]:
-    """Look for GPUs for the actors and the workers, on this machine or on the cluster that is named."""
+    """Check for the GPUs that actors and workers reserve, on this machine or on the configured cluster.
+
+    Yields:
+        One finding; none if no GPUs are reserved.
+    """
     backends = [backend for backend in config.backends().values() if backend and backend.placement]
     distinct = {backend.model_dump_json(): backend.placement for backend in backends}
     wanted = sum(it.replicas * it.num_gpus for it in distinct.values() if it)
@@ -95,17 +102,22 @@ def machine(config: Config) -> Iterator[Finding]:
 
         devices = [torch.cuda.get_device_properties(k) for k in range(torch.cuda.device_count())]
         there = float(len(devices))
-        memory = f", {min(d.total_memory for d in devices) / GIB:.0f} GiB the smallest" if devices else ""
+        least = min((device.total_memory for device in devices), default=0) / GIB
+        memory = f", with at least {least:.0f} GiB each" if devices else ""
     remedy = (
-        f"actor.replicas x actor.num_gpus and engine.gpus_per_worker ask for {wanted:g} GPUs; lower them, or"
-        " name a cluster that has them: engine.address, or RAY_ADDRESS"
+        f"actor.replicas x actor.num_gpus and engine.gpus_per_worker add up to {wanted:g} GPUs; lower them,"
+        " or name a cluster that has as many: engine.address, or RAY_ADDRESS"
     )
     found = f"{there:g}{memory}" + (f" on {where}" if where else " on this machine")
     yield Finding("machine", f"{wanted:g} GPUs", found, "" if there >= wanted else remedy)
 
 
 def metric(name: str) -> Finding:
-    """Look for a metric of pyiqa with its weights by making it, in a process that can be ended."""
+    """Check for a pyiqa metric and its weights by creating it in a subprocess with a time limit.
+
+    Args:
+        name: Of the metric, such as "musiq".
+    """
     code = "import sys, pyiqa; pyiqa.create_metric(sys.argv[1], device='cpu')"
     try:
         made = subprocess.run(
@@ -113,10 +125,10 @@ def metric(name: str) -> Finding:
         )
         why = "" if made.returncode == 0 else (made.stderr.strip().splitlines() or ["it failed"])[-1][:200]
     except subprocess.TimeoutExpired:
-        why = f"not loaded after {METRIC_S:g} s"
+        why = f"not loaded within {METRIC_S:g} s"
     remedy = (
-        f"where there is a network: python -c 'import pyiqa; pyiqa.create_metric(\"{name}\")'; then copy its"
-        " cache folders (~/.cache/torch/hub, ~/.cache/huggingface/hub) to every node\n"
+        f"on a machine with network access: python -c 'import pyiqa; pyiqa.create_metric(\"{name}\")'; then"
+        " copy its cache folders (~/.cache/torch/hub, ~/.cache/huggingface/hub) to every node\n"
         "or --set quality.metric=piqe, which needs no weights (its gate is quality_max)"
     )
-    return Finding("quality", f"pyiqa's {name}", why or "loads", remedy if why else "")
+    return Finding("quality", f"pyiqa metric {name}", why or "loads", remedy if why else "")

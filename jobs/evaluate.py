@@ -1,4 +1,4 @@
-"""`motionsight evaluate`: the questions of a benchmark, with one visual prompt or several to compare."""
+"""`motionsight evaluate`: answer the questions of a benchmark, with one or several visual prompts."""
 
 import json
 from collections.abc import Sequence
@@ -28,12 +28,28 @@ def run(
     limit: int | None,
     dry_run: bool,
 ) -> int:
-    """Ask what has not been asked yet, and write results.json and results.md. Returns the exit code.
+    """Ask the questions that have no answer yet, and write results.json and results.md.
 
-    names: the visual prompts to try; none: motionsight. limit: ask about the first clips alone.
+    Args:
+        config: The settings.
+        benchmark: Its name in the registry.
+        questions: The file of its questions, as its authors publish it.
+        videos: The folder of its videos.
+        output: The folder of the results: a workspace per visual prompt, and the comparison.
+        names: Visual prompts to evaluate; none: motionsight.
+        limit: Ask only about the first clips, this many; None: about all.
+        dry_run: Only print how many clips are left.
+
+    Returns:
+        The exit code: 3 if more than `max_failed_share` of the questions failed, else 0.
+
+    Raises:
+        CallError: A prompt or the benchmark is unknown, its questions cannot be read, or the output has
+            answers made with other settings.
+        RunError: The run failed.
     """
     if unknown := set(names) - set(PROMPTS):
-        raise CallError(f"no prompt {', '.join(sorted(unknown))}; there are {', '.join(PROMPTS)}")
+        raise CallError(f"unknown prompt {', '.join(sorted(unknown))}; choose from {', '.join(PROMPTS)}")
     prompts = [name for name in PROMPTS if name in (names or ("motionsight",))]
     out = console()
     items = read(benchmark, questions, videos)
@@ -44,48 +60,47 @@ def run(
         for prompt in prompts:
             done = Workspace(f"{output}/{prompt}").ids("predictions")
             todo = sum(row["clip_id"] not in done for row in asked)
-            out.print(f"{prompt}: {todo} clips to ask about, {len(asked) - todo} done", markup=False)
+            out.print(f"{prompt}: {todo} clips to ask about, {len(asked) - todo} already done", markup=False)
         return 0
     worst = 0.0
-    found: dict[str, Any] = {}
+    summaries: dict[str, Any] = {}
     for prompt in prompts:
-        answers = _asked(config, asked, items, prompt, f"{output}/{prompt}")
-        found[prompt] = summary(items, answers)
-        worst = max(worst, found[prompt]["failed"] / len(items))
-    place = Workspace(output)
+        answers = _answer(config, asked, items, prompt, f"{output}/{prompt}")
+        summaries[prompt] = summary(items, answers)
+        worst = max(worst, summaries[prompt]["failed"] / len(items))
+    folder = Workspace(output)
     title = config.mllm.title
-    table = markdown({f"{title}, {prompt}": told for prompt, told in found.items()})
-    if "average_precision" in next(iter(found.values())):
-        table += "\nAverage precision:\n\n" + markdown(
-            {f"{title}, {prompt}": told for prompt, told in found.items()}, "average_precision"
-        )
-    told = {"benchmark": benchmark, "model": title, "prompts": found}
-    place.write_bytes(json.dumps(told, indent=1, ensure_ascii=False).encode(), "results.json")
-    place.write_bytes(f"# {benchmark}\n\n{table}".encode(), "results.md")
+    titled = {f"{title}, {prompt}": results for prompt, results in summaries.items()}
+    table = markdown(titled)
+    if "average_precision" in next(iter(summaries.values())):
+        table += "\nAverage precision:\n\n" + markdown(titled, "average_precision")
+    results = {"benchmark": benchmark, "model": title, "prompts": summaries}
+    folder.write_bytes(json.dumps(results, indent=1, ensure_ascii=False).encode(), "results.json")
+    folder.write_bytes(f"# {benchmark}\n\n{table}".encode(), "results.md")
     out.print(table, markup=False, soft_wrap=True)
-    out.print(f"the results are in {place.root}", markup=False, soft_wrap=True)
+    out.print(f"the results are in {folder.root}", markup=False, soft_wrap=True)
     return 3 if worst > config.max_failed_share else 0
 
 
-def _asked(
+def _answer(
     config: Config,
     asked: Sequence[dict[str, Any]],
     items: Sequence[BenchmarkQuestion],
     prompt: Prompt,
-    place: str,
+    folder: str,
 ) -> dict[str, dict[str, Any]]:
-    """Ask with one visual prompt what is missing; the answers to all questions."""
-    made = with_prompt(config, prompt)
-    session = Session(config, Workspace(place))
+    """Ask the questions that have no answer with this visual prompt; return the answers to all, by id."""
+    with_this = with_prompt(config, prompt)
+    session = Session(config, Workspace(folder))
     workspace = session.workspace
     with session.writing("evaluate"):
         check(config.detector, config.tracker)
-        session.bind("predictions", made, "annotations")
+        session.bind("predictions", with_this, "annotations")
         missing = pending(pa.Table.from_pylist(list(asked), ASKED), workspace.ids("predictions"))
         if missing.num_rows:
-            with model_actors(made.own_backends(), config.engine) as handles:
+            with model_actors(with_this.own_backends(), config.engine) as handles:
                 settings = config.annotate
-                stage = Evaluate(made, handles, config.score, settings.seed, settings.baseline_frames)
+                stage = Evaluate(with_this, handles, config.score, settings.seed, settings.baseline_frames)
                 session.run(stage, missing, workspace)
         wanted = {row["clip_id"]: row for row in asked}
         predictions = [
@@ -94,15 +109,14 @@ def _asked(
             if row["clip_id"] in wanted
         ]
         answers = answered(items, predictions)
-        told = json.dumps(answers, indent=1, ensure_ascii=False)
-        workspace.write_bytes(told.encode(), "answers.json")
+        workspace.write_bytes(json.dumps(answers, indent=1, ensure_ascii=False).encode(), "answers.json")
         letters = {name: one["letter"] or "" for name, one in answers.items()}
         workspace.write_bytes(json.dumps(letters, indent=1, ensure_ascii=False).encode(), "submission.json")
     return answers
 
 
 def _failed(asked: dict[str, Any], row: dict[str, Any]) -> list[dict[str, Any]]:
-    """What became of the questions about a clip that failed."""
+    """Answers for the questions about a clip that failed: the clip's error for each."""
     return [
         {"id": item["id"], "answer": "", "letter": None, "score": None, "error": row["error"]}
         for item in asked["items"]
@@ -110,20 +124,31 @@ def _failed(asked: dict[str, Any], row: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def compared(one: str, other: str) -> int:
-    """Print how two runs differ: folders of a run with one visual prompt each. Returns the exit code."""
+    """Print the difference in accuracy between two runs, on the questions that they have in common.
+
+    Args:
+        one: The folder of one visual prompt of a run, such as bench/none.
+        other: Likewise; the difference is this minus `one`.
+
+    Returns:
+        The exit code, 0.
+
+    Raises:
+        CallError: A folder has no answers, or they have no question in common.
+    """
     answers = []
-    for place in (one, other):
-        data = Workspace(place).read_bytes("answers.json")
+    for folder in (one, other):
+        data = Workspace(folder).read_bytes("answers.json")
         if data is None:
             raise CallError(
-                f"{place} has no answers.json; give the folder of one prompt, such as out/spotlight"
+                f"{folder} has no answers.json; give the folder of one prompt, such as out/spotlight"
             )
         answers.append(json.loads(data))
-    found = compare(*answers)
-    if not found:
-        raise CallError(f"{one} and {other} have no questions in common whose answers are known")
+    differences = compare(*answers)
+    if not differences:
+        raise CallError(f"{one} and {other} have no questions in common whose correct answers are known")
     lines = ["| | questions | difference | 95 % interval |", "| --- | ---: | ---: | ---: |"]
-    for name, it in found.items():
+    for name, it in differences.items():
         change, low, high = (f"{100 * it[part]:+.1f}" for part in ("difference", "low", "high"))
         lines.append(f"| {name} | {it['questions']} | {change} | {low} to {high} |")
     print("\n".join(lines))

@@ -1,4 +1,4 @@
-"""MotionSight as a model of lmms-eval, which finds it by the entry point in pyproject.toml.
+"""MotionSight as a model for lmms-eval, which finds it through the entry point in pyproject.toml.
 
 python -m lmms_eval --model motionsight --model_args config=openai.yaml,prompt=motionsight --tasks mvbench
 """
@@ -13,22 +13,23 @@ from stages.evaluate.benchmark import BenchmarkQuestion, split_options
 from stages.evaluate.stage import PROMPTS, Clip, measured, predict, with_prompt
 from stages.motionsight.service import MotionSight as Service
 
-FORM = "Answer as the question asks."  # tasks say it in their own words
-# Some tasks leave out an empty answer instead of counting it as wrong, and look for letters in any words.
+FORM = "Answer as the question asks."  # each task states the form of the answer in its question
+# Not empty, as some tasks skip an empty answer instead of counting it as wrong; and not a word, as some look
+# for an option's letter in any text.
 NO_ANSWER = "-"
 
 log = logging.getLogger("motionsight")
 
 
 def manifest() -> Any:
-    """What lmms-eval wants to know of the model."""
+    """Return the manifest that lmms-eval registers the model by."""
     from lmms_eval.models.registry_v2 import ModelManifest
 
     return ModelManifest("motionsight", simple_class_path=f"{__name__}.MotionSight")
 
 
 def __getattr__(name: str) -> Any:
-    """`MotionSight`, which is derived from a class of lmms-eval, when somebody asks for it."""
+    """Define `MotionSight` on first access, as its base class needs lmms-eval."""
     if name == "MotionSight":
         return _model()
     raise AttributeError(name)
@@ -39,29 +40,42 @@ def _model() -> type:
     from lmms_eval.api.model import lmms
 
     class MotionSight(lmms):
-        """config: as for --config; prompt: a visual prompt, or motionsight; batch_size: of no effect."""
+        """A model that answers with MotionSight."""
 
         is_simple = True
 
         def __init__(
             self, config: str = "embedded", prompt: str = "motionsight", batch_size: int = 1, **more: Any
         ) -> None:
+            """Load the models.
+
+            Args:
+                config: As for --config.
+                prompt: A visual prompt, or "motionsight" for its own choice.
+                batch_size: Has no effect; lmms-eval always passes it.
+                more: Settings, as for --set.
+
+            Raises:
+                CallError: The prompt or a setting is unknown.
+                RunError: A model cannot be started.
+            """
             super().__init__()
             if prompt not in PROMPTS:
-                raise CallError(f"no prompt {prompt!r}; there are {', '.join(PROMPTS)}")
+                raise CallError(f"unknown prompt {prompt!r}; choose from {', '.join(PROMPTS)}")
             settings = with_prompt(load(config, [f"{name}={value}" for name, value in more.items()]), prompt)
             self._frames = settings.annotate.baseline_frames
-            self._hosted = Service.hosted(settings)  # ends with the process
+            self._hosted = Service.hosted(settings)  # never exited: the actors end with the process
             self._motionsight = self._hosted.__enter__()
 
         def generate_until(self, requests: list[Any]) -> list[str]:
+            """Answer each request; `NO_ANSWER` where that fails."""
             return [self._one(*request.args) for request in requests]
 
         def _one(self, text: str, _settings: Any, visuals: Any, number: Any, task: str, split: str) -> str:
             found = visuals(self.task_dict[task][split][number])
             videos = [one for one in found if isinstance(one, str)]
             if not videos:
-                raise RunError(f"{task} shows pictures, no video; MotionSight needs one")
+                raise RunError(f"task {task} has no video, which MotionSight needs")
             question, options, rest = split_options(text)
             item = BenchmarkQuestion(f"{task} {number}", videos[0], question, options, None, task)
             try:
@@ -77,9 +91,11 @@ def _model() -> type:
             return one["answer"] or NO_ANSWER
 
         def generate_until_multi_round(self, requests: list[Any]) -> list[str]:
-            raise RunError("MotionSight answers one question at a time")
+            """Not supported."""
+            raise RunError("MotionSight does not support tasks with several rounds per question")
 
         def loglikelihood(self, requests: list[Any]) -> list[tuple[float, bool]]:
-            raise RunError("MotionSight answers questions; it gives no likelihoods of texts")
+            """Not supported."""
+            raise RunError("MotionSight does not support tasks that score texts by their likelihood")
 
     return MotionSight

@@ -1,4 +1,4 @@
-"""What the commands have in common: their options, and how one begins and ends."""
+"""What the commands have in common: options, and how a command starts and ends."""
 
 import contextlib
 import shlex
@@ -16,28 +16,30 @@ from pipeline.workspace import Workspace
 
 ConfigPath = Annotated[
     str | None,
-    typer.Option("--config", "-c", help="YAML file, or the name of a shipped one, such as embedded."),
+    typer.Option("--config", "-c", help="A YAML file, or the name of a built-in profile, such as embedded."),
 ]
 Overrides = Annotated[
     list[str] | None,
-    typer.Option("--set", "-s", metavar="A.B=C", help="Change one setting; may be repeated."),
+    typer.Option("--set", "-s", metavar="A.B=C", help="Override one setting. Repeatable."),
 ]
-Output = Annotated[str, typer.Option("--output", "-o", help="The workspace: a folder, created when missing.")]
+Output = Annotated[
+    str, typer.Option("--output", "-o", help="The workspace: a folder, created if it does not exist.")
+]
 Input = Annotated[
     str,
     typer.Option(
         "--input",
         "-i",
-        help="A folder, a file, a glob, a .parquet/.jsonl/.csv with a column uri, or WebDataset .tar files.",
+        help="A folder, a file, a glob, a .parquet/.jsonl/.csv with a uri column, or WebDataset .tar files.",
     ),
 ]
 Restart = Annotated[
     bool,
-    typer.Option("--restart", help="Discard what the workspace has of this step and of those after it."),
+    typer.Option("--restart", help="Discard the results of this step and all later ones, and start over."),
 ]
-Dry = Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")]
+Dry = Annotated[bool, typer.Option("--dry-run", help="Only print what would be done.")]
 
-# Where a command starts anew, and the tables that it then discards.
+# The tables that --restart discards, keyed by the first of them.
 AFTER = {
     "clips": ("clips", "duplicates", "scores", "annotations"),
     "scores": ("scores", "annotations"),
@@ -45,7 +47,7 @@ AFTER = {
 }
 STOPPED = (128 + signal.SIGINT, 128 + signal.SIGTERM)  # exit codes
 
-ending = contextlib.ExitStack()  # what ends with the command: the lock of a workspace
+ending = contextlib.ExitStack()  # closed when the command ends: releases the workspace's lock
 
 
 def session(
@@ -55,14 +57,18 @@ def session(
     restart: str | None = None,
     command: str | None = None,
 ) -> Session:
-    """Begin a command on a workspace.
+    """Open a workspace for a command.
 
     Args:
-        config: The settings file.
-        overrides: Settings of the command line.
+        config: The settings file, or the name of a profile.
+        overrides: Settings from the command line, as "a.b=c".
         output: The workspace.
-        restart: A key of AFTER; None: nothing is discarded.
-        command: The name of a command that writes to the workspace, which is then locked until it ends.
+        restart: A key of AFTER, whose tables are discarded; None: nothing is.
+        command: The name of a command that writes, for which the workspace is locked until it ends; None: the
+            command only reads.
+
+    Raises:
+        CallError: A setting is wrong, the workspace cannot be reached, or another process writes to it.
     """
     begun = Session(load(config, overrides or ()), Workspace(output))
     if command:
@@ -74,7 +80,7 @@ def session(
 
 
 def say_how_to_resume(_kind: object, error: BaseException | None, _trace: object) -> None:
-    """Tell, at the end of a command that was stopped, how to go on; for `ending.push`."""
+    """Print how to resume a command that was stopped by a signal; a callback for `ending.push`."""
     if isinstance(error, SystemExit) and error.code in STOPPED:
         again = shlex.join(["motionsight", *(word for word in sys.argv[1:] if word != "--restart")])
         message = f"stopped; finished work is kept. Resume with: {again}"
@@ -82,7 +88,10 @@ def say_how_to_resume(_kind: object, error: BaseException | None, _trace: object
 
 
 def offered(registry: Registry[Any]) -> str:
-    """List what a registry has, for --help; a broken plug-in is named there and breaks no other command."""
+    """Return a list of a registry's classes for --help.
+
+    A plug-in that cannot be imported is reported there, so that all other commands still work.
+    """
     try:
         return "; ".join(f"{each.name} ({each.help})" for each in registry)
     except CallError as error:

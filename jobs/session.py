@@ -1,4 +1,4 @@
-"""What the commands share: the settings, the workspace, progress on the screen, and the counts."""
+"""What the commands share: settings, workspace, progress display and counts."""
 
 import json
 import time
@@ -28,8 +28,8 @@ from pipeline.errors import CallError
 from pipeline.stage import Stage
 from pipeline.workspace import Workspace
 
-PROGRESS_S = 60.0  # between two lines of progress where no bar can be drawn, as in a job's log
-RUNS = 1000  # that run.json keeps
+PROGRESS_S = 60.0  # between progress lines where no bar can be drawn, as in the log of a job
+RUNS = 1000  # entries kept in run.json
 OUTCOMES: dict[Any, str] = {
     0: "done",
     1: "failed",
@@ -39,14 +39,21 @@ PACKAGES = ("motionsight-distill", "ray", "pyarrow", "av", "opencv-python-headle
 
 
 def console() -> Console:
-    """Return the console for people: standard error, 110 columns wide where it is no terminal."""
-    found = Console(stderr=True, highlight=False)
-    return found if found.is_terminal else Console(stderr=True, highlight=False, width=110)
+    """Return a console on standard error, 110 columns wide if that is not a terminal."""
+    terminal = Console(stderr=True, highlight=False)
+    return terminal if terminal.is_terminal else Console(stderr=True, highlight=False, width=110)
 
 
 @dataclass
 class Tally:
-    """What a stage has done in this run."""
+    """Counts of what a stage has done in this run.
+
+    Attributes:
+        began: When it started, by `time.perf_counter`.
+        rows: Clips processed, including those that failed.
+        errors: How many failed, by code.
+        seconds: From the start to the last block.
+    """
 
     began: float = field(default_factory=time.perf_counter)
     rows: int = 0
@@ -60,7 +67,7 @@ class Tally:
         self.seconds = time.perf_counter() - self.began
 
     def entry(self) -> dict[str, Any]:
-        """Return the counts as they stand in `run.json`; seconds and rate include Ray's start."""
+        """Return the counts in the form of `run.json`; time and rate include the start of Ray."""
         return {
             "rows": self.rows,
             "seconds": round(self.seconds, 3),
@@ -71,13 +78,13 @@ class Tally:
 
 @dataclass
 class Session:
-    """One call of a command on a workspace.
+    """One invocation of a command on a workspace.
 
     Attributes:
-        config: Its settings.
+        config: The settings.
         workspace: Where results go.
-        out: Where people are told things.
-        stages: What each stage has done, by name.
+        out: The console for messages.
+        stages: What each stage has done, by its name.
     """
 
     config: Config
@@ -88,10 +95,13 @@ class Session:
 
     @contextmanager
     def writing(self, command: str) -> Iterator[None]:
-        """Hold the workspace against other writers, and add an entry to `run.json` if clips were processed.
+        """Lock the workspace for the block, and add an entry to `run.json` if a stage ran.
+
+        Args:
+            command: Its name, for that entry and for the error that other writers get.
 
         Raises:
-            CallError: Another process holds it.
+            CallError: Another process holds the lock.
         """
         with lock.held(self.workspace, command) as self._lock:
             self.workspace.sweep()
@@ -113,28 +123,36 @@ class Session:
                         "stages": {name: tally.entry() for name, tally in self.stages.items()},
                         "versions": versions(),
                     }
-                    with suppress(OSError):  # where nothing can be written, the run has said so already
+                    with suppress(OSError):  # if nothing can be written, the run has already failed for that
                         runs = json.loads(self.workspace.read_bytes("run.json") or b"[]")
                         text = json.dumps([*runs, entry][-RUNS:], indent=1, ensure_ascii=False)
                         self.workspace.write_bytes(text.encode(), "run.json")
 
     def need(self, table: str, command: str) -> pa.Table:
-        """Read a table that an earlier command fills. Raises CallError when it is empty."""
+        """Read a table that an earlier command fills.
+
+        Args:
+            table: Its name.
+            command: The command that fills it.
+
+        Raises:
+            CallError: The table is empty.
+        """
         rows = self.workspace.read(table)
         if not rows.num_rows:
             raise CallError(f"{self.workspace.root} has no {table} yet; run `motionsight {command}` first")
         return rows
 
     def bind(self, table: str, config: Config | None = None, like: str = "") -> None:
-        """Bind a table to the settings of its rows, and say what else is new since its last rows.
+        """Bind a table to the settings of its rows, and print what else has changed since they were made.
 
         Args:
             table: Its name.
             config: The settings; None: those of the session.
-            like: The table whose settings its rows depend on; "": its own.
+            like: Rows depend on the same settings as the rows of this table; "": on the table's own.
 
         Raises:
-            CallError: It has rows made with other settings.
+            CallError: The rows in it were made with other settings.
         """
         config, like = config or self.config, like or table
         self.workspace.claim(table, identity(config, like))
@@ -145,15 +163,18 @@ class Session:
             self.say(f"note: {change}")
 
     def run(self, stage: Stage, rows: pa.Table, workspace: Workspace | None = None) -> list[dict[str, Any]]:
-        """Put rows through a stage with a progress bar.
+        """Run a stage with a progress bar.
 
         Args:
-            stage: What is done with each.
-            rows: With the columns that it reads.
-            workspace: Where its rows are written.
+            stage: What to run.
+            rows: Its input, with the columns that it reads.
+            workspace: Where its rows are written; None: they are returned.
 
         Returns:
-            The rows, without a workspace.
+            The stage's rows if there is no workspace, else none.
+
+        Raises:
+            RunError: The run failed, or another writer has taken over the workspace.
         """
         out: list[dict[str, Any]] = []
         title = stage.name
@@ -179,7 +200,7 @@ class Session:
                 if bar.disable and time.perf_counter() - said > PROGRESS_S:
                     said = time.perf_counter()
                     rate = tally.rows / tally.seconds
-                    self.say(f"{title}: {tally.rows} of {rows.num_rows} clips, {rate:.2f} a second")
+                    self.say(f"{title}: {tally.rows} of {rows.num_rows} clips, {rate:.2f} per second")
                 out += made
         codes = ", ".join(f"{code} {count}" for code, count in sorted(tally.errors.items()))
         failed = f"{tally.errors.total()} failed" + (f" ({codes})" if codes else "")
@@ -187,14 +208,14 @@ class Session:
         return out
 
     def say(self, text: str) -> None:
-        """Print a line for people."""
+        """Print a line to the console."""
         self.out.print(text, markup=False, soft_wrap=True)
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of the packages that results depend on; one run from a checkout has none."""
-    found = {}
+    """Return the versions of the packages that results depend on, without those that are not installed."""
+    installed = {}
     for name in PACKAGES:
         with suppress(PackageNotFoundError):
-            found[name] = version(name)
-    return found
+            installed[name] = version(name)
+    return installed

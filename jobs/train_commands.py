@@ -12,20 +12,22 @@ from stages.train.run import TrainingRun
 from stages.train.settings import TrainConfig
 
 train = typer.Typer(
-    help="Train MotionChat from a video MLLM: first sft, then dpo on what came of it.", no_args_is_help=True
+    help="Train MotionChat from a video MLLM: first sft, then dpo on the resulting model.",
+    no_args_is_help=True,
 )
 Dataset = Annotated[
-    str, typer.Option("--dataset", "-d", help="A dataset folder, or the file of another --format.")
+    str, typer.Option("--dataset", "-d", help="A dataset folder, or a file in another --format.")
 ]
-Model = Annotated[str, typer.Option("--output", "-o", help="The folder that the model is written to.")]
+Model = Annotated[str, typer.Option("--output", "-o", help="The folder to write the model to.")]
 Base = Annotated[
-    str | None, typer.Option("--model", "-m", help="The model to start from, in place of the config's.")
+    str | None,
+    typer.Option("--model", "-m", help="The model to start from; default: the one in the config."),
 ]
-Form = Annotated[Format, typer.Option("--format", help="The form of the dataset.")]
+Form = Annotated[Format, typer.Option("--format", help="The format of the dataset.")]
 Videos = Annotated[
     str | None, typer.Option(metavar="DIR", help="The folder of the videos; default: the dataset's tars.")
 ]
-Anew = Annotated[bool, typer.Option("--restart", help="Discard the checkpoints that are there.")]
+Anew = Annotated[bool, typer.Option("--restart", help="Discard existing checkpoints and start over.")]
 
 
 def _train_config(config: str | None, overrides: list[str] | None, base: str | None) -> TrainConfig:
@@ -51,7 +53,7 @@ def sft(
     restart: Anew = False,
     dry_run: Dry = False,
 ) -> None:
-    """Supervised fine-tuning on questions and answers. The same command again resumes where it stopped.
+    """Fine-tune a model on questions and answers; run the same command again to resume.
 
     Example: motionsight train sft --dataset work/dataset --output motionchat-sft --dry-run
     """
@@ -72,7 +74,7 @@ def dpo(
     restart: Anew = False,
     dry_run: Dry = False,
 ) -> None:
-    """Direct preference optimisation on pairs of answers. The same command again resumes where it stopped.
+    """Train a model on preferences by DPO; run the same command again to resume.
 
     Example: motionsight train dpo --dataset work/dataset --model motionchat-sft --output motionchat
     """

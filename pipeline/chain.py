@@ -1,4 +1,4 @@
-"""Stages one after the other over a table of clips: a pipeline put together in Python."""
+"""A pipeline in Python: a sequence of stages that a table of clips goes through."""
 
 from collections.abc import Callable
 
@@ -14,10 +14,10 @@ Select = Callable[[pa.Table], pa.Table]
 
 
 class Pipeline:
-    """Steps that clips go through: stages, and functions that choose which clips go on.
+    """A sequence of steps: stages, and functions that select the clips that continue.
 
-    A stage's columns are added to the clips that it did not fail on, so that the steps after it can read
-    them.
+    The columns that a stage makes are added to the clips, so that later steps can read them. Clips on which a
+    stage failed go no further.
     """
 
     def __init__(
@@ -26,31 +26,31 @@ class Pipeline:
         workspace: str | None = None,
         engine: EngineConfig | None = None,
     ) -> None:
-        """Put the steps together.
+        """Define the pipeline.
 
         Args:
-            steps: Stages, and functions from a table to the rows of it that go on, such as
+            steps: Stages, and functions that take a table and return the rows that continue, such as
                 `partial(kept, config=gates)`.
-            workspace: A folder or URI in which each stage's table is kept: the same pipeline run again does
-                only what is missing. None: everything is done anew, and nothing is written.
-            engine: How the work is spread; None: over this machine's CPUs.
+            workspace: A folder or URI for the stages' tables, so that running the pipeline again processes
+                only what is missing. None: nothing is written, and every run processes everything.
+            engine: How the work is spread; None: over the CPUs of this machine.
         """
         self._steps = steps
         self._engine = engine or EngineConfig()
         self._workspace = Workspace(workspace) if workspace else None
 
     def run(self, clips: pa.Table) -> dict[str, pa.Table]:
-        """Put the clips through all steps.
+        """Run all steps on the clips.
 
         Args:
-            clips: With clip_id (one row each) and whatever columns the stages read, such as uri.
+            clips: One row per clip_id, with the columns that the stages read, such as uri.
 
         Returns:
-            By name of a stage, its rows, in order of clip_id; those that failed have their code in `error`.
+            The rows of each stage, by its name, sorted by clip_id. A failed clip has its code in `error`.
 
         Raises:
-            CallError: A stage reads a column that is not there, or another process writes to the workspace.
-            RunError: The work failed.
+            CallError: A column that a stage reads is missing, or another process is writing to the workspace.
+            RunError: The run failed.
         """
         if self._workspace is None:
             return self._run(clips)

@@ -1,7 +1,7 @@
-"""Ray Data under the stages: rows in, a stage on every worker, results out block by block.
+"""Run stages on Ray Data: rows in, a stage in every worker, results out block by block.
 
-What a stage raises as ClipError becomes the row's error code, and a block of finished rows is written to its
-table by the worker itself, so neither frames nor results travel.
+A ClipError that a stage raises becomes the error code of the row. Each worker writes its blocks of finished
+rows to the table itself, so that neither frames nor results are sent between processes.
 """
 
 import logging
@@ -34,31 +34,37 @@ log = logging.getLogger("motionsight")
 T = TypeVar("T")
 R = TypeVar("R")
 
-# The driver keeps some 100 KB of each task of Ray Data: larger tasks, not more of them, as rows grow.
+# Ray Data keeps about 100 KB per task in the driver: with more rows, tasks become larger, not more numerous.
 TASKS = 2048
 BLOCKS_PER_TASK = 4
-TASKS_PER_WORKER = 16  # even if they are smaller then, so that the last ones end at about the same time
+TASKS_PER_WORKER = 16  # at least, however small, so that all workers finish at about the same time
 
 
 class EngineConfig(BaseModel):
-    """How the work is spread. None of it changes a result."""
+    """How work is spread over workers. These settings never change a result."""
 
     model_config = ConfigDict(extra="forbid")
 
-    address: str | None = Field(None, description="a Ray cluster; null: RAY_ADDRESS, or else this machine")
+    address: str | None = Field(
+        None, description="Ray cluster to join; null: RAY_ADDRESS, or this machine if that is not set"
+    )
     block_clips: int = Field(
-        8, ge=1, description="clips whose rows are written together, and redone at most after a crash"
+        8,
+        ge=1,
+        description="clips per block: their rows are written together, and lost together if a worker dies",
     )
     workers: int | dict[str, int] | None = Field(
-        None, description="worker processes, of each command or {annotate: 10}; null: one for each CPU"
+        None,
+        description="worker processes, for every command or by command, as in {annotate: 10}; null: one per"
+        " CPU",
     )
     cpus_per_worker: float | None = Field(
-        None, gt=0, description="CPUs that a worker reserves; null: what the command asks for, mostly 1"
+        None, gt=0, description="CPUs that a worker reserves; null: the command's own default, usually 1"
     )
     gpus_per_worker: float | dict[str, float] | None = Field(
         None,
-        description="share of a GPU that a worker reserves, of each command or {score: 0.16, annotate: 0.02};"
-        " null: what the command asks for, mostly none",
+        description="fraction of a GPU that a worker reserves, for every command or by command, as in"
+        " {score: 0.16, annotate: 0.02}; null: the command's own default, usually none",
     )
 
     @field_validator("workers", "gpus_per_worker")
@@ -71,7 +77,12 @@ class EngineConfig(BaseModel):
         return value
 
     def share(self, name: str, resources: Resources) -> "Share":
-        """Return what the workers of a stage get: the settings for it, and else what it asks for."""
+        """Return what the workers of a stage reserve: these settings, or else what the stage asks for.
+
+        Args:
+            name: Of the stage.
+            resources: What the stage asks for.
+        """
         workers, gpus = (
             setting.get(name) if isinstance(setting, dict) else setting
             for setting in (self.workers, self.gpus_per_worker)
@@ -85,12 +96,12 @@ class EngineConfig(BaseModel):
 
 @dataclass(frozen=True)
 class Share:
-    """What the workers of a stage get.
+    """What the workers of a stage reserve.
 
     Attributes:
-        workers: Processes; None: as many as the CPUs are enough for.
-        cpus: That each reserves.
-        gpus: That each reserves.
+        workers: Number of processes; None: as many as the CPUs allow.
+        cpus: CPUs per worker.
+        gpus: GPUs per worker, possibly a fraction.
     """
 
     workers: int | None
@@ -100,10 +111,10 @@ class Share:
 
 @dataclass(frozen=True)
 class Block:
-    """What a worker reports of a block.
+    """A worker's report on a block.
 
     Attributes:
-        rows: Those done.
+        rows: Number of rows processed.
         errors: How many of them failed, by code.
     """
 
@@ -112,23 +123,27 @@ class Block:
 
 
 def start(config: EngineConfig) -> None:
-    """Start Ray on this machine, or join the cluster that the settings or RAY_ADDRESS name."""
+    """Start Ray on this machine, or join the cluster named by the settings or RAY_ADDRESS.
+
+    Raises:
+        RunError: Ray cannot be started or reached.
+    """
     address = config.address or os.environ.get("RAY_ADDRESS")
     if not address:
-        # Ray's way to be told that no other machine will join, so that it listens on the loopback alone;
-        # read when it is imported.
+        # Declares that no other machine will join, so that Ray listens on the loopback interface only. Ray
+        # reads it when it is imported.
         os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
     import ray
 
     if ray.is_initialized():
         return
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    # The backend's own notices say nothing that a user could act on; what fails is raised.
+    # Users cannot act on the backend's notices, and failures are raised as exceptions.
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
-    os.environ.setdefault("RAY_IGNORE_UNHANDLED_ERRORS", "1")  # of tasks beside the one that failed first
+    os.environ.setdefault("RAY_IGNORE_UNHANDLED_ERRORS", "1")  # tasks that fail after the first failure
     on_sigterm = signal.getsignal(signal.SIGTERM)
     try:
-        with _native_stderr_closed():  # where the backend announces the level it was given
+        with _native_stderr_closed():  # the backend announces its log level there
             ray.init(
                 address=address or "local",
                 job_config=job_config(),
@@ -136,11 +151,11 @@ def start(config: EngineConfig) -> None:
                 log_to_driver=False,
                 include_dashboard=None if address else False,
             )
-    except Exception as error:  # Ray raises plain ones too, as when a node takes too long to start
+    except Exception as error:  # Ray also raises plain Exceptions, as when a node takes too long to start
         where = f"the Ray cluster at {address}" if address else "Ray on this machine"
         raise RunError(f"cannot reach {where}: {reason(error)}") from error
     if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, on_sigterm)  # Ray puts a handler of its own in its place
+        signal.signal(signal.SIGTERM, on_sigterm)  # Ray has installed a handler of its own
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
     context.print_on_execution_start = False
@@ -149,7 +164,7 @@ def start(config: EngineConfig) -> None:
 
 @contextmanager
 def _native_stderr_closed() -> Iterator[None]:
-    """Send what native code writes to file descriptor 2 nowhere for a while."""
+    """Discard what native code writes to file descriptor 2 inside the block."""
     sys.stderr.flush()
     kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)
@@ -167,16 +182,16 @@ class _Worker:
     def __init__(self, stage: Stage, root: str | None, token: str | None) -> None:
         import cv2
 
-        cv2.setNumThreads(1)  # Ray spreads the work; threads inside a worker only fight each other
-        self._fatal: str | None = None  # why the run must end
+        cv2.setNumThreads(1)  # Ray runs the workers in parallel; more threads in each would only compete
+        self._fatal: str | None = None  # why the run must be aborted
         self._stage = stage
         try:
             stage.setup()
             self._workspace = Workspace(root, token) if root else None
             self._meter = Meter(stage.name)
-        except Exception as error:  # Ray would put the whole traceback on the driver's screen, and try again
+        except Exception as error:  # if raised, Ray would print the traceback in the driver and retry
             log.exception("the stage cannot be started")
-            self._fatal = f"the work cannot be started: {reason(error)}"
+            self._fatal = f"{stage.name} cannot be started: {reason(error)}"
 
     def __call__(self, batch: pa.Table) -> pa.Table:
         rows = self._done(batch.to_pylist())
@@ -188,12 +203,12 @@ class _Worker:
         return pa.table(columns)
 
     def _done(self, rows: list[Row]) -> list[Row]:
-        """The rows of the stage for these, in its table if it has one; none after a failure to write."""
+        """Process a block and write its rows to the table, if there is one; no rows if the run must end."""
         if self._fatal:
             return []
         table = self._stage.table or self._stage.name
         try:
-            # A task whose worker was lost is tried again as a whole, but its finished blocks are there.
+            # A task whose worker died is retried as a whole; blocks that it had finished are in the table.
             before = self._workspace.appended(table, rows) if self._workspace else None
             if before is not None:
                 return before
@@ -213,18 +228,18 @@ class _Worker:
         return out
 
     def _block(self, rows: list[Row]) -> list[Row]:
-        """Work on the rows, in order of their arrival; without those that the ceiling left out."""
+        """Process the rows, except those that the cost ceiling excludes; results are in the order of rows."""
         if self._stage.in_flight == 1:
             return [*takewhile(lambda row: row is not None, map(self._one, rows))]  # type: ignore[list-item]
         with ThreadPoolExecutor(self._stage.in_flight) as threads:
             return [row for row in threads.map(self._one, rows) if row is not None]
 
     def _one(self, row: Row) -> Row | None:
-        """Work on a row; None where it may not be started."""
+        """Process a row; None if it may not be started."""
         began = time.perf_counter()
         try:
             done = self._stage.work(row)
-        except CeilingError:  # what is left is for a later run
+        except CeilingError:  # left for a later run
             return None
         except RunError:
             raise
@@ -252,20 +267,21 @@ def _failed(stage: Stage, row: Row, code: str, detail: str) -> Row:
 def run(
     stage: Stage, rows: pa.Table, config: EngineConfig, workspace: Workspace | None = None
 ) -> Iterator[tuple[Block, list[Row]]]:
-    """Put every row through a stage, spread over the workers.
+    """Run a stage on every row, spread over the workers.
 
     Args:
-        stage: What is done with each.
-        rows: With clip_id and the columns that the stage reads; others stay here.
+        stage: What to run.
+        rows: With clip_id and the columns that the stage reads; other columns are not sent to the workers.
         config: How the work is spread.
-        workspace: Where each block is written as soon as it is done; None: the rows come back instead.
+        workspace: Where each block is written as soon as it is done; None: the rows are returned instead.
 
     Yields:
-        What was done of each block, in the order in which they finish, and its rows without a workspace.
+        A report on each block, in the order in which blocks finish, and the block's rows if there is no
+        workspace.
 
     Raises:
-        CallError: A column is missing.
-        RunError: A block cannot be written, or the stage cannot be set up.
+        CallError: A column that the stage reads is missing.
+        RunError: Ray cannot be started, the stage cannot be set up, or a block cannot be written.
     """
     if lacking := [name for name in stage.columns if name not in rows.column_names]:
         raise CallError(
@@ -304,25 +320,26 @@ def run(
             queue.take(report["rows"])
             yield Block(report["rows"], dict(report["errors"])), item.get("out") or []
     except RayError as error:
-        raise RunError(f"the work on the cluster failed: {reason(error)[-300:]}") from error
+        raise RunError(f"Ray failed: {reason(error)[-300:]}") from error
 
 
 def scatter(name: str, function: Callable[[T], R], items: Sequence[T], config: EngineConfig) -> Iterator[R]:
-    """Apply a function to every item, spread over the workers.
+    """Apply a function to every item, spread over the workers: one Ray task per item.
 
-    For work that is no clip: an item is whatever can be pickled, a task each.
+    For work that is not done clip by clip.
 
     Args:
         name: The key of this work under `engine.workers` and `engine.gpus_per_worker`.
-        function: Called with one item, in a process of Ray's.
-        items: What to call it with.
+        function: Called with one item in a Ray worker.
+        items: Its arguments; picklable.
         config: How the work is spread.
 
     Yields:
-        What the function returned, in the order in which the calls end.
+        The results, in the order in which the calls finish.
 
     Raises:
-        RunError: A worker was lost more often than Ray tries again. What the function raises, as it is.
+        RunError: Workers died more often than Ray retries.
+        Exception: Whatever the function raises.
     """
     start(config)
     import ray
@@ -330,45 +347,46 @@ def scatter(name: str, function: Callable[[T], R], items: Sequence[T], config: E
 
     share = config.share(name, Resources())
     task = ray.remote(function).options(num_cpus=share.cpus, num_gpus=share.gpus)
-    at_once = 2 * (share.workers or _cpus(share))
-    left, under_way = iter(items), list[Any]()
+    in_flight = 2 * (share.workers or _cpus(share))
+    left, running = iter(items), list[Any]()
     try:
         while True:
-            under_way += [task.remote(item) for item in islice(left, at_once - len(under_way))]
-            if not under_way:
+            running += [task.remote(item) for item in islice(left, in_flight - len(running))]
+            if not running:
                 return
-            done, under_way = ray.wait(under_way)
+            done, running = ray.wait(running)
             yield from ray.get(done)
     except RayTaskError as error:
         raise (error.cause if isinstance(error.cause, Exception) else error) from error
     except RayError as error:
-        raise RunError(f"the work on the cluster failed: {reason(error)[-300:]}") from error
+        raise RunError(f"Ray failed: {reason(error)[-300:]}") from error
     finally:
-        for call in under_way:
+        for call in running:
             ray.cancel(call)
 
 
 def _cpus(share: Share) -> int:
-    """Return how many workers the CPUs of the cluster are enough for."""
+    """How many workers the CPUs of the cluster allow."""
     import ray
 
     return max(1, int(ray.cluster_resources().get("CPU", 1) / share.cpus))
 
 
 def pending(rows: pa.Table, done: set[str]) -> pa.Table:
-    """Return the rows whose clip_id is not done."""
+    """Return the rows whose clip_id is not in `done`."""
     return rows.filter(pa.array([clip_id not in done for clip_id in rows["clip_id"].to_pylist()], pa.bool_()))
 
 
 def joined(clips: pa.Table, rows: pa.Table) -> pa.Table:
-    """Add the columns of a stage's rows to the clips that it did not fail on.
+    """Join the clips with a stage's rows, leaving out clips that failed or have no row.
 
     Args:
-        clips: One row for each clip_id.
-        rows: With clip_id; where they have an `error`, it is null for a clip that was done.
+        clips: One row per clip_id.
+        rows: With clip_id; if there is a column `error`, rows where it is not null are left out.
 
     Returns:
-        The clips that `rows` has without an error, in their order; a column that both have is that of `rows`.
+        The remaining clips, in their original order, with the columns of both; where both have a column,
+        that of `rows`.
     """
     good = rows.filter(rows["error"].is_null()) if "error" in rows.column_names else rows
     at = pc.index_in(clips["clip_id"].combine_chunks(), good["clip_id"].combine_chunks())

@@ -1,11 +1,11 @@
-"""What a setting is to the rows of a table: each setting says it of itself, at its field.
+"""How each setting relates to the rows of a table, declared at the setting's own field.
 
-A table is bound to the settings that its rows depend on, and a run with others is refused. By default a
-setting identifies rows; one that does not is marked, as in
+A table is bound to the settings that its rows depend on; a run with other values is refused. By default, rows
+depend on a setting. One that they do not depend on is marked:
 
     threads: Annotated[int, OPERATIONAL] = Field(1, description="decoder threads")
 
-A mark on a section holds for all settings in it.
+A mark on a section applies to all settings in it.
 """
 
 from dataclasses import dataclass
@@ -14,16 +14,16 @@ from typing import Any
 
 
 class Role(Enum):
-    """How a change of a setting affects a table that has rows already."""
+    """What a changed setting means for a table that already has rows."""
 
-    IDENTITY = "identity"  # other rows: the run is refused
-    NOTED = "noted"  # the same rows from elsewhere: the run says so and goes on
-    OPERATIONAL = "operational"  # how fast a row comes, or whether it does, never what is in it
+    IDENTITY = "identity"  # rows would differ: the run is refused
+    NOTED = "noted"  # rows have another source, such as an endpoint: the run prints a note and continues
+    OPERATIONAL = "operational"  # affects speed, or whether a clip fails, but never the content of a row
 
 
 NOTED = Role.NOTED
 OPERATIONAL = Role.OPERATIONAL
-REQUIRED = object()  # in the place of a default where there is none
+REQUIRED = object()  # stands in for the default of a setting that has none
 
 
 @dataclass(frozen=True)
@@ -31,11 +31,11 @@ class Setting:
     """One setting.
 
     Attributes:
-        path: Its name with those of its sections, such as "decode.fps".
-        value: In force, as YAML has it.
-        default: Likewise; `REQUIRED` where there is none.
-        help: What it means, with its unit.
-        role: What a change does to a table that has rows already.
+        path: Its name, prefixed with its sections, such as "decode.fps".
+        value: The value in force, as in YAML.
+        default: Likewise; `REQUIRED` if it has none.
+        help: Its meaning, with its unit.
+        role: What a change means for a table that already has rows.
     """
 
     path: str

@@ -1,6 +1,6 @@
-"""A function in a child process of its own, so that a clip which crashes, hangs or swells costs only itself.
+"""Run a function in a child process, so that a crash, a hang or too little memory costs one clip only.
 
-Decoders are C code that is fed files from anywhere: they do crash and hang, and no exception tells of it.
+Decoders are C code that reads files from anywhere. They do crash and hang, and neither raises an exception.
 """
 
 import fcntl
@@ -23,9 +23,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from pipeline.errors import ERRORS, ClipError, RunError, reason
 
 GIB = 1024**3
-F_SETSIG = 10  # from fcntl.h; the module fcntl does not name it
-# Fork servers start a child in milliseconds with the heavy imports done, and have no threads that a fork
-# could catch in mid-lock, as Ray's workers do.
+F_SETSIG = 10  # from fcntl.h; Python's fcntl module does not define it
+# A fork server starts a child in milliseconds, with the heavy imports already done. It has no threads;
+# forking a Ray worker, which has many, could copy a lock in its locked state.
 CONTEXT = multiprocessing.get_context("forkserver")
 NO_MEMORY = re.compile(
     r"(out of|not enough|can't allocate|cannot allocate|insufficient) memory|bad.alloc", re.I
@@ -33,23 +33,25 @@ NO_MEMORY = re.compile(
 
 
 class Limits(BaseModel):
-    """What one clip may take. None of it changes a result."""
+    """Limits for a single clip. They never change a result."""
 
     model_config = ConfigDict(extra="forbid")
 
-    clip_timeout_s: float = Field(600.0, gt=0, description="for one clip; above it, its error is timeout")
+    clip_timeout_s: float = Field(
+        600.0, gt=0, description="seconds for one clip; beyond it, the clip fails with timeout"
+    )
     clip_memory_gb: float | None = Field(
         4.0,
         gt=0,
-        description="GiB on top of what the process holds before the clip; above it, its error is"
-        " out_of_memory; null: no limit",
+        description="GiB that one clip may use on top of what its process already holds; beyond it, the clip"
+        " fails with out_of_memory; null: no limit",
     )
 
 
 class Isolated:
-    """A callable that runs in a child process, kept from call to call and replaced when it was lost.
+    """A callable that runs in a child process, which is kept between calls and replaced if it dies.
 
-    The child dies with this process, whatever it is doing. For use by one thread at a time.
+    The child dies with this process, whatever it is doing. Not thread-safe, except for `interrupt`.
     """
 
     def __init__(
@@ -57,52 +59,60 @@ class Isolated:
     ) -> None:
         """Start the child and wait until it is ready.
 
-        make: gives the callable, in the child; picklable. preload: heavy modules that it imports, which a
-        new child then need not wait for. Raises RuntimeError when `make` fails.
+        Args:
+            make: Called in the child, to create the callable; picklable.
+            limits: Time and memory for each call.
+            preload: Heavy modules that the callable needs, imported in advance so that a new child starts
+                quickly.
+
+        Raises:
+            RuntimeError: `make` failed.
         """
         self._make, self._limits, self._preload = make, limits, list(preload)
         self._child: Any = None
         self._start()
 
     def __call__(self, *arguments: Any) -> Any:
-        """What the function gives for these arguments; both are pickled.
+        """Call the function in the child; arguments and result are pickled.
 
-        Raises ClipError: the function's own; timeout, out_of_memory, worker_crash; internal for any other
-        exception, with the child's traceback as a note. Raises the function's RunError.
+        Raises:
+            ClipError: The function raised it; or timeout, out_of_memory or worker_crash; or internal for any
+                other exception, with the child's traceback as a note.
+            RunError: The function raised it.
         """
         try:
-            self._ask(arguments)
-        except OSError:  # it died since the last call, so not of these arguments
-            self.close()  # as it may count as alive for a moment yet
-            self._ask(arguments)
+            self._send(arguments)
+        except OSError:  # the child died after the previous call, so these arguments are not to blame
+            self.close()  # is_alive may still be true for a moment
+            self._send(arguments)
         try:
             if not self._pipe.poll(self._limits.clip_timeout_s):
                 raise ClipError("timeout", f"not done after clip_timeout_s={self._limits.clip_timeout_s:g}")
-            error, given = self._pipe.recv()
+            error, result = self._pipe.recv()
         except (EOFError, ConnectionError):
             raise self._death() from None
         except BaseException:
             self.close()
             raise
         if not error:
-            return given
+            return result
         code, detail, where = error
         if not code:
             raise RunError(detail)
         if code == "out_of_memory":
-            self.close()  # a heap that was full once stays in pieces
+            self.close()  # its heap stays fragmented
         failed = ClipError(code, detail)
         failed.add_note(where)
         raise failed
 
-    def _ask(self, arguments: Sequence[Any]) -> None:
+    def _send(self, arguments: Sequence[Any]) -> None:
         if not (self._child and self._child.is_alive()):
             self._start()
         self._pipe.send(arguments)
 
     def _start(self) -> None:
         self.close()
-        # A child begins by importing its parent's main module; that of Ray's workers takes a second.
+        # A child first imports its parent's main module, which takes a second in Ray's workers.
         main = [name for name in ("ray", "ray._private.worker") if name in sys.modules]
         CONTEXT.set_forkserver_preload([*main, *self._preload])
         self._pipe, theirs = CONTEXT.Pipe()
@@ -120,13 +130,13 @@ class Isolated:
             raise RuntimeError(failed)
 
     def interrupt(self) -> None:
-        """End the child from another thread than the one that waits for it, which gets a ClipError."""
+        """Kill the child. May be called from another thread: a call in progress raises ClipError."""
         if child := self._child:
-            with suppress(ValueError):  # it was closed in this moment
+            with suppress(ValueError):  # closed in the meantime
                 child.kill()
 
     def close(self) -> None:
-        """End the child, at once. The next call starts another."""
+        """Kill the child. The next call starts a new one."""
         if self._child:
             self._child.kill()
             self._child.join()
@@ -135,22 +145,27 @@ class Isolated:
             self._child = None
 
     def _death(self) -> ClipError:
-        """What to say of a child that ended by itself."""
+        """The error for a child that ended on its own."""
         self._child.join()
         code = self._child.exitcode
         if code == -signal.SIGKILL:
-            return ClipError("out_of_memory", "its process was killed, as happens when memory runs out")
+            return ClipError("out_of_memory", "its process was killed, probably because memory ran out")
         how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
         return ClipError("worker_crash", f"the process working on the clip died ({how})")
 
 
 def as_clip_error(error: Exception) -> ClipError:
-    """An exception of a stage as what becomes of the clip: its own code, out_of_memory, or internal."""
+    """Convert an exception raised by a stage to a ClipError.
+
+    Returns:
+        `error` itself if it is a ClipError; out_of_memory if it or an exception that led to it says that
+        memory ran out; else internal.
+    """
     chain: list[BaseException] = [error]
     while follow := chain[-1].__cause__ or chain[-1].__context__:
         chain.append(follow)
     for it in chain:
-        # OpenCV and torch tell of it in words alone; those of a ClipError may hold a file's name.
+        # OpenCV and torch only say so in the message. A ClipError's may be about a file name.
         if isinstance(it, MemoryError) or (not isinstance(it, ClipError) and NO_MEMORY.search(reason(it))):
             return ClipError("out_of_memory", f"{ERRORS['out_of_memory']}: {reason(it) or 'MemoryError'}")
     if isinstance(error, ClipError):
@@ -160,7 +175,7 @@ def as_clip_error(error: Exception) -> ClipError:
 
 
 def _serve(pipe: Connection, make: Callable[[], Callable[..., Any]], memory_gb: float | None) -> None:
-    """The child: says why it is not ready, or "", then answers each call with (error, result)."""
+    """The child's loop: send "" or why the start failed, then answer each call with (error, result)."""
     import cv2
 
     _die_with_parent()
@@ -168,7 +183,7 @@ def _serve(pipe: Connection, make: Callable[[], Callable[..., Any]], memory_gb: 
     cv2.setNumThreads(1)  # as in the workers
     try:
         function = make()
-    except Exception as error:  # noqa: BLE001 - told to the parent, which raises it
+    except Exception as error:  # noqa: BLE001 - sent to the parent, which raises it
         pipe.send(f"{type(error).__name__}: {reason(error)}")
         return
     pipe.send("")
@@ -179,32 +194,32 @@ def _serve(pipe: Connection, make: Callable[[], Callable[..., Any]], memory_gb: 
             return
         try:
             if memory_gb:
-                _allow(int(memory_gb * GIB))
+                _limit_memory(int(memory_gb * GIB))
             pipe.send((None, function(*arguments)))
         except RunError as error:
             pipe.send((("", str(error), ""), None))
-        except Exception as error:  # noqa: BLE001 - as above
+        except Exception as error:  # noqa: BLE001 - sent to the parent, which raises it
             failed = as_clip_error(error)
             pipe.send(((failed.code, failed.detail, traceback.format_exc()), None))
 
 
 def _die_with_parent() -> None:
-    """Have the kernel kill this process when the parent is gone: a thread would wait for C code's locks."""
+    """Have the kernel kill this process when the parent exits; a thread could be blocked by C code."""
     parent = multiprocessing.parent_process()
     assert parent
     fcntl.fcntl(parent.sentinel, fcntl.F_SETOWN, os.getpid())
     fcntl.fcntl(parent.sentinel, F_SETSIG, signal.SIGKILL)
     flags = fcntl.fcntl(parent.sentinel, fcntl.F_GETFL)
     fcntl.fcntl(parent.sentinel, fcntl.F_SETFL, flags | os.O_ASYNC)
-    if select.select([parent.sentinel], [], [], 0)[0]:  # it went before the kernel was asked
+    if select.select([parent.sentinel], [], [], 0)[0]:  # the parent had already exited
         os._exit(1)
 
 
-def _allow(more: int) -> None:
-    """Let this process take so many bytes more than it has; then allocations fail.
+def _limit_memory(more: int) -> None:
+    """Let this process allocate `more` bytes beyond what it holds; after that, allocations fail.
 
-    RLIMIT_DATA counts memory that was taken to be written; RLIMIT_AS would count the address space that
-    CUDA, thread stacks and memory-mapped files only reserve.
+    RLIMIT_DATA counts private writable memory. RLIMIT_AS would also count address space that CUDA, thread
+    stacks and memory-mapped files merely reserve.
     """
     held = int(Path("/proc/self/statm").read_text().split()[5]) * resource.getpagesize()
     _, most = resource.getrlimit(resource.RLIMIT_DATA)

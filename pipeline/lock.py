@@ -1,7 +1,7 @@
-"""One writer at a time on a workspace, and no lock left behind by a dead one.
+"""A lock that admits one writer to a workspace at a time, and that a dead process does not leave behind.
 
-On a local disk the kernel holds the lock and drops it with its process. In an object store it is a lease: an
-object that its holder writes anew all the time, and that counts for nothing once it is old.
+On a local disk it is a file lock, which the kernel releases when the process ends. In an object store it is a
+lease: an object that its holder rewrites at short intervals, and that expires when it is no longer rewritten.
 """
 
 import json
@@ -21,33 +21,41 @@ from filelock import FileLock, Timeout
 from pipeline.errors import CallError, RunError, reason
 from pipeline.workspace import LOCK, Workspace
 
-BEAT_S = 15.0  # a lease is written anew so often
-EXPIRY_S = 90.0  # a lease this old is nobody's; clocks must agree much better than this
-READS = 10  # of a lease that changes under the reader
-SETTLE_S = 2.0  # of two that write a lease at once, the last one has it: who looks again so much later knows
+BEAT_S = 15.0  # interval at which the holder rewrites its lease
+EXPIRY_S = 90.0  # age at which a lease has expired; the machines' clocks must agree much better than this
+READS = 10  # attempts to read a lease that is being rewritten
+SETTLE_S = 2.0  # wait before re-reading a new lease: of two simultaneous writers, the last one holds it
 
 
 class Lock:
-    """Held for as long as `held` lasts. `check` says whether it still is."""
+    """A lock on a workspace, held inside the block of `held` unless another writer takes it over."""
 
     def __init__(self, lost: threading.Event, where: str) -> None:
         self._lost, self._where = lost, where
 
     def check(self) -> None:
-        """Raises RunError when another writer has taken the workspace over."""
+        """Check that the lock is still held.
+
+        Raises:
+            RunError: It could not be renewed in time, or another writer has taken over.
+        """
         if self._lost.is_set():
             raise RunError(
-                f"another writer took {self._where} over, as this one could not reach it for {EXPIRY_S:g} s;"
-                " the same command goes on once the other has ended"
+                f"the lock on {self._where} is lost: it was unreachable for {EXPIRY_S:g} s, or another writer"
+                " has taken over; run the same command again when no other is writing"
             )
 
 
 @contextmanager
 def held(workspace: Workspace, command: str) -> Iterator[Lock]:
-    """Hold the workspace for writing; its folder is made when missing, and removed again if nothing came in.
+    """Lock a workspace for writing. A missing folder is created, and removed again if it stays empty.
 
-    command: told to those who are refused. Raises CallError when another process holds it, or when it cannot
-    be written to.
+    Args:
+        workspace: What to lock.
+        command: The command that writes, named in the error that other writers get.
+
+    Raises:
+        CallError: Another process holds the lock, or the workspace is not writable.
     """
     me = {
         "command": command,
@@ -93,29 +101,29 @@ def _lease(workspace: Workspace, me: dict[str, Any]) -> Iterator[Lock]:
         workspace.write_bytes(json.dumps(me | {"beat": time.time()}).encode(), LOCK)
 
     try:
-        there = _read(workspace)
-        if there and time.time() - there["beat"] < EXPIRY_S and not _dead_here(there):
-            raise _refusal(workspace, there)
+        holder = _read(workspace)
+        if holder and time.time() - holder["beat"] < EXPIRY_S and not _dead_here(holder):
+            raise _refusal(workspace, holder)
         beat()
         time.sleep(SETTLE_S)
-        there = _read(workspace)
+        holder = _read(workspace)
     except OSError as error:
         raise CallError(f"cannot write to {workspace.root}: {reason(error)}") from error
-    if not there or there["token"] != me["token"]:
-        raise _refusal(workspace, there)
+    if not holder or holder["token"] != me["token"]:
+        raise _refusal(workspace, holder)
 
     done, lost = threading.Event(), threading.Event()
 
     def keep() -> None:
-        good = time.monotonic()
+        renewed = time.monotonic()
         while not done.wait(BEAT_S):
-            with suppress(OSError):  # the store may come back before the lease is old
-                there = _read(workspace)
-                if there and there["token"] != me["token"]:
+            with suppress(OSError):  # the store may come back before the lease expires
+                holder = _read(workspace)
+                if holder and holder["token"] != me["token"]:
                     break
                 beat()
-                good = time.monotonic()
-            if time.monotonic() - good > EXPIRY_S:
+                renewed = time.monotonic()
+            if time.monotonic() - renewed > EXPIRY_S:
                 break
         if not done.is_set():
             lost.set()
@@ -127,31 +135,31 @@ def _lease(workspace: Workspace, me: dict[str, Any]) -> Iterator[Lock]:
     finally:
         done.set()
         thread.join()
-        with suppress(OSError):  # then it ends by its age
+        with suppress(OSError):  # if it cannot be deleted, it expires
             if not lost.is_set():
                 workspace.delete(LOCK)
 
 
-def _dead_here(there: dict[str, Any]) -> bool:
-    """Whether the holder was a process of this machine that is gone."""
-    return there["host"] == socket.gethostname() and not Path(f"/proc/{there['pid']}").exists()
+def _dead_here(holder: dict[str, Any]) -> bool:
+    """Whether the holder was a process on this machine that has ended."""
+    return holder["host"] == socket.gethostname() and not Path(f"/proc/{holder['pid']}").exists()
 
 
 def _read(workspace: Workspace) -> dict[str, Any]:
-    """Who holds the workspace, as far as is told. Raises OSError."""
+    """The record of the workspace's holder; empty if there is none. Raises OSError."""
     for _ in range(READS):
         try:
             return json.loads(workspace.read_bytes(LOCK) or b"{}")
-        except ValueError:  # an object store asks for the size first; it was written anew in between
+        except ValueError:  # a store's client gets the size, then the content; it was rewritten in between
             time.sleep(0.1)
-    raise OSError(f"{LOCK} in {workspace.root} is damaged; delete it if nothing writes there")
+    raise OSError(f"{LOCK} in {workspace.root} is damaged; delete it if nothing is writing there")
 
 
-def _refusal(workspace: Workspace, there: dict[str, Any]) -> CallError:
-    if not there:  # between its start and its telling
-        return CallError(f"{workspace.root} is being written to by another process; wait until it has ended")
-    until = "" if workspace.is_local else f" (if it is dead, its lock ends after {EXPIRY_S:g} s)"
+def _refusal(workspace: Workspace, holder: dict[str, Any]) -> CallError:
+    if not holder:  # it has the lock, but has not written its record yet
+        return CallError(f"another process is writing to {workspace.root}; wait until it ends")
+    until = "" if workspace.is_local else f" (if it has died, its lock expires after {EXPIRY_S:g} s)"
     return CallError(
-        f"{workspace.root} is being written to by `motionsight {there['command']}`, process {there['pid']} on"
-        f" {there['host']} since {there['since']}; wait until it has ended, or stop it{until}"
+        f"`motionsight {holder['command']}` (process {holder['pid']} on {holder['host']}, since"
+        f" {holder['since']}) is writing to {workspace.root}; wait until it ends, or stop it{until}"
     )

@@ -1,8 +1,8 @@
-"""Things that are chosen by name, each declared in a file of its own and listed nowhere else.
+"""Classes that are chosen by name, each defined in a file of its own and listed nowhere else.
 
-A registry looks through the modules of one package for classes of one kind, so that adding a backend, a
-format or a benchmark is adding a file. Installed packages add theirs by an entry point: a module that stands
-in the group `motionsight.detector` is looked through like a file of `stages/models/detector`.
+A registry searches the modules of a package for the subclasses of a base class, so that a backend, a format
+or a benchmark is added by adding a file. An installed package contributes through an entry point: a module
+listed in the group `motionsight.detector` is searched like a file in `stages/models/detector`.
 """
 
 import difflib
@@ -28,19 +28,22 @@ def _name(kind: type) -> str | None:
 class Registry(Generic[T]):
     """The classes of one kind, by name.
 
-    Modules are imported when somebody first asks, so importing a registry imports no backend.
+    Its modules are imported on first use, so that importing a registry imports no backend.
+
+    Attributes:
+        kind: What these classes are called in messages.
     """
 
     def __init__(
         self, kind: str, package: str, base: type[T], name: Callable[[type[T]], Any] = _name
     ) -> None:
-        """Describe where to look.
+        """Define where to search.
 
         Args:
-            kind: What people call these things, such as "detector"; used in messages and entry points.
-            package: The package whose modules are looked through.
-            base: Subclasses of it are collected.
-            name: Gives the name of a subclass; None or "" for one that is only a base of others.
+            kind: What these classes are called, such as "detector", in messages and in the entry-point group.
+            package: The package whose modules are searched.
+            base: The class whose subclasses are collected.
+            name: Returns the name of a subclass; None or "" for one that only serves as a base of others.
         """
         self.kind, self._package, self._base, self._name = kind, package, base, name
 
@@ -81,10 +84,10 @@ class Registry(Generic[T]):
         return tuple(self._found)
 
     def get(self, name: str) -> type[T]:
-        """Look one up.
+        """Return the class with this name.
 
         Raises:
-            CallError: There is none of this name; the message gives the nearest one and all others.
+            CallError: There is none; the message lists all names, and the closest match if there is one.
         """
         if name in self._found:
             return self._found[name]
@@ -94,18 +97,18 @@ class Registry(Generic[T]):
 
 
 def backend_name(settings: type[Any]) -> str:
-    """Return the name in a backend's settings, the default of `backend`; "" for a base class."""
+    """Return a backend's name: the default of the field `backend` in its settings; "" for a base class."""
     return settings.model_fields["backend"].default
 
 
 def one_of(registry: Registry[Any], default: str | None = None) -> Any:
-    """Return the type of a pydantic field that holds the settings of one backend, told apart by `backend`.
+    """Return the type of a pydantic field for one backend's settings: a union discriminated by `backend`.
 
     Args:
         registry: The backends.
-        default: Settings that name no backend are this one's; None: a name is required.
+        default: The backend of settings that name none; None: the name is required.
     """
-    kinds: Any = Union[tuple(registry)]  # noqa: UP007 - they are known at run time alone
+    kinds: Any = Union[tuple(registry)]  # noqa: UP007 - they are only known at run time
     if default is None:
         return Annotated[kinds, Field(discriminator="backend")]
 

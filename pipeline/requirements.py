@@ -1,6 +1,6 @@
-"""What a part of a configuration needs from a machine: each needed thing can say whether it is there.
+"""What a part of a configuration needs from a machine, and checks of whether it is there.
 
-Backends list theirs; `motionsight doctor` prints what they find.
+Each backend lists its requirements; `motionsight doctor` checks them and prints the findings.
 """
 
 import json
@@ -15,8 +15,8 @@ from typing import Any, Protocol
 
 from pipeline.errors import reason
 
-PROBE_S = 60.0  # for another Python to start and look for a package
-# Run by the Python of another environment; answers in JSON.
+PROBE_S = 60.0  # time limit for another Python to start and look for a package
+# Run by the Python of another environment; prints JSON.
 PROBE = """
 import importlib.metadata, importlib.util, json, sys
 def version(name):
@@ -30,13 +30,13 @@ MADE_BY_RAY = frozenset({"pip", "uv", "conda", "image_uri", "container"})  # key
 
 @dataclass(frozen=True)
 class Finding:
-    """Whether something that a part of the configuration needs is there.
+    """The result of checking one requirement.
 
     Attributes:
         part: The section of the configuration, such as "detector".
-        what: The thing needed.
-        found: What was found in its place.
-        remedy: How to get it; "" when it is there.
+        what: What is required.
+        found: What was found instead, such as a version or "not installed".
+        remedy: How to get it; "" if it is there.
     """
 
     part: str
@@ -46,18 +46,18 @@ class Finding:
 
     @property
     def ok(self) -> bool:
-        """Whether nothing has to be done."""
+        """Whether the requirement is met."""
         return not self.remedy
 
 
 @dataclass(frozen=True)
 class Context:
-    """Where a requirement is looked for.
+    """Where to check a requirement.
 
     Attributes:
         part: The section of the configuration, such as "detector".
-        weights: The folder into which remedies fetch weights, such as a disk that every node sees.
-        runtime_env: Ray's runtime environment of the model's actors; empty where it has none.
+        weights: The folder to which remedies download weights, such as one on a disk that all nodes share.
+        runtime_env: Ray's runtime environment for the model's actors; empty if it has none.
     """
 
     part: str
@@ -69,16 +69,16 @@ class Requirement(Protocol):
     """Something that a backend needs."""
 
     def examine(self, context: Context) -> Iterator[Finding]:
-        """Look for it, and say what was found."""
+        """Check for it, and yield what was found."""
         ...
 
 
 @dataclass(frozen=True)
 class Package:
-    """A Python package, in the environment in which the model runs.
+    """A Python package, in the environment that the model runs in.
 
     Attributes:
-        module: The name it is imported by.
+        module: Its import name.
         install: The command that installs it.
     """
 
@@ -86,7 +86,7 @@ class Package:
     install: str
 
     def examine(self, context: Context) -> Iterator[Finding]:
-        """Look in this environment, or ask the Python that the actors are going to run in."""
+        """Check this environment, or the one whose Python the actors will run in."""
         python = context.runtime_env.get("py_executable")
         if python:
             yield self._elsewhere(context.part, python)
@@ -94,11 +94,11 @@ class Package:
             yield Finding(context.part, f"package {self.module}", "installed by Ray when the actors start")
         else:
             there = find_spec(self.module) is not None
-            found = "here" if there else "not installed"
+            found = "installed" if there else "not installed"
             yield Finding(context.part, f"package {self.module}", found, "" if there else self.install)
 
     def _elsewhere(self, part: str, python: str) -> Finding:
-        """Ask another Python, whose Ray has to be the same as ours."""
+        """Check another Python. Ray requires the same Ray and the same minor version of Python there."""
         what, place = f"package {self.module} in {python}", Path(python).parent
         setup = (
             f"create it on every node, with this Python ({_python()}) and Ray ({_ray()}):\n"
@@ -108,46 +108,51 @@ class Package:
         command = [python, "-c", PROBE, self.module]
         try:
             run = subprocess.run(command, capture_output=True, text=True, timeout=PROBE_S, check=True)
-            told = json.loads(run.stdout)
+            reply = json.loads(run.stdout)
         except OSError as error:
             return Finding(part, what, reason(error), setup)
         except (subprocess.SubprocessError, ValueError):
-            return Finding(part, what, "it does not start", setup)
-        found = f"Python {told['python']}, Ray {told['ray']}"
-        if self.module not in told["there"]:
+            return Finding(part, what, "this Python does not start", setup)
+        found = f"Python {reply['python']}, Ray {reply['ray']}"
+        if self.module not in reply["there"]:
             return Finding(part, what, found, f"{place}/{self.install}")
-        same = told["ray"] == _ray() and told["python"].split(".")[:2] == _python().split(".")[:2]
+        same = reply["ray"] == _ray() and reply["python"].split(".")[:2] == _python().split(".")[:2]
         return Finding(part, what, found, "" if same else setup)
 
 
 @dataclass(frozen=True)
 class LocalFile:
-    """A file or folder of the user's own.
+    """A file or folder that a setting names.
 
     Attributes:
         setting: The name of the setting inside its section, such as "checkpoint".
-        path: What it is set to.
+        path: Its value.
     """
 
     setting: str
     path: str
 
     def examine(self, context: Context) -> Iterator[Finding]:
-        """Look whether it exists."""
+        """Check that it exists."""
         there, name = Path(self.path).expanduser().exists(), f"{context.part}.{self.setting}"
-        found = "here" if there else "does not exist"
+        found = "exists" if there else "does not exist"
         yield Finding(context.part, f"{name} {self.path}", found, "" if there else f"--set {name}=PATH")
 
 
 @dataclass(frozen=True)
 class Program:
-    """A program on the search path, and why it is needed."""
+    """A program on the search path.
+
+    Attributes:
+        name: Its command.
+        why: What it is needed for.
+    """
 
     name: str
     why: str
 
     def examine(self, context: Context) -> Iterator[Finding]:
-        """Look for it on the search path."""
+        """Look it up on the search path."""
         found = shutil.which(self.name)
         remedy = "" if found else f"install {self.name}: {self.why}"
         yield Finding(context.part, f"program {self.name}", found or "not found", remedy)

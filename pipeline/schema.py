@@ -1,7 +1,7 @@
-"""The tables of a workspace: their columns and their types.
+"""The tables of a workspace: columns and types.
 
-A clip that went in is in exactly one state at every table: done, or done with an `error` code out of
-`pipeline.errors.ERRORS`.
+A clip that a stage has processed has exactly one row in its table. If it failed, `error` is a code from
+`pipeline.errors.ERRORS`; otherwise `error` is null.
 """
 
 from typing import Any
@@ -35,7 +35,7 @@ CLIPS = pa.schema(
     ]
 )
 
-# Inputs whose bytes a clip in `clips` already has: recorded, never worked on.
+# Inputs with the same bytes as a clip in `clips`: recorded, but never processed.
 DUPLICATES = pa.schema([("uri", pa.string()), ("clip_id", pa.string())])
 
 SCORES = pa.schema(
@@ -121,8 +121,8 @@ PREFERENCES = pa.schema(
     ]
 )
 
-# Answers to the questions of a benchmark. letter: what the answer was read as, null when it cannot be; score:
-# the probability of "Yes" where that is asked for.
+# Answers to the questions of a benchmark. letter: the option that the answer was parsed as, null if none;
+# score: the probability of "Yes", where the benchmark asks for it.
 PREDICTIONS = pa.schema(
     [
         ("clip_id", pa.string()),
@@ -158,5 +158,5 @@ TABLES = {
 
 
 def empty_row(table: str) -> dict[str, Any]:
-    """A row of the table with every column null."""
+    """Return a row of the table with every column null."""
     return dict.fromkeys(TABLES[table].names)

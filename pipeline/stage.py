@@ -1,4 +1,4 @@
-"""What a stage is: it declares what it reads, makes and needs, and works on one clip at a time.
+"""The base of all stages: each declares what it reads, makes and needs, and processes one clip at a time.
 
 The engine runs any stage and knows none by name.
 """
@@ -18,7 +18,7 @@ class Resources:
 
     Attributes:
         cpus: CPUs.
-        gpus: GPUs; a fraction shares one.
+        gpus: GPUs; with a fraction, workers share one.
     """
 
     cpus: float = 1.0
@@ -26,15 +26,16 @@ class Resources:
 
 
 class Stage(ABC):
-    """Work on clips. Made by the driver, pickled, and set up once in each worker.
+    """A step that processes clips. It is created in the driver, pickled, and set up once in each worker.
 
     Attributes:
-        name: What people call it; also its key under `engine.workers` and `engine.gpus_per_worker`.
-        schema: Of the rows that it makes. A row that failed has its code in `error`, if there is one.
-        table: The table of the workspace that they go to; "": they come back to the driver.
-        columns: The columns that it reads, beside clip_id.
-        resources: What a worker reserves, unless the settings of the engine say otherwise.
-        in_flight: Rows that a worker works on at once, each in a thread of its own; `work` has to allow it.
+        name: Shown to users; also its key under `engine.workers` and `engine.gpus_per_worker`.
+        schema: Of the rows that it makes. If it has a column `error`, failed clips have their code there.
+        table: The name of the rows' table in a workspace; "": `name`.
+        columns: The columns that it reads, besides clip_id.
+        resources: What a worker reserves, unless the engine's settings say otherwise.
+        in_flight: Number of clips that a worker processes concurrently, each in its own thread. With more
+            than one, `work` must be thread-safe.
     """
 
     name: ClassVar[str]
@@ -44,16 +45,16 @@ class Stage(ABC):
     resources: ClassVar[Resources] = Resources()
     in_flight: int = 1
 
-    def setup(self) -> None:  # noqa: B027 - most stages have something to load, some have not
+    def setup(self) -> None:  # noqa: B027 - optional: some stages have nothing to load
         """Load models and the like, in the worker.
 
         Raises:
-            Exception: The run ends with its message.
+            Exception: Ends the run with its message.
         """
 
     @abstractmethod
     def work(self, row: Row) -> Row:
-        """Work on one clip.
+        """Process one clip.
 
         Args:
             row: clip_id and `columns`.
@@ -62,7 +63,7 @@ class Stage(ABC):
             A row of `schema`.
 
         Raises:
-            ClipError: The clip cannot be processed; its row gets the code.
-            CeilingError: No further clip may be started; the run ends in good order.
-            RunError: The run has to end.
+            ClipError: The clip cannot be processed; the engine puts the code in its row.
+            CeilingError: No further clip may be started; the run ends normally.
+            RunError: The run must be aborted.
         """

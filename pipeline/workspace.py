@@ -1,11 +1,11 @@
 """A workspace: the folder, local or in an object store, that holds the tables of a run.
 
-A table is a folder of Parquet files. A file appears whole or not at all, under a name made from the rows'
-ids, so writing it twice is writing it once; the table itself tells what is done.
+A table is a folder of Parquet files. Each file is written atomically, under a name derived from the ids of
+its rows, so that writing a block again has no effect. The rows present are the only record of what is done.
 
-This is the checkpoint of a run. Ray Data's own was tried: it commits what one write task wrote, which for
-small files merged into a block is nothing before the end, and keeps a second record that has to agree with
-the table. Here a block of rows is committed by the appearance of its file, and there is no other record.
+This is the checkpoint of a run. Ray Data's own checkpoints were tried: they commit what one write task wrote,
+which for small files merged into a block is nothing until the end, and they keep a second record that must
+agree with the table.
 """
 
 import contextlib
@@ -25,35 +25,56 @@ from pipeline.errors import CallError, RunError, reason
 from pipeline.identity import Setting
 from pipeline.schema import TABLES
 
-LOCK = ".lock.json"  # tells who holds the workspace; in an object store it is the lock
+LOCK = ".lock.json"  # names the holder of the workspace; in an object store, it is the lock itself
 RETRY_S = 60
-DRAFT = ".tmp"  # ends the name of a file that is being written
+DRAFT = ".tmp"  # suffix of a file that is being written
 
 
 def store(uri: str) -> tuple[fs.FileSystem, str]:
-    """The object store that a URI (s3://, gs://) names, and the path in it. Raises OSError, ArrowInvalid.
+    """Open the object store that a URI names.
 
-    Where it is and who asks: `AWS_ENDPOINT_URL`, `AWS_PROFILE`, ... as for all of Amazon's tools, or options
-    in the URI, as pyarrow reads them: s3://bucket/folder?region=eu-west-1&endpoint_override=host:9000.
+    Endpoint and credentials come from the environment, as for Amazon's own tools (`AWS_ENDPOINT_URL`,
+    `AWS_PROFILE`, ...), or from options in the URI that pyarrow understands:
+    s3://bucket/folder?region=eu-west-1&endpoint_override=host:9000.
+
+    Args:
+        uri: s3://bucket/path or gs://bucket/path.
+
+    Returns:
+        The file system, and the path inside it.
+
+    Raises:
+        OSError: The store cannot be reached.
+        pyarrow.ArrowInvalid: The URI is malformed.
     """
     if "?" in uri:
         return fs.FileSystem.from_uri(uri)
     scheme, _, path = uri.partition("://")
     bucket, _, _ = path.partition("/")
-    # Google's client would else try for 15 minutes to reach a store that is gone.
+    # Google's client would otherwise retry an unreachable store for 15 minutes.
     options = f"?retry_limit_seconds={RETRY_S}" if scheme in ("gs", "gcs") else ""
-    # The bucket alone: in a whole URI pyarrow wants spaces and the like escaped.
+    # Only the bucket: in a full URI, pyarrow requires spaces and the like to be escaped.
     found, _ = fs.FileSystem.from_uri(f"{scheme}://{bucket}{options}")
     return found, path.removeprefix(f"{bucket.rpartition('@')[0]}@")
 
 
 class Workspace:
-    """The tables under one root: a local path, or a URI that pyarrow knows (s3://, gs://)."""
+    """The tables under one root.
+
+    Attributes:
+        root: An absolute local path, or a URI (s3://, gs://).
+        token: Of the lock under which rows are written; None: no lock is required.
+    """
 
     def __init__(self, root: str, token: str | None = None) -> None:
-        """token: of the lock that this writes under, for those who do not hold it themselves.
+        """Open a workspace, without creating or reading anything.
 
-        Raises CallError for an object store that cannot be reached.
+        Args:
+            root: A local path, or a URI that pyarrow supports.
+            token: Of a lock that another process holds, such as the driver of this worker.
+
+        Raises:
+            CallError: The object store cannot be reached.
         """
         self.token = token
         root = root.rstrip("/") if "://" in root else root
@@ -68,6 +89,7 @@ class Workspace:
 
     @property
     def is_local(self) -> bool:
+        """Whether it is on a local disk rather than in an object store."""
         return "://" not in self.root
 
     def delete(self, *parts: str) -> None:
@@ -75,17 +97,17 @@ class Workspace:
         self._fs.delete_file(self.path(*parts))
 
     def sweep(self) -> None:
-        """Delete what writers that died left half-written. Only for who holds the lock."""
+        """Delete the partial files of writers that died. The caller must hold the lock."""
         for folder in ("", "audit", *TABLES) if self.is_local else ():
             for draft in Path(self.path(folder)).glob(f"*{DRAFT}"):
                 draft.unlink(missing_ok=True)
 
     def path(self, *parts: str) -> str:
-        """A path inside the workspace, as its file system names it."""
+        """Join a path inside the workspace, in the form that its file system uses."""
         return "/".join((self._base, *parts))
 
     def create(self) -> None:
-        """Make the folder, and prove that it can be written to. Raises CallError."""
+        """Create the folder, and check that it is writable. Raises CallError."""
         try:
             self._fs.create_dir(self._base, recursive=True)
             self.write_bytes(b"", ".writable")
@@ -94,12 +116,20 @@ class Workspace:
             raise CallError(f"cannot write to {self.root}: {reason(error)}") from error
 
     def exists(self) -> bool:
+        """Whether the folder exists."""
         return self._fs.get_file_info(self._base).type == fs.FileType.Directory
 
     def write_bytes(self, data: bytes, *parts: str, fenced: bool = False) -> None:
-        """Write a file so that a reader sees all of it or nothing.
+        """Write a file atomically, replacing an earlier one.
 
-        fenced: only while the lock of this workspace's token is held. Raises OSError; RunError if it is not.
+        Args:
+            data: Its content.
+            parts: Its path inside the workspace.
+            fenced: Write only while the lock that `token` belongs to is held.
+
+        Raises:
+            OSError: It cannot be written.
+            RunError: That lock is no longer held.
         """
         target = self.path(*parts)
         if not self.is_local:  # an object appears when its upload is complete
@@ -114,7 +144,7 @@ class Workspace:
             with open(draft, "wb") as stream:
                 stream.write(data)
             if fenced:
-                self._check()  # as late as can be: a worker may outlive its run while the next one reads
+                self._check()  # as late as possible: a worker can outlive its run while the next one reads
             Path(draft).replace(target)
         except (OSError, RunError):
             with contextlib.suppress(OSError):
@@ -126,7 +156,7 @@ class Workspace:
             raise RunError(f"the run that this worker belongs to no longer holds {self.root}")
 
     def read_bytes(self, *parts: str) -> bytes | None:
-        """A file's content, or None when it is not there."""
+        """Read a file; None if there is none."""
         try:
             with self._fs.open_input_stream(self.path(*parts)) as stream:
                 return stream.read()
@@ -134,16 +164,16 @@ class Workspace:
             return None
 
     def append(self, table: str, rows: Sequence[dict[str, Any]], schema: pa.Schema | None = None) -> None:
-        """Add rows to a table as one new file.
+        """Add rows to a table, as one new file.
 
         Args:
             table: Its name.
-            rows: Not more than fit into memory.
-            schema: Of a table that `TABLES` does not have.
+            rows: Its columns and values; no rows, no file.
+            schema: Of a table that is not in `TABLES`.
 
         Raises:
-            OSError: It cannot be written.
-            RunError: The run that these rows belong to has ended meanwhile.
+            OSError: The file cannot be written.
+            RunError: The run that these rows belong to no longer holds the lock.
         """
         if not rows:
             return
@@ -153,21 +183,29 @@ class Workspace:
         self.write_bytes(sink.getvalue().to_pybytes(), table, _file_of(table, rows), fenced=True)
 
     def appended(self, table: str, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]] | None:
-        """The rows of the table that were added in one go for rows of these ids, if they were."""
+        """Read back the rows that one call of `append` added for these ids.
+
+        Args:
+            table: Its name.
+            rows: With the ids; other columns are ignored.
+
+        Returns:
+            The rows of that file; None if no such call was completed.
+        """
         data = self.read_bytes(table, _file_of(table, rows))
         return None if data is None else pq.read_table(pa.BufferReader(data)).to_pylist()
 
     def read(
         self, table: str, columns: Sequence[str] | None = None, schema: pa.Schema | None = None
     ) -> pa.Table:
-        """Read all rows of a table, in order of clip_id.
+        """Read all rows of a table, sorted by clip_id.
 
-        A clip has one row in the table of a stage, even if a worker that seemed dead wrote it again.
+        A clip has one row in a stage's table, even if a worker taken for dead wrote it a second time.
 
         Args:
-            table: Its name; one without rows is empty.
-            columns: Those wanted; None: all.
-            schema: Of a table that `TABLES` does not have.
+            table: Its name; a table that was never written is empty.
+            columns: Those to read; None: all.
+            schema: Of a table that is not in `TABLES`.
 
         Raises:
             RunError: A file of the table is damaged.
@@ -198,11 +236,11 @@ class Workspace:
         )
 
     def ids(self, table: str, schema: pa.Schema | None = None) -> set[str]:
-        """Return the clip_ids that a table has; schema as in `read`."""
+        """Return the clip_ids in a table; `schema` as in `read`."""
         return set(self.read(table, ["clip_id"], schema)["clip_id"].to_pylist())
 
     def clear(self, tables: Iterable[str]) -> None:
-        """Delete tables and what they were made with."""
+        """Delete tables, with the record of the settings and sources of their rows."""
         for table in tables:
             if self._fs.get_file_info(self.path(table)).type == fs.FileType.Directory:
                 self._fs.delete_dir(self.path(table))
@@ -212,11 +250,11 @@ class Workspace:
                     self.write_bytes(_dump(made), name)
 
     def made_with(self) -> dict[str, dict[str, Any]]:
-        """Return, by table, the settings that its rows were made with."""
+        """Return the settings that the rows of each table were made with: by table, path to value."""
         return json.loads(self.read_bytes("config.json") or b"{}")
 
     def claim(self, table: str, settings: Sequence[Setting]) -> None:
-        """Bind a table to the settings of its rows; see `check`."""
+        """Check the settings as `check` does, and record them if the table has none yet."""
         self.check(table, settings)
         made = self.made_with()
         if table not in made:
@@ -224,17 +262,17 @@ class Workspace:
             self.write_bytes(_dump(made | {table: values}), "config.json")
 
     def check(self, table: str, settings: Sequence[Setting]) -> None:
-        """Refuse settings with which a table would get rows unlike those that it has.
+        """Check that new rows would be made with the same settings as those in the table.
 
-        A table made before there was a setting has rows of its default; a setting that is no more does not
-        count.
+        For a table that is older than a setting, the setting's default counts as its value. Recorded settings
+        that no longer exist are ignored.
 
         Args:
             table: Its name.
             settings: Those that its rows depend on.
 
         Raises:
-            CallError: The table has rows made with other settings; the message names the differences.
+            CallError: Its rows were made with other settings; the message lists the differences.
         """
         before = self.made_with().get(table)
         if before is None:
@@ -245,35 +283,34 @@ class Workspace:
             if before.get(it.path, it.default) != it.value
         ]
         if changed:
-            told = ", ".join(sorted(changed))
             raise CallError(
-                f"{self.root} has {table} made with other settings: {told}. "
-                "Give another workspace, or --restart to redo them"
+                f"{self.root} has {table} made with other settings: {', '.join(sorted(changed))}. "
+                "Use another workspace, or --restart to make them again"
             )
 
     def record(self, table: str, facts: Mapping[str, Any]) -> list[str]:
-        """Record where a table's newest rows come from, such as an endpoint or this package's version.
+        """Record the source of a table's newest rows, such as an endpoint or the version of this package.
 
         Args:
             table: Its name.
-            facts: By name, JSON-able.
+            facts: JSON-serializable values, by name.
 
         Returns:
-            A sentence for each fact that was another one before.
+            A sentence for each fact that has changed.
         """
         known = json.loads(self.read_bytes("provenance.json") or b"{}")
         before = known.get(table, facts)
         if known.get(table) != dict(facts):
             self.write_bytes(_dump(known | {table: dict(facts)}), "provenance.json")
         return [
-            f"{name} was {before.get(name)}, is now {fact}; the {table} that are there stay as they are"
+            f"{name} was {before.get(name)}, is now {fact}; existing {table} are kept as they are"
             for name, fact in facts.items()
             if before.get(name) != fact
         ]
 
 
 def _file_of(table: str, rows: Sequence[dict[str, Any]]) -> str:
-    """The name of the file of these rows: the same whatever their order."""
+    """Derive the file name for these rows from their ids, in any order."""
     key = "uri" if table == "duplicates" else "clip_id"
     ids = "\n".join(sorted(str(row[key]) for row in rows))
     return f"{hashlib.sha256(ids.encode('utf-8', 'surrogateescape')).hexdigest()[:16]}.parquet"

@@ -1,8 +1,9 @@
-"""Lets the CPU build of vLLM import a torchvision that was built for CUDA.
+"""Let the CPU build of vLLM import a torchvision that was built for CUDA.
 
-Copied into that environment as its `sitecustomize.py`, which each of its Python processes runs at the start,
-those of vLLM's own too. torchvision describes its compiled operators when it is imported, which fails where
-their library cannot be loaded. vLLM calls none of them, so it is enough that they have been declared.
+This file is copied into vLLM's environment as `sitecustomize.py`, which every Python process there runs at
+startup, including those that vLLM starts. On import, torchvision registers implementations for its compiled
+operators, which fails if the library that declares them cannot be loaded. vLLM calls none of them, so it is
+enough to declare them.
 """
 
 import os

@@ -132,7 +132,7 @@ def test_a_model_that_always_answers_a_scores_the_share_of_a(
     prompts = [body["messages"][0]["content"][-1]["text"] for body in always_a.bodies]
     assert len(prompts) == 8, "one call for a question"
     rest = motionsight("evaluate", *arguments(bench, tmp_path, "none"), *model, "--dry-run")
-    assert f"none: {len(lines) - 8} clips to ask about, 8 done" in rest.stderr
+    assert f"none: {len(lines) - 8} clips to ask about, 8 already done" in rest.stderr
     assert all("letter of the right option" in prompt and "\nA. " in prompt for prompt in prompts)
 
 
@@ -189,7 +189,7 @@ def test_a_call_that_makes_no_sense_is_refused_in_one_line(tmp_path: Path) -> No
         "blur",
     )
     assert wrong.returncode == 2
-    assert "there are none, spotlight" in wrong.stderr
+    assert "choose from none, spotlight" in wrong.stderr
 
 
 def test_the_help_says_which_benchmarks_there_are() -> None:
