@@ -6,10 +6,10 @@ from stages.score.stage import Score
 
 
 def run(session: Session) -> int:
-    """Score what is missing.
+    """Score the clips that have no scores yet.
 
     Returns:
-        How many clips that were.
+        The number of clips scored.
     """
     workspace = session.workspace
     clips = session.need("clips", "ingest")
