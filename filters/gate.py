@@ -64,7 +64,7 @@ class ClipGate(Gate):
         """Read the limited number.
 
         Args:
-            scores: N rows of `pipeline.schema.SCORES` without an error, with `columns`.
+            scores: N rows of `pipeline.schema.SCORES` without an error, with at least `columns`.
 
         Returns:
             (N,) float64; NaN where it was not measured, which drops the clip if there is a limit.
