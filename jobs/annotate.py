@@ -21,7 +21,9 @@ def run(session: Session) -> int:
         The exit code: 0, or 3 if the ceiling left clips out.
 
     Raises:
-        CallError: A model cannot be loaded as configured, or the ceiling cannot be enforced.
+        CallError: The workspace has no scores, or has annotations made with other settings; a model cannot be
+            loaded as configured; or the ceiling cannot be enforced.
+        RunError: A model's actor cannot be started.
     """
     config, workspace = session.config, session.workspace
     clips = session.need("clips", "ingest")

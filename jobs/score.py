@@ -10,6 +10,9 @@ def run(session: Session) -> int:
 
     Returns:
         The number of clips scored.
+
+    Raises:
+        CallError: The workspace has no clips, or has scores made with other settings.
     """
     workspace = session.workspace
     clips = session.need("clips", "ingest")

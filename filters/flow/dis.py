@@ -18,7 +18,7 @@ class DisConfig(FlowBackend):
     )
 
     def build(self) -> "DisFlow":
-        """Make the estimator."""
+        """Build the estimator."""
         return DisFlow(self.preset)
 
 

@@ -11,5 +11,5 @@ class Alignment(AnswerGate):
     name, title, unit, order, column = "alignment", "VQAScore", "probability", 10, "vqascore"
 
     alignment_min: float | None = Field(
-        None, ge=0, le=1, description="least VQAScore of an answer; answers without one are kept"
+        None, ge=0, le=1, description="minimum VQAScore of an answer; answers without one are kept"
     )

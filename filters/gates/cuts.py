@@ -15,7 +15,7 @@ class Cuts(ClipGate):
     columns = ("cuts",)
 
     cuts_max: int | None = Field(
-        0, ge=0, description="most hard cuts inside a clip: motion cannot be followed across a cut"
+        0, ge=0, description="maximum number of hard cuts in a clip; motion cannot be followed across a cut"
     )
 
     @classmethod

@@ -16,10 +16,12 @@ class Flow(ClipGate):
     flow_min: float | None = Field(
         None,
         ge=0,
-        description="least mean flow, frame diagonals per second; null keeps still clips, to teach 'static'",
+        description="minimum mean flow, diagonals per second; null keeps still clips, which teach 'static'",
     )
     flow_max: float | None = Field(
-        1.0, gt=0, description="most mean flow, frame diagonals per second; above 1, little can be followed"
+        1.0,
+        gt=0,
+        description="maximum mean flow, frame diagonals per second; above 1, little can be followed",
     )
 
     @classmethod

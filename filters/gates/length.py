@@ -14,10 +14,12 @@ class Length(ClipGate):
     columns = ("duration_s",)
 
     duration_min_s: float | None = Field(
-        1.0, ge=0, description="shortest clip, seconds; shorter ones hardly show a motion"
+        1.0, ge=0, description="minimum length, seconds; shorter clips hardly show a motion"
     )
     duration_max_s: float | None = Field(
-        120.0, gt=0, description="longest clip, seconds; in longer ones, 16 frames no longer show what moves"
+        120.0,
+        gt=0,
+        description="maximum length, seconds; in longer clips, 16 frames no longer show what moves",
     )
 
     @classmethod

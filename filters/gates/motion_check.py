@@ -15,7 +15,10 @@ class MotionCheck(AnswerGate):
     column = "motion_check"
 
     motion_check_min: float | None = Field(
-        0.99, ge=0, le=1, description="least share of an answer's checkable claims that measurements support"
+        0.99,
+        ge=0,
+        le=1,
+        description="minimum share of an answer's checkable claims that measurements support",
     )
     motion_check_required: bool = Field(False, description="drop answers that make no checkable claim")
 

@@ -20,7 +20,10 @@ class NearDuplicates(ClipGate):
         "keep", description="'drop' keeps only the first (by clip_id) of clips that look alike"
     )
     phash_distance: int = Field(
-        12, ge=0, le=192, description="most bits, of 192, in which the hashes of clips that look alike differ"
+        12,
+        ge=0,
+        le=192,
+        description="maximum number of bits, of 192, in which the hashes of clips that look alike differ",
     )
 
     @classmethod
@@ -42,7 +45,7 @@ def near_duplicates(phashes: Sequence[str | None], distance: int) -> np.ndarray:
 
     Args:
         phashes: N hex strings. Hashes of different lengths are never similar; nor is None to anything.
-        distance: Most bits in which similar hashes differ.
+        distance: Maximum number of bits in which similar hashes differ.
 
     Returns:
         (N,) int64: the index of the earlier hash, which is not a duplicate itself; -1 if there is none.
@@ -76,7 +79,7 @@ def _pairs(bits: np.ndarray, words: np.ndarray, distance: int) -> list[tuple[int
     Args:
         bits: (N, B) uint8.
         words: (N, B / 64) uint64, the same hashes.
-        distance: Most bits in which the hashes differ.
+        distance: Maximum number of bits in which the hashes differ.
 
     Returns:
         Pairs (early, late), in order of (late, early).

@@ -14,11 +14,11 @@ class Quality(ClipGate):
     columns = ("quality",)
 
     quality_min: float | None = Field(
-        None, description="least score, for metrics where higher is better (clipiqa, musiq)"
+        None, description="minimum score, for metrics where higher is better (clipiqa, musiq)"
     )
     quality_max: float | None = Field(
         80.0,
-        description="greatest score, for metrics where lower is better (piqe: 0 to 100, 80 and above is bad)",
+        description="maximum score, for metrics where lower is better (piqe: 0 to 100, 80 and above is bad)",
     )
 
     @classmethod

@@ -14,7 +14,9 @@ class Size(ClipGate):
     columns = ("width", "height")
 
     side_min: int | None = Field(
-        128, ge=1, description="least shorter side, pixels; in smaller clips, small motion is invisible"
+        128,
+        ge=1,
+        description="minimum length of the shorter side, pixels; in smaller clips, small motion is invisible",
     )
 
     @classmethod

@@ -1,6 +1,6 @@
 """The interfaces of swappable models, one Protocol for each kind, and the data that they exchange.
 
-This file must not import more than NumPy, so that it loads in the environment of any model.
+This file must not import any package but NumPy, so that it loads in the environment of every model.
 """
 
 from collections.abc import Mapping, Sequence

@@ -126,7 +126,12 @@ class RemoteTracker(_Proxy):
     """A `Tracker` in actors."""
 
     def track(self, view: View, found: Mapping[float, Detections]) -> "list[Track]":
-        """Follow objects; see `Tracker.track`. Raises the errors of `RemoteDetector.detect`."""
+        """Follow objects; see `Tracker.track`.
+
+        Raises:
+            ClipError: worker_crash: the call got no answer.
+            RunError: Every replica is dead.
+        """
         return self._of_clip("track", view, found)
 
 
@@ -134,5 +139,10 @@ class RemoteAlignment(_Proxy):
     """An `AlignmentScorer` in actors."""
 
     def __call__(self, frames: np.ndarray, times: np.ndarray, texts: Sequence[str]) -> list[float | None]:
-        """Score texts; see `AlignmentScorer`. Raises the errors of `RemoteDetector.detect`."""
+        """Score texts; see `AlignmentScorer`.
+
+        Raises:
+            ClipError: worker_crash: the call got no answer.
+            RunError: Every replica is dead.
+        """
         return self._of_clip("__call__", frames, times, texts)

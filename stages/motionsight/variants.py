@@ -17,7 +17,7 @@ def crop(frames: np.ndarray, regions: np.ndarray) -> np.ndarray:
         regions: (T, 4) xyxy pixels.
 
     Returns:
-        (T, h, w, 3) uint8, with the height and width of the largest region.
+        (T, h, w, 3) uint8, with the greatest height and the greatest width of all regions.
     """
     height, width = frames.shape[1:3]
     sides = np.ceil((regions[:, 2:] - regions[:, :2]).max(axis=0)).astype(int)

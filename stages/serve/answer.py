@@ -26,12 +26,12 @@ from stages.serve.messages import ChatQuestion, data_of
 from stages.serve.settings import ServeConfig
 
 MIB = 1024**2
-FORM = "Answer as the question asks."  # because clients say themselves if they want a letter or a word
+FORM = "Answer as the question asks."  # clients say themselves whether they want a letter or a word
 
 
 @dataclass(frozen=True)
 class Desk:
-    """Processes that work on one clip at a time.
+    """The parts that work together on one clip at a time.
 
     Attributes:
         motionsight: Prepares the request to the model.
@@ -48,7 +48,7 @@ class Desk:
 
 
 class Answerer:
-    """Answers questions; clips are observed at as many desks as there are, and further requests wait."""
+    """Answers questions; each desk observes one clip at a time, and further requests wait."""
 
     def __init__(
         self,

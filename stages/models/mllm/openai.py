@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 RETRY_DELAY_S = 0.5  # before retrying after an unusable reply; doubles, like the client's own delays
 LONGEST_PAUSE_S = 120.0  # longest Retry-After that the client obeys
 LIST_MODELS_S = 10.0  # time limit for an endpoint to list its models
-TOP_LOGPROBS = 20  # the API's maximum
+TOP_LOGPROBS = 20  # maximum of the API
 REFUSED = (401, 403, 404)  # wrong key, permission, address or model: every other call fails likewise
 
 
@@ -60,7 +60,7 @@ class OpenAiConfig(Priced, MllmBackend):
         60.0, gt=0, description="time limit of one attempt, seconds"
     )
     max_attempts: Annotated[int, OPERATIONAL] = Field(
-        4, ge=1, le=20, description="most HTTP requests for one answer"
+        4, ge=1, le=20, description="maximum number of HTTP requests for one answer"
     )
     jpeg_quality: int = Field(90, ge=1, le=100, description="JPEG quality of the frames sent, 1 to 100")
 

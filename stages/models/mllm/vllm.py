@@ -69,14 +69,14 @@ class VllmConfig(MllmBackend):
         0.9, gt=0, le=1, description="share of a GPU's memory that the engine may use"
     )
     max_model_len: int | None = Field(
-        None, ge=1, description="most tokens in a call, answer included; null: the model's own limit"
+        None, ge=1, description="maximum tokens in a call, answer included; null: the model's own limit"
     )
     max_images: int = Field(
-        32, ge=1, description="most frames in a call; 32 are two visual prompts on 16 frames"
+        32, ge=1, description="maximum frames in a call; 32 are two visual prompts on 16 frames"
     )
     trust_remote_code: bool = Field(False, description="run Python code that comes with the checkpoint")
     max_attempts: Annotated[int, OPERATIONAL] = Field(
-        3, ge=1, le=20, description="most attempts to get a usable answer"
+        3, ge=1, le=20, description="maximum number of attempts to get a usable answer"
     )
     engine: dict[str, Any] = Field(
         {}, description="further arguments of vLLM's AsyncEngineArgs, such as quantization or hf_overrides"

@@ -57,7 +57,7 @@ class Sam2Carrier:
         config: The settings.
         processor: The processor of transformers.
         model: The model.
-        memory: How many frames back the model looks.
+        memory: How many frames back the model looks; older outputs are dropped.
     """
 
     name = "sam2"
@@ -69,7 +69,6 @@ class Sam2Carrier:
         self.processor: Any = load(Sam2VideoProcessor, config)
         self.model: Any = load_model(Sam2VideoModel, config)
         self.version = version(config, self.model)
-        # Older outputs are dropped.
         self.memory = max(self.model.config.num_maskmem, self.model.config.max_object_pointers_in_encoder)
 
     def begin(self, view: View) -> "_Sam2":

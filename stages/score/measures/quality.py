@@ -23,7 +23,7 @@ class Quality(Measure):
         self._judge = PyiqaScorer(quality.metric, quality.device) if quality.metric else None
         self.exact = (
             self._judge is not None
-        )  # without deblocking, PIQE is 3 to 6 too low, which means too good
+        )  # without deblocking, PIQE comes out 3 to 6 too low, that is, too good
 
     def wanted(self, probe: Probe) -> Wanted | None:
         """Request the frames to score; they are never enlarged."""
