@@ -8,7 +8,7 @@ from typing import Any, get_args
 import yaml
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
-from pydantic_core import PydanticUndefined
+from pydantic_core import PydanticUndefined, to_jsonable_python
 
 from pipeline.identity import REQUIRED, Role, Setting
 
@@ -46,12 +46,7 @@ def setting_of(config: BaseModel, path: str, field: FieldInfo, role: Role) -> Se
     """Describe one setting of a model, which the last part of its path names."""
     value = config.model_dump(mode="json", include={path.rpartition(".")[2]})
     default = field.get_default(call_default_factory=True, validated_data={})
-    if default is PydanticUndefined:
-        default = REQUIRED
-    elif isinstance(default, BaseModel):
-        default = default.model_dump(mode="json")
-    elif isinstance(default, tuple):
-        default = list(default)
+    default = REQUIRED if default is PydanticUndefined else to_jsonable_python(default)
     return Setting(path, next(iter(value.values())), default, field.description or "", role)
 
 

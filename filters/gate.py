@@ -1,8 +1,8 @@
-"""What a gate is: settings, what they are compared with, and the reason it gives for what it drops.
+"""The interface of a gate: its settings, what they are compared with, and the reasons for dropping something.
 
-A gate is one file in `filters/gates`. Its settings appear under `gates` in the configuration, its verdicts
-in the audit and, where it compares a number, as a slider in the report. Gates are applied when a table is
-read, never stored in it: a new threshold decides anew, in seconds, what was expensive to measure.
+A gate is one file in `filters/gates`. Its settings appear under `gates` in the configuration, its verdicts in
+the audit and, if it limits a number, as a slider in the report. Gates are applied when a table is read and
+never stored in it, so a new threshold takes effect in seconds, without measuring anything again.
 """
 
 from collections.abc import Iterator, Mapping
@@ -17,8 +17,8 @@ class Verdict(NamedTuple):
     """Why something is dropped.
 
     Attributes:
-        gate: The name of the setting that drops it.
-        reason: A sentence with the numbers.
+        gate: The setting that drops it.
+        reason: A sentence, with the numbers.
     """
 
     gate: str
@@ -26,14 +26,15 @@ class Verdict(NamedTuple):
 
 
 class Gate(BaseModel):
-    """Settings that decide what is dropped; None switches a setting off.
+    """Settings that decide what is dropped; None disables a setting.
 
-    The name of a setting that limits a number says which way: `..._min` or `..._max`, both inclusive.
+    A setting that limits a number is called `..._min` or `..._max`; both limits are inclusive.
 
     Attributes:
-        title: What people call the number that is limited.
+        name: The name of the gate.
+        title: The name of the limited number in reports.
         unit: Its unit; "" for a count.
-        order: Gates are applied in this order, and the first that fails gives the reason.
+        order: Gates are applied in ascending order; the first one that drops something gives the reason.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -50,34 +51,34 @@ class Gate(BaseModel):
 
 
 class ClipGate(Gate):
-    """A gate on clips: on a number that `values` reads from the rows of `scores`.
+    """A gate that drops clips; by default, by limits on a number that `values` reads from `scores`.
 
     Attributes:
-        columns: The columns of `scores` that it reads; a table that is large is read with these alone.
+        columns: The columns of `scores` that it reads; no others are loaded from a large table.
     """
 
     columns: ClassVar[tuple[str, ...]] = ()
 
     @classmethod
     def values(cls, scores: pa.Table) -> np.ndarray:
-        """Read the number that is limited.
+        """Read the limited number.
 
         Args:
-            scores: Rows without an error, with `columns`.
+            scores: N rows of `pipeline.schema.SCORES` without an error, with at least `columns`.
 
         Returns:
-            (N,) float64, NaN where it was not measured: such a clip does not pass.
+            (N,) float64; NaN where it was not measured, which drops the clip if there is a limit.
         """
         raise NotImplementedError
 
     @classmethod
     def drops(cls, scores: pa.Table, settings: Any, left: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
-        """Decide on clips.
+        """Decide which clips to drop.
 
         Args:
-            scores: Rows without an error.
-            settings: With this gate's settings as attributes.
-            left: (N,) bool, those that no gate before dropped.
+            scores: N rows of `pipeline.schema.SCORES` without an error.
+            settings: An object with this gate's settings as attributes.
+            left: (N,) bool, the clips that no earlier gate has dropped.
 
         Yields:
             The name of a setting, and which clips it drops, (N,) bool.
@@ -87,29 +88,29 @@ class ClipGate(Gate):
             limit = getattr(settings, name)
             if limit is not None:
                 values = cls.values(scores) if values is None else values
-                # NaN compares as false: what was not measured does not pass.
+                # Comparisons with NaN are false, so a clip that was not measured is dropped.
                 yield name, ~(values >= limit if kind(name) == "min" else values <= limit)
 
 
 class AnswerGate(Gate):
-    """A gate on questions and their answers.
+    """A gate that drops questions with their answers.
 
     Attributes:
-        column: The number of `qa` that is limited.
+        column: The limited number, a field of `qa`.
     """
 
     column: ClassVar[str] = ""
 
     @classmethod
     def verdict(cls, qa: Mapping[str, Any], settings: Any) -> Verdict | None:
-        """Decide on one question and its answer.
+        """Decide on one question with its answer.
 
         Args:
             qa: A struct `pipeline.schema.QA`.
-            settings: With this gate's settings as attributes.
+            settings: An object with this gate's settings as attributes.
 
         Returns:
-            Why it is dropped; None: it is kept. An answer without the number is kept.
+            Why it is dropped; None if it is kept. An answer for which the number is missing is kept.
         """
         value = qa[cls.column]
         for name in cls.limits():
@@ -122,16 +123,16 @@ class AnswerGate(Gate):
 
 
 def kind(name: str) -> str | None:
-    """Return "min" or "max" for a setting that limits a number; None for another."""
+    """Return "min" or "max" for a setting that limits a number, None for any other."""
     parts = name.split("_")
     return "min" if "min" in parts else "max" if "max" in parts else None
 
 
 def bound(name: str) -> str:
-    """Return "at least" or "at most"."""
+    """Return "at least" or "at most" for a setting that limits a number."""
     return "at least" if kind(name) == "min" else "at most"
 
 
 def floats(values: pa.ChunkedArray) -> np.ndarray:
-    """Return a column as (N,) float64, null as NaN."""
+    """Convert a column to (N,) float64, null to NaN."""
     return values.cast(pa.float64()).to_numpy(zero_copy_only=False)

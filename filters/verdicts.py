@@ -1,4 +1,4 @@
-"""Verdicts of all gates: on the clips of a table, and on single questions."""
+"""Verdicts of all gates, on the clips of a table and on single questions."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -32,7 +32,7 @@ else:
     GatesConfig = create_model(
         "GatesConfig",
         __config__=ConfigDict(extra="forbid"),
-        __doc__="Which clips go on, and which answers are believed; null switches a gate off.",
+        __doc__="Which clips and answers are kept; null disables a setting.",
         __module__=__name__,
         **{
             name: (field.annotation, field)
@@ -43,19 +43,19 @@ else:
 
 # The columns of `scores` that the gates read.
 COLUMNS = tuple(sorted({name for gate in CLIP_GATES for name in gate.columns}))
-# Of each setting that limits a number of clips: its name, what it limits, the unit.
+# Every setting that limits a number of a clip: its name, what it limits, and the unit.
 LIMITS = tuple((name, gate.title, gate.unit) for gate in CLIP_GATES for name in gate.limits())
 
 
 def clip_verdicts(scores: pa.Table, config: GatesConfig) -> pa.Array:
-    """Decide on clips.
+    """Decide which clips to drop.
 
     Args:
-        scores: Rows without an error: a clip that failed is neither kept nor dropped.
+        scores: N rows of `scores` without an error; a failed clip is neither kept nor dropped.
         config: The settings of the gates.
 
     Returns:
-        (N,) string: the name of the setting that drops a clip, null for one that is kept.
+        (N,) string: the setting that drops a clip, null for a clip that is kept.
     """
     verdicts = np.full(scores.num_rows, None, object)
     left = np.ones(scores.num_rows, bool)
@@ -73,7 +73,11 @@ def kept(scores: pa.Table, config: GatesConfig) -> pa.Table:
 
 
 def verdict(score: Mapping[str, Any], config: GatesConfig) -> Verdict | None:
-    """Decide on one row of `scores` by itself; near duplicates, which take a table, are not looked for."""
+    """Decide on a single row of `scores`, ignoring near duplicates.
+
+    Returns:
+        Why it is dropped; None if it is kept.
+    """
     table = pa.Table.from_pylist([dict(score)], schema=SCORES)
     name = clip_verdicts(table, config.model_copy(update={"near_duplicates": "keep"}))[0].as_py()
     if name is None:
@@ -87,12 +91,20 @@ def verdict(score: Mapping[str, Any], config: GatesConfig) -> Verdict | None:
 
 
 def measured(scores: pa.Table) -> dict[str, np.ndarray]:
-    """Return, by name, what the limits are on: (N,) float64, NaN where it was not measured."""
+    """Return the limited numbers of clips, by title: (N,) float64, NaN where not measured."""
     return {gate.title: gate.values(scores) for gate in CLIP_GATES if gate.limits()}
 
 
 def qa_verdict(qa: Mapping[str, Any], config: GatesConfig) -> Verdict | None:
-    """Decide on one question and answer (a struct `pipeline.schema.QA`); None: kept."""
+    """Decide on one question with its answer.
+
+    Args:
+        qa: A struct `pipeline.schema.QA`.
+        config: The settings of the gates.
+
+    Returns:
+        Why it is dropped; None if it is kept.
+    """
     if qa["error"]:
         return Verdict("answer_error", f"the answer failed: {qa['error']}")
     if not (qa["answer"] or "").strip() or not (qa["question"] or "").strip():

@@ -11,14 +11,19 @@ from stages.models.actors import model_actors
 from stages.models.metering import ceiling, spent_before
 from stages.models.registry import check
 
-NOT_ALL = 3  # the exit code: nothing broke, and yet what a script would go on with is not whole
+NOT_ALL = 3  # exit code: nothing failed, but the result is incomplete
 
 
 def run(session: Session) -> int:
-    """Annotate what is missing, as far as the cost ceiling allows.
+    """Annotate the clips that have no annotations yet, as far as the cost ceiling allows.
 
     Returns:
-        The exit code.
+        The exit code: 0, or 3 if the ceiling left clips out.
+
+    Raises:
+        CallError: The workspace has no scores, or has annotations made with other settings; a model cannot be
+            loaded as configured; or the ceiling cannot be enforced.
+        RunError: A model's actor cannot be started.
     """
     config, workspace = session.config, session.workspace
     clips = session.need("clips", "ingest")

@@ -1,4 +1,4 @@
-"""`motionsight ask`: MotionSight on one video and one question, without a workspace; Ray only for actors."""
+"""`motionsight ask`: one question about one video, without a workspace; needs Ray only for model actors."""
 
 import time
 from pathlib import Path
@@ -13,7 +13,7 @@ from stages.ingest.identity import clip_id
 from stages.motionsight.prompt import VisualPrompt
 from stages.motionsight.service import Answer, MotionSight, seed_of
 
-COLUMNS = 4  # pictures in a row of the contact sheet
+COLUMNS = 4  # pictures per row of the contact sheet
 
 
 def run(
@@ -22,15 +22,15 @@ def run(
     """Print the answer to standard output.
 
     Args:
-        config: Which models, and how frames are prepared.
+        config: Which models to use, and how to prepare frames.
         video: A path, a URL, or the member of a tar.
-        question: In plain words.
-        override: The visual prompt; None: as the question needs it.
-        folder: Where the frames that the model saw and a contact sheet of them are written.
-        out: Where it is said what was decided, found and spent.
+        question: In plain language.
+        override: The visual prompt; None: the one that suits the question.
+        folder: Folder for the frames that the model saw and a contact sheet of them; None: not saved.
+        out: Console for an account of what was decided, found and spent.
 
     Raises:
-        CallError: The video cannot be decoded.
+        CallError: The question is empty, or the video cannot be decoded.
         RunError: The model gives no answer, or the folder cannot be written.
     """
     began = time.perf_counter()
@@ -59,7 +59,7 @@ def run(
 
 
 def account(motionsight: MotionSight, answer: Answer) -> list[str]:
-    """Say, in lines, what an answer rests on."""
+    """Describe, in lines of text, what an answer is based on."""
     plan, tracks = answer.question.plan, answer.question.grounding.tracks
     camera = ", ".join(answer.observation.camera.labels) or "moves in no single direction"
     found = ", ".join(track.label or "unnamed" for track in tracks) or "none"
@@ -74,15 +74,15 @@ def account(motionsight: MotionSight, answer: Answer) -> list[str]:
 
 
 def save(frames: np.ndarray, times: np.ndarray, folder: Path) -> None:
-    """Write frames as PNG files, and sheet.png with all of them.
+    """Write frames as PNG files, and a contact sheet of them as sheet.png.
 
     Args:
         frames: (T, H, W, 3) uint8 RGB.
         times: (T,) seconds.
-        folder: Created when missing.
+        folder: Created if missing.
 
     Raises:
-        RunError: It cannot be written.
+        RunError: The folder cannot be written.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -102,8 +102,8 @@ def sheet(frames: np.ndarray, times: np.ndarray, width: int = 320) -> np.ndarray
 
     Args:
         frames: (T, h, w, 3) uint8.
-        times: (T,) seconds, written into each picture.
-        width: Of a picture, pixels.
+        times: (T,) seconds, written into the pictures.
+        width: Width of a picture, pixels.
 
     Returns:
         (H, W, 3) uint8.

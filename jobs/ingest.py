@@ -12,11 +12,15 @@ from stages.ingest.stage import Fingerprint
 def run(session: Session, where: str) -> int:
     """Add the clips of an input to the workspace.
 
+    Args:
+        session: The workspace and settings.
+        where: Path or URL of a folder, file, manifest or WebDataset tar, or a glob.
+
     Returns:
-        How many are new.
+        The number of new clips.
 
     Raises:
-        CallError: There are none, or shots are wanted and PySceneDetect is not installed.
+        CallError: The input has no clips, or shots are requested but PySceneDetect is not installed.
     """
     config = session.config.ingest
     if config.shots != "none" and find_spec("scenedetect") is None:

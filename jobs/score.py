@@ -6,10 +6,13 @@ from stages.score.stage import Score
 
 
 def run(session: Session) -> int:
-    """Score what is missing.
+    """Score the clips that have no scores yet.
 
     Returns:
-        How many clips that were.
+        The number of clips scored.
+
+    Raises:
+        CallError: The workspace has no clips, or has scores made with other settings.
     """
     workspace = session.workspace
     clips = session.need("clips", "ingest")

@@ -1,4 +1,4 @@
-"""Dense inverse search by OpenCV (Kroeger et al. 2016, arXiv 1603.03590): fast on a CPU, no weights."""
+"""Dense inverse search in OpenCV (Kroeger et al. 2016, arXiv 1603.03590): fast on a CPU, no weights."""
 
 from typing import Literal
 
@@ -10,20 +10,20 @@ from filters.flow.estimator import FlowBackend
 
 
 class DisConfig(FlowBackend):
-    """Which preset of OpenCV's DIS."""
+    """Dense inverse search (DIS) in OpenCV."""
 
     backend: Literal["dis"] = "dis"
     preset: Literal["ultrafast", "fast", "medium"] = Field(
-        "ultrafast", description="speed against detail: 4, 9, 40 ms for 384x512 pixels on one core"
+        "ultrafast", description="trades detail for speed: 4, 9 or 40 ms for 384x512 pixels on one core"
     )
 
     def build(self) -> "DisFlow":
-        """Make the estimator."""
+        """Build the estimator."""
         return DisFlow(self.preset)
 
 
 class DisFlow:
-    """A `FlowEstimator`."""
+    """A `FlowEstimator` by OpenCV's DIS."""
 
     def __init__(self, preset: str) -> None:
         presets = {

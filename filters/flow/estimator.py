@@ -1,4 +1,4 @@
-"""What an estimator of optical flow is, and the settings from which one is built."""
+"""The interface of an optical flow estimator, and of the settings that build it."""
 
 from collections.abc import Iterable
 from typing import Protocol
@@ -10,7 +10,7 @@ from pipeline.requirements import Requirement
 
 
 class FlowEstimator(Protocol):
-    """Dense motion from frame a to frame b."""
+    """Estimates dense optical flow from frame a to frame b."""
 
     def __call__(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
         """Estimate the flow.
@@ -20,22 +20,22 @@ class FlowEstimator(Protocol):
             b: (H, W) uint8, the later frame.
 
         Returns:
-            (H, W, 2) float32: pixels to the right, pixels down.
+            (H, W, 2) float32, pixels: to the right, and down.
         """
         ...
 
 
 class FlowBackend(BaseModel):
-    """The settings of an estimator: subclass it in a file of this folder, with a name in `backend`."""
+    """The settings of an estimator: subclass it in a file of this folder, with the name in `backend`."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     backend: str = ""
 
     def build(self) -> FlowEstimator:
-        """Make the estimator. Heavy packages are imported here."""
+        """Build the estimator; heavy packages are imported here."""
         raise NotImplementedError
 
     def requirements(self) -> Iterable[Requirement]:
-        """What has to be there for `build`; for `motionsight doctor`."""
+        """Return what `build` requires, for `motionsight doctor` to check."""
         return ()

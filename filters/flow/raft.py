@@ -1,4 +1,4 @@
-"""RAFT by torchvision (Teed and Deng 2020, arXiv 2003.12039), the small model: for a GPU."""
+"""RAFT in torchvision (Teed and Deng 2020, arXiv 2003.12039), the small model; meant for a GPU."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -16,24 +16,26 @@ FILE = "raft_small_C_T_V2-01064c6d.pth"  # torchvision's Raft_Small_Weights.DEFA
 
 
 class RaftConfig(FlowBackend):
-    """Which weights, and the device."""
+    """RAFT in torchvision, the small model."""
 
     backend: Literal["raft"] = "raft"
-    weights: str | None = Field(None, description="a .pth file; null: torchvision's own, downloaded once")
+    weights: str | None = Field(
+        None, description="file of weights, .pth; null: torchvision's, downloaded once"
+    )
     device: Annotated[str, OPERATIONAL] = Field("cuda", description="torch device")
 
     def build(self) -> "RaftFlow":
-        """Load the model."""
+        """Load the model onto its device."""
         return RaftFlow(self.weights, self.device)
 
     def requirements(self) -> Iterable[Requirement]:
-        """The weights."""
+        """Return the weights."""
         yield LocalFile("weights", self.weights) if self.weights else TorchvisionWeights()
 
 
 @dataclass(frozen=True)
 class TorchvisionWeights:
-    """RAFT's weights where torchvision keeps its downloads."""
+    """RAFT's weights in torchvision's download folder."""
 
     def examine(self, context: Context) -> Iterator[Finding]:
         """Look in torch's cache."""
@@ -41,8 +43,8 @@ class TorchvisionWeights:
 
         path = Path(torch.hub.get_dir(), "checkpoints", FILE)
         remedy = (
-            "where there is a network: python -c 'from torchvision.models.optical_flow import *;"
-            f" raft_small(weights=Raft_Small_Weights.DEFAULT)'\nthen copy {FILE} and"
+            "on a machine with internet access: python -c 'from torchvision.models.optical_flow import *;"
+            f" raft_small(weights=Raft_Small_Weights.DEFAULT)'\nthen copy {FILE} here and"
             f" --set {context.part}.weights=PATH, or --set {context.part}.backend=dis, which needs no weights"
         )
         there = path.is_file()
@@ -52,7 +54,7 @@ class TorchvisionWeights:
 
 
 class RaftFlow:
-    """A `FlowEstimator`."""
+    """A `FlowEstimator` by torchvision's RAFT."""
 
     def __init__(self, weights: str | None, device: str) -> None:
         import torch
@@ -69,7 +71,7 @@ class RaftFlow:
         """Estimate the flow; see `FlowEstimator`."""
         torch = self._torch
         height, width = a.shape
-        # RAFT takes sides that are multiples of 8 and at least 128.
+        # RAFT requires sides that are multiples of 8 and at least 128.
         pad = [(0, max(128, -(-side // 8) * 8) - side) for side in (height, width)]
         pair = np.stack([np.pad(image, pad, mode="edge") for image in (a, b)])
         batch = torch.from_numpy(pair).to(self._device).float().div(127.5).sub(1)[:, None].repeat(1, 3, 1, 1)

@@ -1,4 +1,4 @@
-"""From settings to estimators of optical flow: which there are."""
+"""From settings to optical flow estimators: the available backends."""
 
 from functools import cache
 from typing import TYPE_CHECKING
@@ -16,5 +16,5 @@ else:
 
 @cache
 def estimator(settings: FlowBackend) -> FlowEstimator:
-    """Return the estimator that the settings name; the same one for the same settings in a process."""
+    """Return the estimator for some settings; equal settings share one within a process."""
     return settings.build()

@@ -1,1 +1,1 @@
-"""Which clips go on, and which answers are believed: one file for each gate."""
+"""Which clips and answers are kept: one file for each gate."""

@@ -1,4 +1,4 @@
-"""Answers that do not fit their clip."""
+"""Gate on answers that do not fit their clip."""
 
 from pydantic import Field
 
@@ -6,10 +6,10 @@ from filters.gate import AnswerGate
 
 
 class Alignment(AnswerGate):
-    """The VQAScore of an answer."""
+    """Limits the VQAScore of an answer."""
 
     name, title, unit, order, column = "alignment", "VQAScore", "probability", 10, "vqascore"
 
     alignment_min: float | None = Field(
-        None, ge=0, le=1, description="VQAScore of the answer; applies where there is one"
+        None, ge=0, le=1, description="minimum VQAScore of an answer; answers without one are kept"
     )

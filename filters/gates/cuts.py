@@ -1,4 +1,4 @@
-"""Clips of more than one shot."""
+"""Gate on clips with more than one shot."""
 
 import numpy as np
 import pyarrow as pa
@@ -9,14 +9,16 @@ from filters.gate import ClipGate, floats
 
 
 class Cuts(ClipGate):
-    """Hard cuts inside a clip."""
+    """Limits the hard cuts inside a clip."""
 
     name, title, order = "cuts", "hard cuts", 30
     columns = ("cuts",)
 
-    cuts_max: int | None = Field(0, ge=0, description="hard cuts inside the clip: across a cut nothing moves")
+    cuts_max: int | None = Field(
+        0, ge=0, description="maximum number of hard cuts in a clip; motion cannot be followed across a cut"
+    )
 
     @classmethod
     def values(cls, scores: pa.Table) -> np.ndarray:
-        """Count the cuts."""
+        """Count the cuts; see `ClipGate`."""
         return floats(pc.list_value_length(scores["cuts"]))

@@ -1,4 +1,4 @@
-"""Clips with too little or too much motion."""
+"""Gate on clips with too little or too much motion."""
 
 import numpy as np
 import pyarrow as pa
@@ -8,7 +8,7 @@ from filters.gate import ClipGate, floats
 
 
 class Flow(ClipGate):
-    """The mean optical flow of a clip, the camera's motion included."""
+    """Limits the mean optical flow of a clip, camera motion included."""
 
     name, title, unit, order = "flow", "mean flow", "diagonals/s", 45
     columns = ("flow_mean",)
@@ -16,13 +16,15 @@ class Flow(ClipGate):
     flow_min: float | None = Field(
         None,
         ge=0,
-        description="enough motion: mean flow, diagonals/s; null keeps still clips, which teach 'static'",
+        description="minimum mean flow, diagonals per second; null keeps still clips, which teach 'static'",
     )
     flow_max: float | None = Field(
-        1.0, gt=0, description="not too much motion: above a diagonal per second little can be followed"
+        1.0,
+        gt=0,
+        description="maximum mean flow, frame diagonals per second; above 1, little can be followed",
     )
 
     @classmethod
     def values(cls, scores: pa.Table) -> np.ndarray:
-        """Read the mean flow."""
+        """Read the mean flow, frame diagonals per second; see `ClipGate`."""
         return floats(scores["flow_mean"])

@@ -1,4 +1,4 @@
-"""Clips that are too short or too long."""
+"""Gate on clips that are too short or too long."""
 
 import numpy as np
 import pyarrow as pa
@@ -8,17 +8,21 @@ from filters.gate import ClipGate, floats
 
 
 class Length(ClipGate):
-    """The length of a clip."""
+    """Limits the length of a clip."""
 
     name, title, unit, order = "length", "duration", "s", 10
     columns = ("duration_s",)
 
-    duration_min_s: float | None = Field(1.0, ge=0, description="too short to show a motion, seconds")
+    duration_min_s: float | None = Field(
+        1.0, ge=0, description="minimum length, seconds; shorter clips hardly show a motion"
+    )
     duration_max_s: float | None = Field(
-        120.0, gt=0, description="above it 16 frames no longer show what moves, seconds"
+        120.0,
+        gt=0,
+        description="maximum length, seconds; in longer clips, 16 frames no longer show what moves",
     )
 
     @classmethod
     def values(cls, scores: pa.Table) -> np.ndarray:
-        """Read the length."""
+        """Read the length, seconds; see `ClipGate`."""
         return floats(scores["duration_s"])

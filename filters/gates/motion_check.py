@@ -1,4 +1,4 @@
-"""Answers whose claims the measurements do not support."""
+"""Gate on answers whose claims the measurements do not support."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,19 +9,22 @@ from filters.gate import AnswerGate, Verdict
 
 
 class MotionCheck(AnswerGate):
-    """The share of an answer's checkable claims that hold."""
+    """Limits the share of an answer's checkable claims that hold."""
 
     name, title, unit, order = "motion_check", "motion check", "share of claims", 20
     column = "motion_check"
 
     motion_check_min: float | None = Field(
-        0.99, ge=0, le=1, description="share of the answer's checkable claims that the measurements support"
+        0.99,
+        ge=0,
+        le=1,
+        description="minimum share of an answer's checkable claims that measurements support",
     )
     motion_check_required: bool = Field(False, description="drop answers that make no checkable claim")
 
     @classmethod
     def verdict(cls, qa: Mapping[str, Any], settings: Any) -> Verdict | None:
-        """Decide; also on answers that claim nothing."""
+        """Decide on one answer, including one that makes no checkable claim; see `AnswerGate`."""
         check, least = qa["motion_check"], settings.motion_check_min
         if check is None:
             required = settings.motion_check_required

@@ -1,4 +1,4 @@
-"""Clips that look alike, by their perceptual hashes."""
+"""Gate on clips that look alike, by their perceptual hashes."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any, Literal
@@ -11,21 +11,24 @@ from filters.gate import ClipGate
 
 
 class NearDuplicates(ClipGate):
-    """Of clips that look alike the first, by clip_id, is kept."""
+    """Keeps only the first, by clip_id, of clips that look alike."""
 
     name, order = "near_duplicates", 90
     columns = ("clip_id", "phash")
 
     near_duplicates: Literal["keep", "drop"] = Field(
-        "keep", description="'drop' keeps the first (by clip_id) of clips that look alike"
+        "keep", description="'drop' keeps only the first (by clip_id) of clips that look alike"
     )
     phash_distance: int = Field(
-        12, ge=0, le=192, description="bits of 192 in which clips that look alike may differ"
+        12,
+        ge=0,
+        le=192,
+        description="maximum number of bits, of 192, in which the hashes of clips that look alike differ",
     )
 
     @classmethod
     def drops(cls, scores: pa.Table, settings: Any, left: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
-        """Look for duplicates among the clips that are left; one without a hash is dropped."""
+        """Drop duplicates among the clips that are left, and clips without a hash; see `ClipGate`."""
         if settings.near_duplicates != "drop":
             return
         at = np.flatnonzero(left)
@@ -38,15 +41,14 @@ class NearDuplicates(ClipGate):
 
 
 def near_duplicates(phashes: Sequence[str | None], distance: int) -> np.ndarray:
-    """Find for each hash the first earlier one that it looks like.
+    """Find, for each hash, the first earlier hash that it is similar to.
 
     Args:
-        phashes: Hex strings; those of another length, and null ones, look like nothing.
-        distance: Bits that may differ.
+        phashes: N hex strings. Hashes of different lengths are never similar; nor is None to anything.
+        distance: Maximum number of bits in which similar hashes differ.
 
     Returns:
-        (N,) int64: the index of the earlier one, -1 for none. Only hashes that are not duplicates themselves
-        count as the earlier one.
+        (N,) int64: the index of the earlier hash, which is not a duplicate itself; -1 if there is none.
     """
     first = np.full(len(phashes), -1, np.int64)
     texts = np.array([text or "" for text in phashes], object)
@@ -57,7 +59,7 @@ def near_duplicates(phashes: Sequence[str | None], distance: int) -> np.ndarray:
         bits = np.unpackbits(packed)[: 4 * length * len(own)].reshape(len(own), 4 * length)
         words = np.packbits(np.pad(bits, ((0, 0), (0, -4 * length % 64))), axis=1).view(np.uint64)
         _, where, of = np.unique(words, axis=0, return_index=True, return_inverse=True)
-        once = np.sort(where)  # of equal hashes the first
+        once = np.sort(where)  # the first of equal hashes
         found = np.full(len(once), -1, np.int64)
         for early, late in _pairs(bits[once], words[once], distance):
             if found[early] < 0 and found[late] < 0:
@@ -71,13 +73,13 @@ def near_duplicates(phashes: Sequence[str | None], distance: int) -> np.ndarray:
 def _pairs(bits: np.ndarray, words: np.ndarray, distance: int) -> list[tuple[int, int]]:
     """Find the pairs of hashes that differ in at most `distance` bits.
 
-    Such a pair agrees wholly on one of distance + 1 bands (pigeonhole), so only hashes that meet when
-    sorted by a band are compared.
+    Such a pair is identical in at least one of distance + 1 bands (pigeonhole principle), so only hashes that
+    agree on a band are compared.
 
     Args:
         bits: (N, B) uint8.
         words: (N, B / 64) uint64, the same hashes.
-        distance: Bits that may differ.
+        distance: Maximum number of bits in which the hashes differ.
 
     Returns:
         Pairs (early, late), in order of (late, early).
@@ -97,7 +99,7 @@ def _pairs(bits: np.ndarray, words: np.ndarray, distance: int) -> list[tuple[int
             at = at[group[at] == group[at + step]]
             near = at
             differ = np.zeros(len(near), np.int64)
-            for word in sorted_words.T:  # most are told apart by the first word
+            for word in sorted_words.T:  # most pairs already differ in the first word
                 differ = differ + np.bitwise_count(word[near] ^ word[near + step])
                 near, differ = near[differ <= distance], differ[differ <= distance]
             pairs.append(np.stack((order[near + step], order[near]), axis=1))

@@ -1,4 +1,4 @@
-"""Clips of poor technical quality."""
+"""Gate on clips of poor technical quality."""
 
 import numpy as np
 import pyarrow as pa
@@ -8,17 +8,20 @@ from filters.gate import ClipGate, floats
 
 
 class Quality(ClipGate):
-    """The score of `quality.metric`, whichever way it points."""
+    """Limits the score of `quality.metric`, from below or above, depending on the metric."""
 
     name, title, order = "quality", "quality", 40
     columns = ("quality",)
 
-    quality_min: float | None = Field(None, description="for metrics where higher is better (clipiqa, musiq)")
+    quality_min: float | None = Field(
+        None, description="minimum score, for metrics where higher is better (clipiqa, musiq)"
+    )
     quality_max: float | None = Field(
-        80.0, description="for metrics where lower is better; PIQE, 0 to 100, calls 80 and more bad"
+        80.0,
+        description="maximum score, for metrics where lower is better (piqe: 0 to 100, 80 and above is bad)",
     )
 
     @classmethod
     def values(cls, scores: pa.Table) -> np.ndarray:
-        """Read the score."""
+        """Read the score; see `ClipGate`."""
         return floats(scores["quality"])

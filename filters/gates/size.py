@@ -1,4 +1,4 @@
-"""Clips that are too small."""
+"""Gate on clips that are too small."""
 
 import numpy as np
 import pyarrow as pa
@@ -8,16 +8,18 @@ from filters.gate import ClipGate, floats
 
 
 class Size(ClipGate):
-    """The shorter side of a clip."""
+    """Limits the shorter side of a clip."""
 
     name, title, unit, order = "size", "shorter side", "px", 20
     columns = ("width", "height")
 
     side_min: int | None = Field(
-        128, ge=1, description="shorter side, pixels: below it small motion is invisible"
+        128,
+        ge=1,
+        description="minimum length of the shorter side, pixels; in smaller clips, small motion is invisible",
     )
 
     @classmethod
     def values(cls, scores: pa.Table) -> np.ndarray:
-        """Read the shorter side."""
+        """Read the shorter side, pixels; see `ClipGate`."""
         return np.minimum(floats(scores["width"]), floats(scores["height"]))

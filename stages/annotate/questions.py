@@ -1,4 +1,4 @@
-"""The question bank: what is asked of a clip about the motion of its objects and of its camera."""
+"""The question bank: questions about the motion of a clip's objects and camera."""
 
 import hashlib
 
@@ -50,15 +50,25 @@ BANK: dict[Category, tuple[str, ...]] = {
         "What changes in the picture, and is it the camera or the objects that cause it?",
     ),
 }
-# What the first, second, ... question of a clip is about; then again from the start.
+# The categories of a clip's first, second and third question; further questions repeat the cycle.
 TURNS: tuple[Category, ...] = ("object", "camera", "both")
 
 
 def choose(clip_id: str, per_clip: int, seed: int) -> list[tuple[str, Category]]:
-    """Questions for a clip, `per_clip` of them and no two alike: the same for the same clip and seed.
+    """Choose distinct questions for a clip; the choice depends only on the clip and the seed.
 
-    The first two are one about the objects and one about the camera; a single one is either, by chance.
-    Raises ValueError when the bank has fewer.
+    The first two are one about the objects and one about the camera; a single one is about either, at random.
+
+    Args:
+        clip_id: The clip.
+        per_clip: Number of questions.
+        seed: Varies the choice.
+
+    Returns:
+        Questions with their categories.
+
+    Raises:
+        ValueError: The bank has fewer questions.
     """
     first = _number(f"{seed}\n{clip_id}") % 2 if per_clip == 1 else 0
     orders = {
@@ -69,7 +79,7 @@ def choose(clip_id: str, per_clip: int, seed: int) -> list[tuple[str, Category]]
     for k in range(first, first + per_clip):
         left = [TURNS[(k + n) % len(TURNS)] for n in range(len(TURNS)) if orders[TURNS[(k + n) % len(TURNS)]]]
         if not left:
-            raise ValueError(f"the bank has {len(chosen)} questions, {per_clip} were asked for")
+            raise ValueError(f"the bank has only {len(chosen)} questions, but {per_clip} were requested")
         chosen.append((orders[left[0]].pop(0), left[0]))
     return chosen
 

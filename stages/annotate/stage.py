@@ -1,4 +1,4 @@
-"""Annotate a clip: questions, MotionSight's answers, a baseline's, and how far the answers hold."""
+"""Annotate a clip: questions, MotionSight's answers, baseline answers, and a check of both."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -28,29 +28,35 @@ class AnnotateConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    questions: int = Field(2, ge=1, le=12, description="questions for each clip (paper: about two)")
-    baseline_frames: int = Field(4, ge=2, le=64, description="plain frames for the baseline answer")
-    seed: int = Field(0, description="varies questions and wording")
+    questions: int = Field(2, ge=1, le=12, description="questions per clip (paper: about two)")
+    baseline_frames: int = Field(4, ge=2, le=64, description="plain frames that the baseline sees")
+    seed: int = Field(0, description="random seed for the choice of questions and the wording of answers")
 
 
 class AnnotationConfig(MotionSightConfig):
-    """What a row of `annotations` depends on."""
+    """The settings that a row of `annotations` depends on."""
 
     annotate: AnnotateConfig = AnnotateConfig()
     baseline: MllmConfig | None = Field(
-        None, description="the model of the rejected side (paper: Tarsier2); null: the one that annotates"
+        None, description="model that gives the rejected answers (paper: Tarsier2); null: the same as mllm"
     )
     vqascore: AlignmentConfig = Field(
-        NoAlignmentConfig(), description="what scores how well an answer fits its clip"
+        NoAlignmentConfig(), description="model that scores how well an answer fits its clip"
     )
 
     def backends(self) -> dict[str, Backend | None]:
-        """Return the settings of every model, by role; None for a role that no model has."""
+        """Return the settings of every model, by role; None for a role without a model of its own."""
         return self.own_backends() | {"baseline": self.baseline, "vqascore": self.vqascore}
 
 
 class Annotate(Stage):
-    """A row of `clips` in, a row of `annotations` out."""
+    """Turns a row of `clips` into a row of `annotations`.
+
+    Attributes:
+        motionsight: Answers the questions; set by `setup`.
+        baseline: The model of the rejected answers; None: the annotating model.
+        alignment: Scores answers; None: no scores.
+    """
 
     name = "annotate"
     table = "annotations"
@@ -63,19 +69,24 @@ class Annotate(Stage):
         limits: Limits | None = None,
         book: Any = None,
     ) -> None:
-        """Describe the work; `setup` loads the models.
+        """Configure the stage; `setup` loads the models.
 
         Args:
             config: Which models, questions and prompts; None: the embedded profile.
-            handles: Of the models that run in actors, by role; see `stages.models.actors.model_actors`.
-            limits: Decode in a child process, within these limits; None: in this process.
-            book: The handle of the ledger that says whether another clip may be started; None: no ceiling.
+            handles: Handles of the models that run in actors, by role; see
+                `stages.models.actors.model_actors`.
+            limits: Limits of a child process that decodes; None: decode in this process.
+            book: Handle of the ledger that enforces the cost ceiling; None: no ceiling.
         """
         self._config = config or AnnotationConfig()
         self._handles, self._limits, self._book = handles or {}, limits, book
 
     def setup(self) -> None:
-        """Load the models. Raises CallError when one cannot be loaded as configured."""
+        """Load the models.
+
+        Raises:
+            CallError: A model cannot be loaded as configured.
+        """
         config, handles = self._config, self._handles
         self._purse = Purse(self._book)
         self.motionsight = MotionSight(config, handles, self._limits, self._purse)
@@ -88,11 +99,11 @@ class Annotate(Stage):
         )
 
     def work(self, row: Row) -> Row:
-        """Annotate one clip; a clip none of whose questions was answered has failed."""
+        """Annotate one clip; a clip fails if none of its questions is answered."""
         with self._purse.clip(row["clip_id"]):
             try:
                 done = self._annotated(row)
-            except ClipError as error:  # what it took until then counts
+            except ClipError as error:  # what the clip has cost until then is booked all the same
                 failed = {"clip_id": row["clip_id"], "error": error.code, "error_detail": error.detail}
                 done = empty_row("annotations") | failed
             return done | self._purse.columns()
@@ -125,7 +136,7 @@ class Annotate(Stage):
             **tracked,
             "models": [(role, f"{model.name} {model.version}") for role, model in self._models().items()],
             "notes": notes,
-            # A clip without any answer has failed; with some, each question carries its own code.
+            # A clip without any answer has failed; otherwise each question carries its own code.
             "error": failed.error if failed and not good else None,
             "error_detail": failed.detail if failed else None,
             "tokens": sum(reply.tokens for reply in (*inquiry.spent, *answers, *baselines.values())),
@@ -142,7 +153,7 @@ class Annotate(Stage):
         return models | ({"vqascore": self.alignment} if self.alignment else {})
 
     def _tracked(self, inquiry: Inquiry) -> Row:
-        """The objects of all questions, as columns."""
+        """Return the objects of all questions, as columns."""
         observation = inquiry.observation
         distinct = {id(one.grounding): one.grounding for one in inquiry.questions}.values()
         tracks = [track for grounding in distinct for track in grounding.tracks]
@@ -161,7 +172,7 @@ class Annotate(Stage):
         }
 
     def _without_prompts(self, inquiry: Inquiry, asked: Sequence[GroundedQuestion]) -> list[Reply]:
-        """Replies of the baseline, which gets a few plain frames, and what they alone would tell."""
+        """Return the replies of the baseline, which gets a few plain frames and what they alone show."""
         if not asked:
             return []
         settings = self._config.baseline or self._config.mllm
@@ -187,7 +198,7 @@ class Annotate(Stage):
 
 
 def _qa(asked: GroundedQuestion, answer: Reply, baseline: Reply, vqascore: float | None) -> Row:
-    """A question with its answers, as a struct of `qa`."""
+    """Return a question with its answers, as a struct of `qa`."""
     evidence = asked.grounding.evidence
     held, claims = check(answer.text, evidence)
     return {
@@ -205,5 +216,5 @@ def _qa(asked: GroundedQuestion, answer: Reply, baseline: Reply, vqascore: float
 
 
 def nullable(boxes: np.ndarray) -> list[list[float] | None]:
-    """Return boxes (T, 4) as lists, None where the object was not seen."""
+    """Convert boxes (T, 4) to lists, with None for a row that contains NaN."""
     return [None if np.isnan(box).any() else box.tolist() for box in boxes]

@@ -1,4 +1,4 @@
-"""Answer a benchmark's questions about one video, with the visual prompt under test."""
+"""Answer a benchmark's questions about a clip, with the visual prompt under test."""
 
 import hashlib
 import json
@@ -40,7 +40,7 @@ QUESTION = pa.struct(
         ("end_s", pa.float64()),
     ]
 )
-# A clip with the questions about it.
+# A clip and the questions about it.
 ASKED = pa.schema(
     [
         ("clip_id", pa.string()),
@@ -56,7 +56,7 @@ Config = TypeVar("Config", bound=MotionSightConfig)
 
 
 def with_prompt(config: Config, prompt: Prompt) -> Config:
-    """Return the settings with this visual prompt for every question; motionsight: as the settings decide."""
+    """Return the settings with one visual prompt for all questions; `motionsight` leaves them unchanged."""
     if prompt == "motionsight":
         return config
     made = config.prompt.model_copy(update={"object": prompt, "camera": prompt})
@@ -64,24 +64,24 @@ def with_prompt(config: Config, prompt: Prompt) -> Config:
 
 
 def rows(items: Sequence[BenchmarkQuestion]) -> list[Row]:
-    """Gather the questions by clip.
+    """Group questions by clip.
 
     Returns:
-        A row of ASKED for each clip, with a hash of all that its answers depend on as clip_id.
+        A row of ASKED for each clip; its clip_id is a hash of the clip and all its questions.
     """
     by_clip: dict[tuple[Any, ...], list[Row]] = defaultdict(list)
     for item in items:
         by_clip[item.video, item.start_s, item.end_s].append(asdict(item))
     made = []
     for (uri, start_s, end_s), asked in by_clip.items():
-        told = json.dumps([uri, start_s, end_s, asked], ensure_ascii=False)
-        key = hashlib.sha256(told.encode("utf-8", "surrogateescape")).hexdigest()[:16]
+        content = json.dumps([uri, start_s, end_s, asked], ensure_ascii=False)
+        key = hashlib.sha256(content.encode("utf-8", "surrogateescape")).hexdigest()[:16]
         made.append({"clip_id": key, "uri": uri, "start_s": start_s, "end_s": end_s, "items": asked})
     return made
 
 
 class Evaluate(Stage):
-    """A row of ASKED in, a row of `predictions` out."""
+    """Turns a row of ASKED into a row of `predictions`."""
 
     name = "evaluate"
     table = "predictions"
@@ -96,20 +96,24 @@ class Evaluate(Stage):
         seed: int = 0,
         plain_frames: int = 4,
     ) -> None:
-        """Describe the work.
+        """Configure the stage; `setup` loads the models.
 
         Args:
-            config: Which models, and the visual prompt under test; see `with_prompt`.
-            handles: Of the models that run in actors, by role.
-            limits: Decode in a child process, within these limits; None: in this process.
-            seed: Varies the wording of a model that has none of its own.
-            plain_frames: How many frames a describer without visual prompts would see.
+            config: Which models to use, and the visual prompt under test; see `with_prompt`.
+            handles: Handles of the models that run in actors, by role.
+            limits: Limits of a child process that decodes; None: decode in this process.
+            seed: Random seed for models that vary their wording.
+            plain_frames: Number of frames that the describer sees without visual prompts.
         """
         self._config, self._handles, self._limits = config, handles, limits
         self._seed, self._plain_frames = seed, plain_frames
 
     def setup(self) -> None:
-        """Load the models. Raises CallError when one cannot be loaded as configured."""
+        """Load the models.
+
+        Raises:
+            CallError: A model cannot be loaded as configured.
+        """
         self._motionsight = MotionSight(self._config, self._handles, self._limits)
 
     def work(self, row: Row) -> Row:
@@ -125,7 +129,13 @@ class Evaluate(Stage):
 
 
 class Clip(NamedTuple):
-    """A part of a video; start and end in seconds, None: those of the video."""
+    """A part of a video.
+
+    Attributes:
+        uri: The video.
+        start_s: Start of the clip, seconds; None: the start of the video.
+        end_s: End of the clip, seconds; None: the end of the video.
+    """
 
     uri: str
     start_s: float | None = None
@@ -143,13 +153,13 @@ def predict(
 
     Args:
         motionsight: With the visual prompt under test.
-        clip: What the questions are about.
+        clip: The clip that the questions are about.
         items: The questions.
-        seeds: One for each.
-        form: How to answer, in place of a letter or a word.
+        seeds: One seed for each question.
+        form: The sentence that says how to answer; None: asks for a letter, or for Yes or No.
 
     Returns:
-        An answer to each question, as in `predictions`, and the tokens that they took.
+        An answer to each question, as in `predictions`, and the number of tokens that they took.
 
     Raises:
         ClipError: The clip cannot be decoded.
@@ -170,13 +180,16 @@ def predict(
 def measured(
     motionsight: MotionSight, clip: Clip, items: Sequence[BenchmarkQuestion], plain_frames: int
 ) -> list[Row]:
-    """Choose answers by the measurements, for the describer, which writes no letters.
+    """Choose answers by measurement, for the describer, which cannot answer with a letter.
 
     Args:
-        motionsight: With the visual prompt under test, which decides what may be known of the clip.
-        clip: What the questions are about.
+        motionsight: With the visual prompt under test, which decides which measurements may be used.
+        clip: The clip that the questions are about.
         items: The questions.
-        plain_frames: How many frames are seen without a visual prompt.
+        plain_frames: Number of frames that are seen without a visual prompt.
+
+    Returns:
+        An answer to each question, as in `predictions`.
 
     Raises:
         ClipError: The clip cannot be decoded.
@@ -190,10 +203,15 @@ def measured(
 
 
 def visible(full: Evidence, plain: Evidence, shown: Sequence[VisualPrompt]) -> Evidence:
-    """Return what may be known of a clip from its frames with these visual prompts.
+    """Limit evidence to what frames with these visual prompts can show.
 
-    Motion blur tells of the camera, the prompts that point at objects tell of them; of the other, and with
-    none, only what a few plain frames tell.
+    Motion blur reveals the camera's motion, and prompts that point at objects reveal theirs. Anything else is
+    known only as far as a few plain frames show it.
+
+    Args:
+        full: All measurements of the clip.
+        plain: Measurements on a few plain frames.
+        shown: The visual prompts.
     """
     camera = full.camera if "motion_blur" in shown else plain.camera
     points = full if set(shown) - {"none", "motion_blur"} else plain

@@ -1,1 +1,1 @@
-"""From folders, files, manifests and tars to clips with an identity."""
+"""Turn folders, files, manifests and tars into clips with an identity."""

@@ -1,4 +1,4 @@
-"""Find the clips in what the user points at, and give each its identity."""
+"""Find the clips in an input, and give each its identity."""
 
 import glob
 import io
@@ -30,16 +30,24 @@ VIDEO_SUFFIXES = frozenset(
 )
 MANIFESTS = (".parquet", ".jsonl", ".ndjson", ".csv")
 
-# A place that may hold a clip, before anything was read of it; and after.
+# A possible clip, before any of its bytes have been read.
 FOUND = pa.schema(
     [CLIPS.field(name) for name in ("clip_id", "video_id", "uri", "start_s", "end_s", "source", "caption")]
 )
 
 
 def find(where: str, config: IngestConfig) -> pa.Table:
-    """List the clips of a folder, file, glob, manifest or WebDataset tars, one row of FOUND each.
+    """List the clips of an input.
 
-    Raises CallError when there are none, or when the place is not there or not of its kind.
+    Args:
+        where: Path or URL of a folder, file, manifest or WebDataset tar, or a glob.
+        config: How clips are named.
+
+    Returns:
+        One row of FOUND for each clip, in order of clip_id.
+
+    Raises:
+        CallError: The input does not exist, cannot be read, or has no clips.
     """
     rows = list(_find(where, config))
     if not rows:
@@ -106,7 +114,7 @@ def _row(uri: str, config: IngestConfig, **given: Any) -> dict[str, Any]:
     try:
         uri.encode()
     except UnicodeEncodeError:
-        raise CallError(f"the name of {os.fsencode(uri)!r} is not valid UTF-8; rename the file") from None
+        raise CallError(f"the file name {os.fsencode(uri)!r} is not valid UTF-8; rename the file") from None
     parts = uri.replace("::", "/").split("/")
     stem = Path(parts[-1]).stem
     source = given.get("source") or config.source or (parts[-2] if len(parts) > 1 else "")
@@ -136,7 +144,7 @@ def _manifest(uri: str, suffix: str, config: IngestConfig) -> Iterator[dict[str,
         raise CallError(f"manifest {uri!r} cannot be read: {' '.join(str(error).split())[:200]}") from error
     if "uri" not in table.column_names:
         have = ", ".join(table.column_names) or "none"
-        raise CallError(f"manifest {uri!r} has no column 'uri' (its columns: {have})")
+        raise CallError(f"manifest {uri!r} has no column 'uri' (columns: {have})")
     known = [
         name
         for name in ("uri", "video_id", "start_s", "end_s", "source", "caption")
@@ -156,14 +164,14 @@ def _manifest(uri: str, suffix: str, config: IngestConfig) -> Iterator[dict[str,
         if record.get("end_s") is not None and record["end_s"] <= (record.get("start_s") or 0.0):
             raise CallError(f"manifest {uri!r}, row {number}: end_s is not after start_s")
         place = str(record.pop("uri"))
-        if is_local(place) and not place.startswith("/"):  # as written beside the manifest
+        if is_local(place) and not place.startswith("/"):  # relative to the manifest
             beside = f"{uri.rpartition('/')[0]}/{place}"
             place = str(Path(beside).absolute()) if is_local(uri) else beside
         yield _row(place, config, **record)
 
 
 def _tar(uri: str, config: IngestConfig) -> Iterator[dict[str, Any]]:
-    """Members of a WebDataset tar; a caption beside the video (same key, .txt or .json) comes along."""
+    """List the videos in a WebDataset tar, each with the caption of the same key (.txt or .json)."""
     try:
         fs, path = filesystem(uri)
         with (

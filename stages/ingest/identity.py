@@ -1,4 +1,4 @@
-"""What makes two clips the same: their place, and beyond that their bytes."""
+"""What makes two clips the same: their location, or else their bytes."""
 
 import hashlib
 from collections.abc import Iterable
@@ -10,17 +10,17 @@ from pipeline.schema import CLIPS
 
 
 def clip_id(uri: str, start_s: float | None, end_s: float | None) -> str:
-    """Return 16 hex digits of sha256 over the canonical uri, start and end (seconds)."""
+    """Compute the identity of a clip: 16 hex digits of a sha256 over uri, start and end (seconds)."""
     start, end = ("" if at is None else repr(float(at)) for at in (start_s, end_s))
     text = f"{uri}\n{start}\n{end}"
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def clips_of(uris: Iterable[str]) -> pa.Table:
-    """Make a table of whole videos, for a pipeline of one's own.
+    """Make a table of clips from whole videos, for custom pipelines.
 
     Args:
-        uris: Paths or URLs, each once.
+        uris: Paths or URLs, without duplicates.
 
     Returns:
         clip_id, uri, start_s and end_s (null: the whole video), in order of clip_id.
@@ -31,7 +31,7 @@ def clips_of(uris: Iterable[str]) -> pa.Table:
 
 
 def unseen(found: pa.Table, clips: pa.Table, duplicates: pa.Table) -> pa.Table:
-    """Return the rows of `found` (FOUND) that the tables do not have yet."""
+    """Return the rows of `found` (schema FOUND) that neither of the tables has yet."""
     ids = set(clips["clip_id"].to_pylist())
     uris = set(clips["uri"].to_pylist()) | set(duplicates["uri"].to_pylist())
     fresh = [
@@ -48,15 +48,15 @@ def new_rows(
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Sort fingerprinted files into new clips and duplicates.
 
-    Of clips with the same bytes, start and end, the one that is there already stays, or else the first by
+    Among clips with the same bytes, start and end, the one already in the table is kept, or else the first by
     uri.
 
     Args:
         looked: Rows of FINGERPRINTS.
-        clips: The table as it is.
+        clips: The table `clips` so far.
 
     Returns:
-        Rows for `clips` and rows for `duplicates`.
+        New rows of `clips`, and new rows of `duplicates`.
     """
     held = {_content(row): row["clip_id"] for row in clips.to_pylist() if row["sha256"]}
     rows: list[dict[str, Any]] = []

@@ -1,4 +1,4 @@
-"""Long videos cut into shots, by PySceneDetect."""
+"""Cut long videos into shots, with PySceneDetect."""
 
 import av.error
 
@@ -8,9 +8,13 @@ from stages.ingest.settings import IngestConfig
 def shots(uri: str, config: IngestConfig) -> list[tuple[float, float]]:
     """Find the shots of a local video.
 
+    Args:
+        uri: Path of the video.
+        config: Which detector, and the limits of length.
+
     Returns:
-        Start and end of each, seconds; empty when the video cannot be cut. A damaged file is no error here:
-        it stays one clip, and scoring says what is wrong with it.
+        Start and end of each shot, seconds; empty for a video that cannot be read. Such a video stays one
+        clip, and scoring reports the error.
     """
     from scenedetect import AdaptiveDetector, ContentDetector, SceneManager, open_video
     from scenedetect.video_stream import VideoOpenFailure

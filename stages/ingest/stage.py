@@ -1,4 +1,4 @@
-"""Fingerprint a file that may hold a clip: its size, its checksum, and its shots when they are asked for."""
+"""Fingerprint a file: its size, its checksum, and its shots if requested."""
 
 import hashlib
 from functools import partial
@@ -27,7 +27,7 @@ FINGERPRINTS = pa.schema(
 
 
 class Fingerprint(Stage):
-    """A row of FOUND in, a row of FINGERPRINTS out."""
+    """Turns a row of FOUND into a row of FINGERPRINTS."""
 
     name = "ingest"
     schema = FINGERPRINTS
@@ -38,12 +38,12 @@ class Fingerprint(Stage):
         self._shots: Isolated | None = None
 
     def setup(self) -> None:
-        """Start a child process for the shots, if they are asked for."""
+        """Start a child process that finds shots, if they are requested."""
         if self._config.shots != "none":
             self._shots = Isolated(partial(partial, shots, config=self._config), Limits(), ("scenedetect",))
 
     def work(self, row: Row) -> Row:
-        """Read one file."""
+        """Fingerprint one file."""
         digest, size = checksum(row["uri"])
         whole = row["start_s"] is None and row["end_s"] is None
         return {
@@ -56,12 +56,12 @@ class Fingerprint(Stage):
     def _cut(self, uri: str) -> list[tuple[float, float]] | None:
         try:
             return self._shots(uri) if self._shots else None
-        except ClipError:  # it stays one clip, and scoring says what is wrong with it
+        except ClipError:  # the video stays one clip, and scoring reports the error
             return None
 
 
 def checksum(uri: str) -> tuple[str | None, int | None]:
-    """Return sha256 and size of a file's bytes; None for what cannot be read, which scoring then reports."""
+    """Return sha256 and size (bytes) of a file; None if it cannot be read, which scoring reports."""
     try:
         if is_local(uri):
             with open(uri, "rb") as stream:

@@ -1,8 +1,8 @@
-"""Models in Ray actors of their own: with GPUs, replicas, and Python environments that clash with this one.
+"""Models in Ray actors: with GPUs, replicas, and Python environments that conflict with this one.
 
-The driver starts the actors and owns them (`model_actors`). Workers get handles, which the proxies of
-`stages.models.proxies` turn into models. An actor's environment has to hold this Python's and Ray's versions,
-NumPy, pydantic, and what the model itself imports.
+The driver starts and owns the actors (`model_actors`). Workers get handles, which `stages.models.proxies`
+wraps as models. An actor's environment needs the driver's versions of Python and Ray, NumPy, pydantic, and
+whatever the model imports.
 """
 
 import logging
@@ -19,13 +19,13 @@ from stages.models.backend import Backend
 from stages.models.packing import Packed, pack, unpack
 from stages.models.placement import Placement
 
-if TYPE_CHECKING:  # it needs PyArrow, which the environment of a model may lack
+if TYPE_CHECKING:  # it imports PyArrow, which a model's environment may lack
     from pipeline.engine import EngineConfig
 
 ROOT = Path(__file__).parents[2]
-CALL_RETRIES = 1  # repeats of a call whose actor dies under it: what kills one actor must not kill many
-CONTROL = "control"  # the concurrency group in which an actor answers while its other threads are all busy
-CLOSE_S = 30.0  # for models to end what they started
+CALL_RETRIES = 1  # for a call whose actor dies: a call that kills its actor must not kill many
+CONTROL = "control"  # concurrency group that still answers while all other threads of an actor are busy
+CLOSE_S = 30.0  # time for models to shut down
 GIB = 1024**3
 
 log = logging.getLogger("motionsight")
@@ -33,7 +33,14 @@ log = logging.getLogger("motionsight")
 
 @dataclass(frozen=True)
 class Handle:
-    """The running replicas of a model, in a form that can be sent to workers."""
+    """The running replicas of a model, in a form that can be sent to workers.
+
+    Attributes:
+        name: The model's name.
+        version: The model's version.
+        actors: Ray's handles of the replicas.
+        call_timeout_s: Time limit of one call, seconds.
+    """
 
     name: str
     version: str
@@ -45,15 +52,15 @@ class Handle:
 def model_actors(
     backends: Mapping[str, Backend | None], engine: "EngineConfig | None" = None
 ) -> Iterator[dict[str, Handle]]:
-    """Run the models that have a `Placement` for as long as the block lasts.
+    """Run the models that have a `Placement` for the duration of a `with` block.
 
     Args:
-        backends: Settings by role, as {"mllm": config.mllm, "detector": ...}. Those without a placement are
-            passed over; equal ones share their actors.
-        engine: The cluster; None: as by default.
+        backends: Settings by role, as {"mllm": config.mllm, "detector": ...}. Settings without a placement
+            are skipped; equal settings share their actors.
+        engine: The cluster; None: the default settings.
 
     Yields:
-        The handles by role.
+        The handles, by role.
 
     Raises:
         RunError: A model cannot be started.
@@ -65,13 +72,13 @@ def model_actors(
     from pipeline.engine import EngineConfig, start
 
     engine = engine or EngineConfig()
-    start(engine)  # sets what Ray reads when it is imported
+    start(engine)  # before the import, because Ray reads environment variables when imported
     import ray
 
     keys = {role: pickle.dumps(backend) for role, (backend, _) in placed.items()}
     distinct = {key: placed[role][1] or Placement() for role, key in keys.items()}
     if not (engine.address or os.environ.get("RAY_ADDRESS")):
-        _refuse([*distinct.values()], ray.cluster_resources())  # a cluster may grow, this machine will not
+        _refuse([*distinct.values()], ray.cluster_resources())  # a cluster may scale up; this machine cannot
     actors = {key: [_actor(key, at) for _ in range(at.replicas)] for key, at in distinct.items()}
     every = [actor for replicas in actors.values() for actor in replicas]
     try:
@@ -83,7 +90,7 @@ def model_actors(
 
 
 def _refuse(placements: Sequence[Placement], available: Mapping[str, float]) -> None:
-    """Raise RunError when this machine cannot hold all the models."""
+    """Raise RunError if this machine cannot hold all models at once."""
     wanted = {
         "CPU": sum(it.replicas * it.num_cpus for it in placements),
         "GPU": sum(it.replicas * it.num_gpus for it in placements),
@@ -94,7 +101,7 @@ def _refuse(placements: Sequence[Placement], available: Mapping[str, float]) -> 
             unit, scale = (" GiB of", GIB) if name == "memory" else ("", 1)
             raise RunError(
                 f"the models need {amount / scale:g}{unit} {name}, this machine has"
-                f" {available.get(name, 0) / scale:g}; lower actor.replicas or what each takes,"
+                f" {available.get(name, 0) / scale:g}; lower actor.replicas or what each replica reserves,"
                 " or use a cluster"
             )
 
@@ -104,8 +111,8 @@ def _actor(backend: bytes, placement: Placement) -> Any:
 
     runtime_env = dict(placement.runtime_env)
     variables = dict(runtime_env.get("env_vars", {}))
-    # Where the package is installed like any other, its folder holds this environment's packages too,
-    # which must not come before those of the other environment: there it has to be installed as well.
+    # In site-packages, the folder of this package also holds the driver's other packages, which must not
+    # shadow those of the actor's environment. This package then has to be installed there as well.
     if ROOT.name not in ("site-packages", "dist-packages"):
         paths = [str(ROOT), variables.get("PYTHONPATH", "")]
         variables["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
@@ -125,7 +132,7 @@ def _actor(backend: bytes, placement: Placement) -> Any:
 
 
 def _ready(role: str, actors: Sequence[Any], placement: Placement) -> Handle:
-    """Return the handle once every replica has loaded. Raises RunError."""
+    """Wait until every replica has loaded its model, or raise RunError."""
     import ray
     from ray.exceptions import GetTimeoutError, RayError
 
@@ -147,7 +154,7 @@ def _ready(role: str, actors: Sequence[Any], placement: Placement) -> Handle:
 
 
 def _close(actors: Sequence[Any]) -> None:
-    """Let the models end what they started; those that cannot are killed with it."""
+    """Let the models shut down; whatever does not finish in time is killed with its actor."""
     import ray
     from ray.exceptions import RayError
 
@@ -159,19 +166,19 @@ def _close(actors: Sequence[Any]) -> None:
 
 
 def last_line(error: BaseException) -> str:
-    """Return the last line of a traceback."""
+    """Return the last line of an error's message, which in a traceback names the cause."""
     return (str(error).strip().splitlines() or [type(error).__name__])[-1].strip()
 
 
 class Host:
-    """The inside of an actor: one model, and calls of its methods."""
+    """The code that runs inside an actor: holds one model and calls its methods."""
 
     def __init__(self, backend: bytes) -> None:
         self._model: Any = None
         self._failed = ""
         try:
             self._model = pickle.loads(backend).build()
-        except Exception as error:  # Ray would put the whole traceback on the driver's screen
+        except Exception as error:  # otherwise Ray prints the whole traceback on the driver's terminal
             from ray.util import get_node_ip_address
 
             log.exception("the model cannot be started")
@@ -179,18 +186,18 @@ class Host:
             self._failed = f"{type(error).__name__}: {last_line(error)} (its log: {where})"
 
     def about(self) -> tuple[str, str, str]:
-        """Return name, version, and why the model could not be started, or ""."""
+        """Return name, version, and the reason why the model could not be started ("" if it could)."""
         return getattr(self._model, "name", ""), getattr(self._model, "version", ""), self._failed
 
     def call(self, method: str, arguments: Packed) -> Packed:
-        """Call a method of the model."""
+        """Call a method of the model with packed arguments, and pack its result."""
         if self._failed:
             raise RuntimeError(self._failed)
         given = getattr(self._model, method)(*unpack(arguments))
         if getattr(self._model, "broken", False):
-            os._exit(1)  # Ray starts the actor anew and repeats the calls that were under way
+            os._exit(1)  # Ray restarts the actor and repeats the calls that were in progress
         return pack(given)
 
     def close(self) -> None:
-        """Let the model end what it started."""
+        """Shut the model down."""
         getattr(self._model, "close", lambda: None)()

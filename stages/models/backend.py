@@ -1,9 +1,10 @@
-"""The settings of a swappable model, which also know how to build it and what it needs.
+"""The settings of a swappable model, which also build the model and list what it requires.
 
 A backend is one file in the folder of its kind (`mllm`, `detector`, `tracker`, `alignment`): a subclass of
-the class below that fits, with `backend: Literal["name"] = "name"` and `build`. Everything else follows:
-the name can be chosen in the configuration, `motionsight config` lists its settings, and `motionsight
-doctor` checks its requirements. Heavy packages are imported inside `build`, never at the top of the file.
+the matching class below, with `backend: Literal["name"] = "name"` and a `build` method. That is enough to
+select it by name in the configuration, to see its settings in `motionsight config`, and to have its
+requirements checked by `motionsight doctor`. Heavy packages are imported inside `build`, never at the top of
+the file.
 """
 
 from collections.abc import Iterable
@@ -26,8 +27,8 @@ class Backend(BaseModel):
     def build(self) -> Any:
         """Load the model in this process.
 
-        A model may have `close()`, called when it is no longer needed, and `broken`, which, once true, makes
-        its actor start anew.
+        A model may have a method `close()`, which is called when it is no longer needed, and an attribute
+        `broken`: once it is true, the model's actor is restarted.
 
         Raises:
             CallError: A package, a key or weights are missing; the message says how to get them.
@@ -35,24 +36,24 @@ class Backend(BaseModel):
         raise NotImplementedError
 
     def check(self) -> None:
-        """Look, without loading it, whether the model can be loaded in this process.
+        """Check, without loading the model, that it can be loaded in this process.
 
         Raises:
-            CallError: It cannot; the message says what is missing.
+            CallError: Something is missing; the message says what.
         """
 
     def requirements(self) -> Iterable[Requirement]:
-        """What has to be there for `build`; for `motionsight doctor`."""
+        """Return what `build` requires, for `motionsight doctor` to check."""
         return ()
 
     @property
     def placement(self) -> Placement | None:
-        """The actors that the model is to run in; None: in the process that uses it."""
+        """The actors in which the model runs; None: it runs in the process that uses it."""
         return getattr(self, "actor", None)
 
     @property
     def title(self) -> str:
-        """What to call the model in a report: backend and, where there is one, its name."""
+        """The model's name in reports: the backend and, if it has one, the checkpoint."""
         return f"{self.backend} {getattr(self, 'model', '')}".strip()
 
 
@@ -60,13 +61,13 @@ class MllmBackend(Backend):
     """The settings of a multimodal language model.
 
     Attributes:
-        measures: Whether it answers from the evidence in the request alone, without looking at the frames.
+        measures: Whether it answers from the evidence in the request alone and ignores the frames.
     """
 
     measures: ClassVar[bool] = False
 
-    max_tokens: int = Field(256, ge=1, description="longest answer, tokens")
-    temperature: float = Field(0.0, ge=0, description="of sampling; 0: the likeliest answer")
+    max_tokens: int = Field(256, ge=1, description="length limit of an answer, tokens")
+    temperature: float = Field(0.0, ge=0, description="sampling temperature; 0: always the likeliest token")
 
     def build(self) -> Mllm:
         """Load the model, or make the client of its endpoint."""
@@ -77,7 +78,7 @@ class DetectorBackend(Backend):
     """The settings of a detector.
 
     Attributes:
-        needs_labels: Whether it looks for objects by name. One that does not finds whatever moves.
+        needs_labels: Whether it searches for objects by name. A detector that does not finds whatever moves.
     """
 
     needs_labels: ClassVar[bool] = True
@@ -96,13 +97,13 @@ class TrackerBackend(Backend):
 
 
 class AlignmentBackend(Backend):
-    """The settings of a scorer of how well a text fits a clip."""
+    """The settings of a scorer that judges how well a text fits a clip."""
 
     def build(self, mllm: Mllm | None = None) -> AlignmentScorer | None:
         """Load the scorer.
 
         Args:
-            mllm: The model that annotates, for scorers that use it; None inside an actor.
+            mllm: The annotating model, for scorers that use it; None inside an actor.
 
         Returns:
             The scorer; None for a backend that scores nothing.

@@ -1,4 +1,4 @@
-"""A model that transformers loads: from where, onto what, and where it runs."""
+"""Checkpoints that transformers loads: where they come from, and how to load them."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -15,26 +15,32 @@ from stages.models.placement import Placement
 
 
 class CheckpointConfig(Backend):
-    """Which weights, and the device. Only safetensors are read, and no code that comes with a checkpoint.
+    """Which checkpoint, and on which device. Only safetensors are loaded, and no code from the checkpoint.
 
     Attributes:
-        architecture: `model_type` in a fitting checkpoint's config.json.
+        architecture: `model_type` in the config.json of a suitable checkpoint.
     """
 
     architecture: ClassVar[str]
 
-    model: str = Field(min_length=1, description="a folder, or a name on the Hugging Face hub")
-    revision: str | None = Field(None, description="commit, tag or branch on the hub; null: the newest")
+    model: str = Field(
+        min_length=1, description="folder of a checkpoint, or its name on the Hugging Face Hub"
+    )
+    revision: str | None = Field(None, description="commit, tag or branch on the Hub; null: the newest")
     device: Annotated[str | None, OPERATIONAL] = Field(
-        None, description="torch device; null: cuda if there is one, else cpu"
+        None, description="torch device; null: cuda if available, else cpu"
     )
     dtype: Literal["float32", "bfloat16"] = Field("float32", description="precision of the weights")
     actor: Annotated[Placement | None, OPERATIONAL] = Field(
-        None, description="null: in the process of each worker"
+        None, description="Ray actors to run in; null: each worker loads the model itself"
     )
 
     def check(self) -> None:
-        """See whether the checkpoint is there, and of the right architecture. Raises CallError."""
+        """Check that the checkpoint is available and of the right architecture.
+
+        Raises:
+            CallError: It is not.
+        """
         from transformers import AutoConfig
 
         if (kind := load(AutoConfig, self, trust_remote_code=False).model_type) != self.architecture:
@@ -43,19 +49,24 @@ class CheckpointConfig(Backend):
             )
 
     def requirements(self) -> Iterable[Requirement]:
-        """transformers, and the weights."""
+        """Return transformers and the weights."""
         return Package("transformers", "pip install transformers"), Weights(self.model, self.revision)
 
 
 @dataclass(frozen=True)
 class Weights:
-    """A checkpoint: a folder, or a repository of the Hugging Face hub that is in the local cache."""
+    """A checkpoint: a local folder, or a repository of the Hugging Face Hub in the local cache.
+
+    Attributes:
+        model: The folder, or the name on the Hub.
+        revision: Commit, tag or branch on the Hub; None: the newest.
+    """
 
     model: str
     revision: str | None = None
 
     def examine(self, context: Context) -> Iterator[Finding]:
-        """Look in the folder that is named, in the one that remedies fetch to, and in the cache."""
+        """Look in the folder given, in the folder that remedies download to, and in the cache."""
         from huggingface_hub import snapshot_download
         from huggingface_hub.errors import LocalEntryNotFoundError
 
@@ -67,10 +78,10 @@ class Weights:
             remedy = "" if there else f"{self.model} has no config.json: is it a checkpoint?"
             yield Finding(part, what, "a folder", remedy)
         elif self.model.startswith((".", "/", "~")):
-            remedy = f"give a folder that exists: --set {setting}=FOLDER"
+            remedy = f"give an existing folder: --set {setting}=FOLDER"
             yield Finding(part, what, "no such folder", remedy)
         elif (Path(target) / "config.json").is_file():
-            yield Finding(part, what, f"in {target}, which is not configured", f"--set {setting}={target}")
+            yield Finding(part, what, f"in {target}, but not configured", f"--set {setting}={target}")
         else:
             try:
                 found = snapshot_download(self.model, revision=self.revision, local_files_only=True)
@@ -83,13 +94,18 @@ class Weights:
 
 @dataclass(frozen=True)
 class HubCache:
-    """A repository of the hub that a package looks for in a cache of its own."""
+    """A repository of the Hugging Face Hub in a cache folder of a package's own.
+
+    Attributes:
+        model: The name on the Hub.
+        cache: The cache folder.
+    """
 
     model: str
     cache: str
 
     def examine(self, context: Context) -> Iterator[Finding]:
-        """Look in that cache."""
+        """Look in the cache folder."""
         from huggingface_hub import snapshot_download
         from huggingface_hub.errors import LocalEntryNotFoundError
 
@@ -104,18 +120,35 @@ class HubCache:
 
 
 def load(kind: Any, config: CheckpointConfig, **more: Any) -> Any:
-    """`kind.from_pretrained` of the checkpoint. Raises CallError when it cannot be had."""
+    """Call `kind.from_pretrained` on the checkpoint.
+
+    Args:
+        kind: A class of transformers.
+        config: Which checkpoint.
+        **more: Further arguments of `from_pretrained`.
+
+    Raises:
+        CallError: The checkpoint cannot be loaded.
+    """
     try:
         return kind.from_pretrained(config.model, revision=config.revision, **more)
     except (OSError, ValueError) as error:
         raise CallError(
-            f"{config.backend} cannot be loaded from {config.model!r} ({reason(error)}); give a folder with"
-            " the checkpoint in transformers' form, or a name on the hub that this machine can reach"
+            f"{config.backend} cannot be loaded from {config.model!r} ({reason(error)}); give a folder with a"
+            " checkpoint in transformers format, or a name on the Hub that this machine can download"
         ) from error
 
 
 def load_model(kind: Any, config: CheckpointConfig) -> Any:
-    """The model on its device, for inference. Raises CallError."""
+    """Load a model onto its device, in inference mode.
+
+    Args:
+        kind: A model class of transformers.
+        config: Which checkpoint, precision and device.
+
+    Raises:
+        CallError: The checkpoint cannot be loaded.
+    """
     import torch
     from transformers.utils import logging
 
@@ -125,14 +158,19 @@ def load_model(kind: Any, config: CheckpointConfig) -> Any:
 
 
 def device(wanted: str | None) -> str:
-    """The torch device that is wanted, or the best there is."""
+    """Return the torch device to use; None: cuda if available, else cpu."""
     import torch
 
     return wanted or ("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def version(config: CheckpointConfig, model: Any) -> str:
-    """What stands for the weights in the tables: the name, and on the hub the commit."""
+    """Return the version that tables record: a folder's name, or name and commit on the Hub.
+
+    Args:
+        config: Which checkpoint.
+        model: The loaded model.
+    """
     if Path(config.model).is_dir():
         return Path(config.model).name
     return f"{config.model}@{getattr(model.config, '_commit_hash', None) or config.revision}"

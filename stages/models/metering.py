@@ -1,4 +1,4 @@
-"""What models that are paid for by the token cost, booked reply by reply."""
+"""The cost of models that charge by the token, booked reply by reply."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -13,25 +13,26 @@ from pipeline.identity import OPERATIONAL
 from pipeline.ledger import NOTHING, Spent
 from stages.models.protocols import Mllm, Reply, Request
 
-MILLION = 1e6  # tokens that a price is for
+MILLION = 1e6  # prices are per million tokens
 
 
 class Priced(BaseModel):
-    """Settings of a model that is paid for by the token."""
+    """Settings of a model that charges by the token."""
 
     input_price: Annotated[float | None, OPERATIONAL] = Field(
-        None, ge=0, description="of a million tokens read; null: not known"
+        None, ge=0, description="price of a million input tokens; null: unknown"
     )
     output_price: Annotated[float | None, OPERATIONAL] = Field(
-        None, ge=0, description="of a million tokens written; null: not known"
+        None, ge=0, description="price of a million output tokens; null: unknown"
     )
     max_cost: Annotated[float | None, OPERATIONAL] = Field(
         None,
         gt=0,
-        description="of all annotations of a workspace, in the currency of the prices; null: no limit",
+        description="cost ceiling for all annotations of a workspace, in the currency of the prices; null: no"
+        " ceiling",
     )
     max_requests: Annotated[int | None, OPERATIONAL] = Field(
-        None, ge=1, description="for all annotations of a workspace; null: no limit"
+        None, ge=1, description="ceiling on the requests for all annotations of a workspace; null: no ceiling"
     )
 
     @model_validator(mode="after")
@@ -42,19 +43,19 @@ class Priced(BaseModel):
 
     @property
     def has_prices(self) -> bool:
-        """Whether costs can be computed."""
+        """Whether both prices are set, so that costs can be computed."""
         return self.input_price is not None and self.output_price is not None
 
     def cost(self, tokens: int, prompt_tokens: int = 0) -> float | None:
-        """Compute what tokens cost.
+        """Compute the cost of a number of tokens.
 
         Args:
-            tokens: Those read and written.
-            prompt_tokens: How many of them were read; 0 where that is not known: then all cost what the
-                dearer ones do.
+            tokens: Tokens read and written.
+            prompt_tokens: Those of them that were read; 0 if unknown: then all are charged at the higher
+                price.
 
         Returns:
-            The cost; None without prices.
+            The cost, in the currency of the prices; None if no prices are set.
         """
         if self.input_price is None or self.output_price is None:
             return None
@@ -64,14 +65,14 @@ class Priced(BaseModel):
 
 
 def ceiling(mllm: BaseModel, baseline: BaseModel | None) -> Spent | None:
-    """Return what may be spent on both models together; None: no limit.
+    """Return how much may be spent on annotating model and baseline together; None: no limit.
 
     Args:
-        mllm: The settings of the model that annotates.
-        baseline: Those of the model of the rejected side.
+        mllm: Settings of the annotating model.
+        baseline: Settings of the baseline model; None: the annotating model is the baseline.
 
     Raises:
-        CallError: The ceiling cannot be kept, or is set where it would be overlooked.
+        CallError: The ceiling cannot be enforced, or is set on the baseline, where it has no effect.
     """
     if isinstance(baseline, Priced) and (baseline.max_cost or baseline.max_requests):
         raise CallError("baseline has no ceiling of its own; mllm.max_cost and mllm.max_requests cover both")
@@ -83,11 +84,11 @@ def ceiling(mllm: BaseModel, baseline: BaseModel | None) -> Spent | None:
 
 
 def spent_before(rows: pa.Table, prices: BaseModel) -> list[Spent]:
-    """Return what each row of `annotations` took.
+    """Return how much each row of `annotations` has cost.
 
     Args:
         rows: With the columns tokens, cost and requests.
-        prices: The settings of `mllm`, for rows that were made when it had no prices.
+        prices: The settings of `mllm`, for rows that were made before it had prices.
     """
     found = []
     for row in rows.to_pylist():
@@ -99,26 +100,31 @@ def spent_before(rows: pa.Table, prices: BaseModel) -> list[Spent]:
 
 
 class Purse:
-    """What a worker spends from, one clip at a time."""
+    """Counts what a worker spends, one clip at a time, and books it in the ledger.
+
+    Attributes:
+        spent: Cost and requests of the current clip, or else of the last one.
+        priced: Whether all of it had a price.
+    """
 
     def __init__(self, book: Any = None) -> None:
-        """Open it.
+        """Open the purse.
 
         Args:
-            book: The handle of the ledger; None: everything is allowed, and counted for the table alone.
+            book: Handle of the ledger; None: spending is only counted, without a ceiling.
         """
         self._book = book
         self._clip_id = ""
         self._full = False
-        self.spent = NOTHING  # on the clip in progress, or the last one
-        self.priced = True  # whether all of it had a price
+        self.spent = NOTHING
+        self.priced = True
 
     @contextmanager
     def clip(self, clip_id: str) -> Iterator[None]:
-        """Work on a clip.
+        """Book whatever is spent inside a `with` block to a clip.
 
         Raises:
-            CeilingError: It may not be started.
+            CeilingError: The clip may not be started, because the ceiling is reached.
             RunError: The ledger is lost.
         """
         self._full = self._full or not self._ask("admit", clip_id, default=True)
@@ -131,22 +137,27 @@ class Purse:
             self._ask("close", clip_id)
 
     def columns(self) -> dict[str, Any]:
-        """Return what the clip took, as columns of `annotations`."""
+        """Return what the clip cost, as columns of `annotations`."""
         return {"cost": self.spent.cost if self.priced else None, "requests": int(self.spent.requests)}
 
     def book(self, replies: Sequence[Reply], prices: BaseModel) -> None:
-        """Count replies.
+        """Book the cost of replies.
+
+        Args:
+            replies: Replies of one model.
+            prices: The model's settings; nothing is booked unless they are `Priced`.
 
         Raises:
-            RunError: A cost ceiling cannot be kept, because the endpoint does not report tokens.
+            RunError: The endpoint does not report tokens, so the cost ceiling cannot be enforced; or the
+                ledger is lost.
         """
         if not isinstance(prices, Priced):
             return
         for reply in replies:
             if prices.max_cost and not reply.tokens and not reply.error:
                 raise RunError(
-                    "the endpoint does not report how many tokens an answer took, so that mllm.max_cost"
-                    " cannot be kept; set mllm.max_requests instead"
+                    "the endpoint does not report how many tokens an answer took, so mllm.max_cost"
+                    " cannot be enforced; set mllm.max_requests instead"
                 )
             cost = prices.cost(reply.tokens, reply.prompt_tokens)
             self.priced = self.priced and cost is not None
@@ -168,10 +179,10 @@ class Purse:
 
 
 class Metered:
-    """An `Mllm` whose replies are booked.
+    """An `Mllm` that books the cost of its replies.
 
     Attributes:
-        model: The one inside.
+        model: The model that replies.
     """
 
     def __init__(self, model: Mllm, prices: BaseModel, purse: Purse) -> None:
@@ -179,7 +190,11 @@ class Metered:
         self._prices, self._purse = prices, purse
 
     def generate(self, requests: Sequence[Request]) -> list[Reply]:
-        """Generate as the model does. Raises RunError as `Purse.book`."""
+        """Generate replies and book them.
+
+        Raises:
+            RunError: As in `Purse.book`.
+        """
         replies = self.model.generate(requests)
         self._purse.book(replies, self._prices)
         return replies

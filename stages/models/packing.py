@@ -1,4 +1,4 @@
-"""Calls of models in other environments, as bytes that any version of NumPy can read."""
+"""Serialise calls of models in other environments so that any version of NumPy can read them."""
 
 import io
 import pickle
@@ -10,7 +10,7 @@ Packed = tuple[bytes, list[pickle.PickleBuffer]]
 
 
 class _Pickler(pickle.Pickler):
-    """Sends arrays as plain memory: NumPy 1.26 cannot read what NumPy 2 pickles."""
+    """Pickles arrays as plain memory, because NumPy 1.26 cannot read the pickles of NumPy 2."""
 
     def reducer_override(self, thing: Any) -> Any:
         if type(thing) is not np.ndarray or thing.dtype.hasobject:
@@ -23,7 +23,7 @@ def pack(value: Any) -> Packed:
     """Serialise a value.
 
     Returns:
-        Bytes and, uncopied, the memory of its arrays, which come out of `unpack` read-only.
+        The pickle and, not copied, the memory of its arrays, which are read-only after `unpack`.
     """
     buffers: list[pickle.PickleBuffer] = []
     file = io.BytesIO()
@@ -32,6 +32,6 @@ def pack(value: Any) -> Packed:
 
 
 def unpack(packed: Packed) -> Any:
-    """Return the value that went into `pack`, here or in another process."""
+    """Restore a value that `pack` serialised, here or in another process."""
     data, buffers = packed
     return pickle.loads(data, buffers=buffers)

@@ -1,6 +1,6 @@
-"""What a swappable model is asked and what it gives: one small Protocol for each kind.
+"""The interfaces of swappable models, one Protocol for each kind, and the data that they exchange.
 
-A backend imports its heavy package inside itself; this file needs numpy alone.
+This file must not import any package but NumPy, so that it loads in the environment of every model.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,7 +11,7 @@ import numpy as np
 
 from filters.evidence import Evidence, Track
 
-if TYPE_CHECKING:  # it needs OpenCV, which the environment of a model may lack
+if TYPE_CHECKING:  # it imports OpenCV, which a model's environment may lack
     from filters.camera.motion import Motion
 
 Category = Literal["object", "camera", "both"]
@@ -19,14 +19,21 @@ Category = Literal["object", "camera", "both"]
 
 @dataclass(frozen=True)
 class Request:
-    """One call to an MLLM.
+    """One request to an MLLM.
 
-    prompt: the text, the template already filled in. question: the bare question in it.
-    frames: (T, H, W, 3) uint8 RGB, in order of time, at the times (T,) in seconds.
-    evidence: what was measured; a text-and-pixels model gets it only where the prompt spells it out.
-    seed: what a model that varies its wording should vary it by.
-    json_schema: the reply must be JSON of this schema. logprob_tokens: wanted log-probabilities of the
-        first token of the answer.
+    Attributes:
+        prompt: The complete text.
+        question: The bare question that it contains.
+        category: What the question is about.
+        frames: (T, H, W, 3) uint8 RGB; in order of time, once for each visual prompt.
+        times: (T,) seconds, of the frames.
+        evidence: The measurements. A model that reads text and pixels sees them only if the prompt spells
+            them out.
+        seed: Seed for models that vary their wording.
+        max_tokens: Length limit of the answer, tokens.
+        temperature: Sampling temperature; 0: always the likeliest token.
+        json_schema: Schema that the reply has to conform to; None: the reply is plain text.
+        logprob_tokens: Tokens whose log-probabilities as the first token of the answer are wanted.
     """
 
     prompt: str
@@ -44,12 +51,17 @@ class Request:
 
 @dataclass(frozen=True)
 class Reply:
-    """text: the answer. tokens: how many were read and written. logprobs: by wanted token, natural log.
+    """The reply of an MLLM to one request. Token counts are sums over all attempts.
 
-    error, detail: a code out of `pipeline.errors.ERRORS` and a sentence, where there is no answer (text "").
-    prompt_tokens: how many of the tokens were read; cached_tokens: how many of those came from a prefix
-    cache. Both 0 where the model does not tell, and both, like tokens, summed over repeated attempts.
-    requests: how many attempts that were.
+    Attributes:
+        text: The answer; "" if there is none.
+        tokens: Tokens read and written.
+        logprobs: Natural log-probabilities, by requested token.
+        error: Key of `pipeline.errors.ERRORS` if there is no answer.
+        detail: A sentence about the error.
+        prompt_tokens: Tokens read; 0 if unknown.
+        cached_tokens: Those of them that came from a prefix cache; 0 if unknown.
+        requests: Number of attempts.
     """
 
     text: str
@@ -63,17 +75,30 @@ class Reply:
 
 
 class Mllm(Protocol):
-    """A multimodal language model: requests in, one reply for each, in the same order."""
+    """A multimodal language model.
+
+    Attributes:
+        name: The name that tables record.
+        version: The version that tables record.
+    """
 
     name: str
     version: str
 
-    def generate(self, requests: Sequence[Request]) -> list[Reply]: ...
+    def generate(self, requests: Sequence[Request]) -> list[Reply]:
+        """Return one reply for each request, in order; the reply to a failed request has an error."""
+        ...
 
 
 @dataclass(frozen=True)
 class Detections:
-    """What a detector found in one frame: boxes (N, 4) float32 xyxy pixels, scores (N,) 0 to 1, labels."""
+    """The objects that a detector found in one frame.
+
+    Attributes:
+        boxes: (N, 4) float32 xyxy pixels.
+        scores: (N,) 0 to 1.
+        labels: N names; "" for an object without one.
+    """
 
     boxes: np.ndarray
     scores: np.ndarray
@@ -82,7 +107,13 @@ class Detections:
 
 @dataclass(frozen=True)
 class View:
-    """What referring looks at: frames (T, H, W, 3) uint8 RGB at times (T,) seconds, and the clip's motion."""
+    """A clip as detectors and trackers see it.
+
+    Attributes:
+        frames: (T, H, W, 3) uint8 RGB.
+        times: (T,) seconds.
+        motion: Optical flow and camera motion of the clip.
+    """
 
     frames: np.ndarray
     times: np.ndarray
@@ -95,25 +126,66 @@ class View:
 
 
 class Detector(Protocol):
-    """Finds the objects of the given names (all that move, for a detector that cannot name) at some times."""
+    """Finds objects in single frames.
+
+    Attributes:
+        name: The name that tables record.
+        version: The version that tables record.
+    """
 
     name: str
     version: str
 
-    def detect(self, view: View, labels: Sequence[str]) -> dict[float, Detections]: ...
+    def detect(self, view: View, labels: Sequence[str]) -> dict[float, Detections]:
+        """Find objects at some of the times of a view.
+
+        Args:
+            view: The clip.
+            labels: Names to search for; ignored by a detector that finds whatever moves.
+
+        Returns:
+            Detections by time, seconds.
+
+        Raises:
+            ClipError: The detector failed on this clip.
+        """
+        ...
 
 
 class Tracker(Protocol):
-    """Carries detections through the frames of a view: tracks, the most salient first."""
+    """Follows detected objects through all frames of a view.
+
+    Attributes:
+        name: The name that tables record.
+        version: The version that tables record.
+    """
 
     name: str
     version: str
 
-    def track(self, view: View, found: Mapping[float, Detections]) -> list[Track]: ...
+    def track(self, view: View, found: Mapping[float, Detections]) -> list[Track]:
+        """Follow detections through a view.
+
+        Args:
+            view: The clip.
+            found: Detections by time, seconds.
+
+        Returns:
+            Tracks, the most salient first.
+
+        Raises:
+            ClipError: The tracker failed on this clip.
+        """
+        ...
 
 
 class AlignmentScorer(Protocol):
-    """Scores texts against the frames of one clip."""
+    """Scores how well texts describe a clip.
+
+    Attributes:
+        name: The name that tables record.
+        version: The version that tables record.
+    """
 
     name: str
     version: str
@@ -123,10 +195,10 @@ class AlignmentScorer(Protocol):
 
         Args:
             frames: (T, H, W, 3) uint8 RGB.
-            times: (T,) of the frames, seconds.
-            texts: What the clip may show.
+            times: (T,) seconds, of the frames.
+            texts: Statements about the clip.
 
         Returns:
-            A score for each text, 0 to 1; None: no answer.
+            A score for each text, 0 to 1; None where there is none.
         """
         ...

@@ -1,4 +1,4 @@
-"""Models that live in actors, with the same protocols as those that live here."""
+"""Proxies of models that run in actors; they implement the same protocols as local models."""
 
 import random
 import zlib
@@ -16,15 +16,15 @@ from stages.models.protocols import Detections, Reply, Request, View
 if TYPE_CHECKING:
     from filters.evidence import Track
 
-STRIDE = 16  # pixels between those that tell frames apart
+STRIDE = 16  # every 16th pixel in both directions is enough to tell frames apart
 
 
 class LostError(Exception):
-    """A call that came back without an answer; the message is a sentence."""
+    """A call returned no answer; the message is a sentence."""
 
 
 class _Proxy:
-    """Calls of the methods of a model that lives in actors."""
+    """Calls methods of a model that runs in actors."""
 
     def __init__(self, handle: Handle) -> None:
         self.name, self.version = handle.name, handle.version
@@ -32,7 +32,7 @@ class _Proxy:
         self._turn = random.randrange(len(handle.actors))
 
     def _replica(self, frames: np.ndarray | None = None) -> int:
-        """Choose a replica: the same one for the same frames, in turn without any."""
+        """Choose a replica: always the same one for the same frames, round robin without frames."""
         self._turn += 1
         if frames is None or not frames.size:
             return self._turn % len(self._handle.actors)
@@ -40,9 +40,9 @@ class _Proxy:
         return zlib.crc32(few.data) % len(self._handle.actors)
 
     def _call(self, replica: int, method: str, *arguments: Any) -> Any:
-        """Call a method, of the next replica if this one is dead for good.
+        """Call a method of this replica, or of the next one if it is dead for good.
 
-        Raises LostError, and RunError when every replica is dead.
+        Raises LostError, or RunError if every replica is dead.
         """
         import ray
         from ray.exceptions import RayError
@@ -55,7 +55,7 @@ class _Proxy:
             raise LostError(f"{self.name} gave no answer in its actor: {last_line(error)}") from error
 
     def _living(self, replica: int) -> Any:
-        """Find an actor to call. Asked first, because a call that ends with the actor may be its cause."""
+        """Find a living actor before the call: one that dies during the call may have been killed by it."""
         import ray
         from ray.exceptions import ActorDiedError, RayError
 
@@ -69,9 +69,9 @@ class _Proxy:
                 why = last_line(error)
                 continue
             except RayError:
-                pass  # it is being restarted, and the call will wait for that
+                pass  # it is restarting, and the call will wait for it
             return actor
-        raise RunError(f"{self.name} has no replica left, see Ray's logs: {why}")
+        raise RunError(f"{self.name} has no replica left; see Ray's logs: {why}")
 
     def _of_clip(self, method: str, *arguments: Any) -> Any:
         try:
@@ -81,10 +81,12 @@ class _Proxy:
 
 
 class RemoteMllm(_Proxy):
-    """An `Mllm` in actors. Requests about the same frames meet at one replica, which has them cached."""
+    """An `Mllm` in actors. Requests about the same frames go to one replica, which has them cached."""
 
     def generate(self, requests: Sequence[Request]) -> list[Reply]:
-        """Return one reply for each request, in order; error `mllm_error` for those that got no answer.
+        """Return one reply for each request, in order.
+
+        A request that got no answer has a reply with error `mllm_error`.
 
         Raises:
             RunError: Every replica is dead.
@@ -111,10 +113,10 @@ class RemoteDetector(_Proxy):
     """A `Detector` in actors."""
 
     def detect(self, view: View, labels: Sequence[str]) -> dict[float, Detections]:
-        """Detect as the detector there does.
+        """Find objects; see `Detector.detect`.
 
         Raises:
-            ClipError: worker_crash: its actor died over this clip.
+            ClipError: worker_crash: the call got no answer.
             RunError: Every replica is dead.
         """
         return self._of_clip("detect", view, labels)
@@ -124,7 +126,12 @@ class RemoteTracker(_Proxy):
     """A `Tracker` in actors."""
 
     def track(self, view: View, found: Mapping[float, Detections]) -> "list[Track]":
-        """Track as the tracker there does. Raises as `RemoteDetector.detect`."""
+        """Follow objects; see `Tracker.track`.
+
+        Raises:
+            ClipError: worker_crash: the call got no answer.
+            RunError: Every replica is dead.
+        """
         return self._of_clip("track", view, found)
 
 
@@ -132,5 +139,10 @@ class RemoteAlignment(_Proxy):
     """An `AlignmentScorer` in actors."""
 
     def __call__(self, frames: np.ndarray, times: np.ndarray, texts: Sequence[str]) -> list[float | None]:
-        """Score as the scorer there does. Raises as `RemoteDetector.detect`."""
+        """Score texts; see `AlignmentScorer`.
+
+        Raises:
+            ClipError: worker_crash: the call got no answer.
+            RunError: Every replica is dead.
+        """
         return self._of_clip("__call__", frames, times, texts)

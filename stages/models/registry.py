@@ -1,4 +1,4 @@
-"""From settings to models: which backends there are, and where the chosen one runs."""
+"""From settings to models: the available backends, and where the chosen one runs."""
 
 from typing import TYPE_CHECKING
 
@@ -27,45 +27,55 @@ else:
 
 
 def mllm(settings: MllmBackend, handle: Handle | None = None) -> Mllm:
-    """Return the model that the settings name.
+    """Return the multimodal model for some settings.
 
     Args:
-        settings: Those of one backend.
-        handle: The actors in which it runs; None: it is loaded in this process.
+        settings: The settings of a backend.
+        handle: The actors in which the model runs; None: load it in this process.
 
     Raises:
-        CallError: It cannot be loaded or reached as configured.
+        CallError: The model cannot be loaded or reached as configured.
     """
     return RemoteMllm(handle) if handle else settings.build()
 
 
 def detector(settings: DetectorBackend, handle: Handle | None = None) -> Detector:
-    """Return the detector that the settings name, as `mllm`."""
+    """Return the detector for some settings; arguments and errors as in `mllm`."""
     return RemoteDetector(handle) if handle else settings.build()
 
 
 def tracker(settings: TrackerBackend, handle: Handle | None = None) -> Tracker:
-    """Return the tracker that the settings name, as `mllm`."""
+    """Return the tracker for some settings; arguments and errors as in `mllm`."""
     return RemoteTracker(handle) if handle else settings.build()
 
 
 def alignment(
     settings: AlignmentBackend, annotator: Mllm, handle: Handle | None = None
 ) -> AlignmentScorer | None:
-    """Return the scorer that the settings name, as `mllm`; None where nothing scores.
+    """Return the alignment scorer for some settings.
 
     Args:
-        settings: Those of one backend.
-        annotator: The model that annotates, for scorers that use it.
-        handle: The actors in which the scorer runs.
+        settings: The settings of a backend.
+        annotator: The annotating model, for scorers that use it.
+        handle: The actors in which the scorer runs; None: load it in this process.
+
+    Returns:
+        The scorer; None for a backend that scores nothing.
+
+    Raises:
+        CallError: The scorer cannot be loaded as configured.
     """
     return RemoteAlignment(handle) if handle else settings.build(annotator)
 
 
 def check(*backends: Backend) -> None:
-    """Look, before a run, whether the models that its workers will load can be loaded. Raises CallError.
+    """Check, before a run, that the models that its workers will load can be loaded.
 
-    Those with actors are loaded before any clip is touched, in environments that may not be this one.
+    Models with actors are skipped: they are loaded before the first clip anyway, possibly in an environment
+    other than this one.
+
+    Raises:
+        CallError: A model cannot be loaded.
     """
     for backend in backends:
         if not backend.placement:

@@ -1,10 +1,10 @@
-"""The MotionSight method (arXiv 2506.01674): pure functions, and `MotionSight`, which joins them."""
+"""The MotionSight method (arXiv 2506.01674): pure functions, and `MotionSight`, which combines them."""
 
 from typing import Any
 
 
 def __getattr__(name: str) -> Any:
-    """Import `MotionSight` when it is asked for: the functions of the method need none of its models."""
+    """Import `MotionSight` on first access, because the pure functions need none of its models."""
     if name == "MotionSight":
         from stages.motionsight.service import MotionSight
 

@@ -1,4 +1,4 @@
-"""Motion blur: make the camera's motion visible as trails (MotionSight, eq. for T_MB)."""
+"""Motion blur: make camera motion visible as trails (MotionSight, eq. for T_MB)."""
 
 import cv2
 import numpy as np
@@ -6,20 +6,32 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class BlurConfig(BaseModel):
-    """How far the trails reach back."""
+    """How far back the trails of the motion blur reach."""
 
     model_config = ConfigDict(extra="forbid")
 
-    frames: int = Field(7, ge=1, le=64, description="frames of the video in one blurred frame (official: 7)")
-    decay: float = Field(0.65, gt=0, lt=1, description="how fast older frames fade (official: 0.65)")
+    frames: int = Field(7, ge=1, le=64, description="video frames blended into one (official: 7)")
+    decay: float = Field(
+        0.65,
+        gt=0,
+        lt=1,
+        description="the frame k steps back is blended in with share decay^(k+1) (official: 0.65)",
+    )
 
 
 def kernel(frames: int, decay: float) -> np.ndarray:
-    """Weights w_0 (newest) .. w_{frames-1} (oldest), float64, summing to 1.
+    """Compute the weights of the frames in a motion-blur window.
 
     The closed form of the official code's successive blends: the picture starts as the newest frame, and the
-    frame k steps back is blended in with the share decay^(k+1), so w_k = d_k * prod_{j>k} (1 - d_j), with
+    frame k steps back is blended in with share decay^(k+1). Hence w_k = d_k * prod_{j>k} (1 - d_j), with
     d_0 = 1 and d_k = decay^(k+1).
+
+    Args:
+        frames: Length of the window, at least 1.
+        decay: Base of the shares, between 0 and 1.
+
+    Returns:
+        (frames,) float64, the newest frame's weight first, summing to 1.
     """
     share = decay ** np.arange(1, frames + 1, dtype=np.float64)
     share[0] = 1.0
@@ -28,9 +40,14 @@ def kernel(frames: int, decay: float) -> np.ndarray:
 
 
 def blur(window: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Blend frames (K, H, W, 3) uint8, newest first, into one (H, W, 3) uint8 frame.
+    """Blend a window of frames into one.
 
-    K may be smaller than len(weights) at the start of a video: the weights left are rescaled to sum to 1.
+    Args:
+        window: (K, H, W, 3) uint8, newest first. At the start of a video K may be smaller than len(weights).
+        weights: (N,) from `kernel`, N >= K; the first K are rescaled to sum to 1.
+
+    Returns:
+        (H, W, 3) uint8.
     """
     blended = np.zeros(window.shape[1:], np.float32)
     total = 0.0

@@ -1,4 +1,4 @@
-"""Decouple by rules: is a question about the motion of objects, of the camera, or of both?"""
+"""Rule-based decoupling: is a question about the motion of objects, of the camera, or of both?"""
 
 import re
 from typing import Annotated, Literal
@@ -24,16 +24,16 @@ OBJECT = re.compile(
     r"|robots?)\b",
     re.IGNORECASE,
 )
-# Whatever is named beside the camera is something else.
+# Whatever a question names alongside the camera counts as an object.
 BESIDE = re.compile(
     r"\bcamera('s)?( \w+)? and (the|a|an|how|what|that)\b|\band (that of |of )?the camera\b", re.IGNORECASE
 )
-# The one behind the camera is no object in front of it.
+# The person holding the camera is not an object in the scene.
 BEHIND = re.compile(
     r"\b(person|man|woman|people|someone|who(ever)?( is)?) (holding|behind|operating|with) the camera\b",
     re.IGNORECASE,
 )
-# Heads tilt, hands shake, and pans fry.
+# Words for camera moves that mean something else: heads tilt, hands shake, and pans fry.
 OTHERWISE = re.compile(
     r"\b(tilt|shak)\w* (his|her|their|its|hands|heads?)\b"
     r"|\b((frying|sauce) ?|(in|into|from|on|onto|off) (the|a|his|her) )pans?\b",
@@ -42,21 +42,29 @@ OTHERWISE = re.compile(
 
 
 class DecoupleConfig(BaseModel):
-    """Who decides what a question is about, and which objects it concerns."""
+    """How to decide what a question is about and which objects it concerns."""
 
     model_config = ConfigDict(extra="forbid")
 
     backend: Literal["rules", "mllm"] = Field(
-        "rules", description="'mllm': the annotating model, in one call for all questions of a clip"
+        "rules",
+        description="'rules': keywords; 'mllm': one call of the annotating model for all questions of a clip",
     )
     labels: tuple[Annotated[str, Field(max_length=40)], ...] = Field(
         ("person", "animal", "vehicle", "ball"),
-        description="rules: what a detector that needs names looks for; moving_regions needs none",
+        description="backend 'rules': names for detectors that search by name, 40 characters each at most",
     )
 
 
 def decouple(question: str) -> Category:
-    """What a question is about, by its words; a question that names neither is taken to be about objects."""
+    """Classify a question by its words.
+
+    Args:
+        question: In English.
+
+    Returns:
+        Its category; "object" if it mentions neither objects nor the camera.
+    """
     text = OTHERWISE.sub("object", BEHIND.sub("camera", question))
     if not CAMERA.search(text):
         return "object"

@@ -6,7 +6,7 @@ from filters.evidence import Evidence
 
 
 def evidence_text(evidence: Evidence) -> str:
-    """Camera rates and object tracks, one line each, in words and rounded numbers with their units."""
+    """Write camera rates and object tracks as a list, one line each, in rounded numbers with their units."""
     camera = evidence.camera
     label = ", ".join(camera.labels).replace("_", " ") or "moves, no single direction"
     lines = [

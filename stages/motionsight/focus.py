@@ -7,42 +7,56 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 # The constants of the official code (NJU-PCALab/MotionSight), which counts in sampled frames and pixels.
-OFFICIAL_SMOOTH = 0.7  # weight of the centre so far against the newest
-OFFICIAL_JUMP = 0.3  # of the shorter side: how far the smoothed centre moves before a new window starts
-OFFICIAL_BOXES = 3  # in a window, before a new one may start
-OFFICIAL_SIDE = (10, 100)  # pixels: a region's side under the first becomes the second
-OFFICIAL_PADDING = 20  # pixels
+OFFICIAL_SMOOTH = 0.7  # weight of the running centre; the newest centre gets the rest
+OFFICIAL_JUMP = 0.3  # share of the shorter side by which the smoothed centre moves to start a new window
+OFFICIAL_BOXES = 3  # boxes in a window before a new one may start
+OFFICIAL_SIDE = (10, 100)  # pixels: a side shorter than the first is set to the second
+OFFICIAL_PADDING = 20  # pixels on each side
 
 
 class FocusConfig(BaseModel):
-    """Lengths in seconds and distances in shares of the frame, so that frame rate and size do not matter."""
+    """How boxes become regions, in seconds and shares of the frame, whatever its rate and size."""
 
     model_config = ConfigDict(extra="forbid")
 
     rule: Literal["variance", "official"] = Field(
         "variance",
         description="'variance': windows by the paper's formula; 'official': the released code's rule, in"
-        " frames and pixels, for which the other settings do not count",
+        " frames and pixels, which ignores the other settings",
     )
-    window_min_s: float = Field(0.5, gt=0, description="window for an object that dashes about, seconds")
-    window_max_s: float = Field(3.0, gt=0, description="window for an object that stays in place, seconds")
+    window_min_s: float = Field(0.5, gt=0, description="shortest window, for the fastest objects, seconds")
+    window_max_s: float = Field(
+        3.0, gt=0, description="longest window, for an object that stays in place, seconds"
+    )
     steady: float = Field(
         0.05,
         gt=0,
-        description="Manhattan speed of the centre, frames per second, that halves the longest window",
+        description="Manhattan speed of the centre at which the window is half of window_max_s, shares of the"
+        " frame per second",
     )
     side_min: float = Field(0.12, ge=0, le=1, description="shortest side of a region, share of the frame")
-    padding: float = Field(0.03, ge=0, le=0.5, description="added around a region, share of the frame")
+    padding: float = Field(
+        0.03, ge=0, le=0.5, description="margin on each side of a region, share of the frame"
+    )
 
 
 def regions(
     boxes: Sequence[np.ndarray], times: np.ndarray, size: tuple[int, int], config: FocusConfig
 ) -> np.ndarray:
-    """Regions (T, 4) float32 xyxy pixels at the times (T,) that hold every object over a window of time.
+    """Compute regions that contain every object over a window of time.
 
-    boxes: for each object (T, 4) pixels, NaN where unseen. The steadier an object, the longer its window.
-    A frame without any box keeps the nearest one's region (official: the last one's); with no box at all it
-    is the whole frame.
+    The steadier an object, the longer its window. A frame without any box takes the region of the nearest
+    frame that has one (official rule: of the last frame before it, or else the whole frame). Without a single
+    box, the regions are the whole frame.
+
+    Args:
+        boxes: For each object, (T, 4) xyxy pixels, NaN where it is not seen.
+        times: (T,) seconds.
+        size: Width and height of the frames, pixels.
+        config: The rule and its settings.
+
+    Returns:
+        (T, 4) float32 xyxy pixels, clipped to the frame.
     """
     official = config.rule == "official"
     frame = np.array([0, 0, *size], np.float64)
@@ -69,9 +83,18 @@ def regions(
 def variance_windows(
     track: np.ndarray, times: np.ndarray, size: tuple[int, int], config: FocusConfig
 ) -> np.ndarray:
-    """The union (T, 4) of a track's boxes over a window around each time, NaN where it holds none.
+    """Join the boxes of a track over a window around each time.
 
     The window shrinks from window_max_s as the positional variance V(X) of the track grows.
+
+    Args:
+        track: (T, 4) xyxy pixels, NaN where the object is not seen.
+        times: (T,) seconds.
+        size: Width and height of the frames, pixels.
+        config: Lengths of the windows.
+
+    Returns:
+        (T, 4) xyxy pixels, NaN where the window holds no box.
     """
     window = config.window_max_s / (1 + speed(track, times, size) / config.steady)
     window = max(config.window_min_s, window)
@@ -85,10 +108,17 @@ def variance_windows(
 
 
 def official_windows(track: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """The union (T, 4) of a track's boxes over its window, NaN where it is unseen, by the official rule.
+    """Join the boxes of a track over windows by the official rule.
 
-    A window ends where its smoothed centre moves by more than OFFICIAL_JUMP from where the window began, once
-    it has OFFICIAL_BOXES boxes.
+    Once a window has OFFICIAL_BOXES boxes, it ends where its smoothed centre is more than OFFICIAL_JUMP away
+    from where the window began.
+
+    Args:
+        track: (T, 4) xyxy pixels, NaN where the object is not seen.
+        size: Width and height of the frames, pixels.
+
+    Returns:
+        (T, 4) xyxy pixels, NaN where the object is not seen.
     """
     found = np.full((len(track), 4), np.nan)
     windows: list[list[int]] = []
@@ -107,14 +137,22 @@ def official_windows(track: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def union(boxes: np.ndarray) -> np.ndarray:
-    """The smallest box (4,) xyxy that holds boxes (N, 4), N >= 1."""
+    """Return the smallest box (4,) xyxy that contains boxes (N, 4), N >= 1."""
     return np.concatenate([boxes[:, :2].min(0), boxes[:, 2:].max(0)])
 
 
 def speed(boxes: np.ndarray, times: np.ndarray, size: tuple[int, int]) -> float:
-    """Mean Manhattan speed of the centres of boxes (T, 4), NaN where unseen: shares of the frame per second.
+    """Compute the mean Manhattan speed of the centre of an object.
 
-    The positional variance V(X) of the paper: ||center(b_t1) - center(b_t2)||_1 between neighbours.
+    The paper's positional variance V(X): ||center(b_t1) - center(b_t2)||_1 between neighbours.
+
+    Args:
+        boxes: (T, 4) xyxy pixels, NaN where the object is not seen.
+        times: (T,) seconds.
+        size: Width and height of the frames, pixels.
+
+    Returns:
+        Shares of the frame per second; 0 for fewer than two boxes.
     """
     seen = ~np.isnan(boxes).any(1)
     if seen.sum() < 2:

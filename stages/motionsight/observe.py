@@ -1,4 +1,4 @@
-"""Observe a clip: decode it once, measure its motion, find its objects, and prepare the frames."""
+"""Observe a clip: decode it once, measure its motion, find its objects and prepare the frames."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -31,17 +31,17 @@ from stages.video.probe import middles, sample_times
 
 @dataclass(frozen=True)
 class Observation:
-    """What one decoding pass over a clip gives.
+    """Everything that one decoding pass over a clip yields.
 
     Attributes:
-        view: The shown frames (T, H, W, 3) uint8 RGB, their times, the clip's motion.
-        blurred: The same frames with motion blur; None where nobody asked for it.
+        view: The shown frames (T, H, W, 3) uint8 RGB, their times, and the clip's motion.
+        blurred: The same frames with motion blur; None unless it was requested.
         samples: Luma (K, h, w) uint8 near the shown frames.
         sample_times: (K,) seconds.
         duration_s: Length of the clip, seconds.
         camera: The camera's motion.
         numbers: The clip's flow statistics, by name.
-        seconds: What each step took; later steps add theirs.
+        seconds: Wall time of each step, by name; later steps add theirs.
     """
 
     view: View
@@ -60,8 +60,8 @@ class Grounding:
 
     Attributes:
         tracks: The objects, the most salient first.
-        regions: (T, 4) float32 xyxy pixels: where the action is in each shown frame.
-        evidence: What was measured of them and of the camera.
+        regions: (T, 4) float32 xyxy pixels, the region of the action in each shown frame.
+        evidence: Measurements of the objects and of the camera.
     """
 
     tracks: list[Track]
@@ -76,10 +76,10 @@ def observe(
 
     Args:
         uri: A path, a URL, or the member of a tar (`a.tar::b.mp4`).
-        start_s: Where the clip begins in the video, seconds; None: at its start.
-        end_s: Where it ends; None: at the video's end.
-        blurred: Also blend the shown frames for motion blur.
-        config: Which frames, in which size, and how they are measured.
+        start_s: Start of the clip in the video, seconds; None: the start of the video.
+        end_s: End of the clip, seconds; None: the end of the video.
+        blurred: Whether to make the motion-blurred frames as well.
+        config: Which frames to show, at what size, and how to measure them.
 
     Raises:
         ClipError: The clip cannot be decoded.
@@ -116,10 +116,10 @@ class Observer:
     """Observes clips and finds their objects; loads its detector and tracker once.
 
     Attributes:
-        config: Its settings.
+        config: The settings.
         detector: Finds objects in single frames.
-        tracker: Carries them through the clip.
-        needs_labels: Whether the detector looks for objects by name.
+        tracker: Follows them through the clip.
+        needs_labels: Whether the detector searches for objects by name.
     """
 
     def __init__(
@@ -132,8 +132,8 @@ class Observer:
 
         Args:
             config: What to observe, and with which models.
-            handles: Of the models that run in actors, by role.
-            limits: Decode in a child process, within these limits; None: in this process.
+            handles: Handles of the models that run in actors, by role.
+            limits: Limits of a child process that decodes; None: decode in this process.
 
         Raises:
             CallError: A model cannot be loaded as configured.
@@ -147,25 +147,33 @@ class Observer:
         self.needs_labels = config.detector.needs_labels
 
     def observe(self, uri: str, start_s: float | None, end_s: float | None, blurred: bool) -> Observation:
-        """Observe a clip with the settings at hand; see the function of this name."""
+        """Observe a clip with this observer's settings; see the function `observe`."""
         return self._observe(uri, start_s, end_s, blurred)
 
     def interrupt(self) -> None:
-        """End the observation in progress, from another thread: the one that waits for it gets a ClipError.
+        """Stop the observation in progress, from another thread; the thread waiting for it gets a ClipError.
 
-        Only where observations have a process of their own.
+        Does nothing unless observations run in a child process.
         """
         if isinstance(self._observe, Isolated):
             self._observe.interrupt()
 
     def ground(self, observation: Observation, labels: Sequence[str] = ()) -> Grounding:
-        """Find the objects of these names; everything that moves, for a detector that takes no names."""
+        """Find the objects that a question is about.
+
+        Args:
+            observation: The clip.
+            labels: Names to search for; ignored by a detector that finds whatever moves.
+
+        Raises:
+            ClipError: A model failed on this clip.
+        """
         config, view = self.config, observation.view
         with timed(observation.seconds, "refer"):
             tracks = self.tracker.track(view, self.detector.detect(view, labels))
         with timed(observation.seconds, "focus"):
             boxes = self.focus(observation, tracks)
-        # Where one global motion does not explain the scene, what is left over is not an object's own motion.
+        # Where no global motion explains the scene, the residual motion is not that of an object.
         explained = observation.camera.labels and observation.camera.fit >= config.camera.fit_min
         evidence = Evidence(
             *view.size,
@@ -178,7 +186,7 @@ class Observer:
         return Grounding(tracks, boxes, evidence)
 
     def focus(self, observation: Observation, tracks: Sequence[Track]) -> np.ndarray:
-        """Return the regions (T, 4) float32 of the action of these objects."""
+        """Return the regions (T, 4) float32 xyxy pixels in which these objects act."""
         view = observation.view
         return regions([track.boxes for track in tracks], view.times, view.size, self.config.focus)
 
@@ -192,16 +200,16 @@ class Observer:
         """Draw a visual prompt into the shown frames.
 
         Args:
-            observation: Whose frames.
+            observation: The clip.
             boxes: (T, 4) xyxy pixels, the regions of the action.
             prompt: Which enhancement.
-            tracks: The objects, whose masks count where they have any.
+            tracks: The objects; background_blur uses their masks if there are any.
 
         Returns:
-            (T, H', W', 3) uint8 RGB.
+            (T, H', W', 3) uint8 RGB; only crop changes the size.
 
         Raises:
-            ValueError: motion_blur of a clip that was observed without it.
+            ValueError: motion_blur was requested, but the clip was observed without it.
         """
         frames = observation.view.frames
         match prompt:
@@ -224,31 +232,40 @@ class Observer:
 
 @contextmanager
 def timed(seconds: dict[str, float], step: str) -> Iterator[None]:
-    """Add the time that the block takes to `seconds[step]`."""
+    """Add the wall time of the block to `seconds[step]`."""
     began = time.perf_counter()
     yield
     seconds[step] = seconds.get(step, 0.0) + time.perf_counter() - began
 
 
 def window_frames(shown: np.ndarray, depth: int) -> np.ndarray:
-    """Return the rising indices of every frame in a window of `depth` frames that ends at one of `shown`."""
+    """Return, in ascending order, the index of each frame in a window of `depth` frames ending at `shown`.
+
+    Args:
+        shown: Indices of the frames at which the windows end.
+        depth: Frames in a window.
+    """
     return np.unique(np.concatenate([np.arange(max(0, k - depth + 1), k + 1) for k in shown]))
 
 
 def windowed(pictures: np.ndarray, held: np.ndarray, shown: np.ndarray, depth: int) -> list[np.ndarray]:
-    """Return each window of `shown`, its newest frame first, as views into `pictures`.
+    """Return the window that ends at each of `shown`, newest frame first, as views into `pictures`.
 
     Args:
         pictures: (N, ...) frames.
-        held: (N,) rising, their indices in the clip.
+        held: (N,) their indices in the clip, ascending.
         shown: Indices of the frames at which the windows end.
-        depth: Frames of a window; those at the start of a clip are shorter.
+        depth: Frames in a window; windows at the start of a clip are shorter.
     """
     first, past = (np.searchsorted(held, ends, side="right") for ends in (shown - depth, shown))
     return [pictures[a:b][::-1] for a, b in zip(first, past, strict=True)]
 
 
 def fit_within(width: int, height: int, pixels: int) -> tuple[int, int]:
-    """Return the largest width and height with at most `pixels` in all: even numbers, never enlarged."""
+    """Scale a size down to at most `pixels` in total.
+
+    Returns:
+        Width and height, both even; never larger than the input.
+    """
     scale = min(1.0, (pixels / (width * height)) ** 0.5)
     return max(2, int(width * scale) // 2 * 2), max(2, int(height * scale) // 2 * 2)

@@ -1,4 +1,4 @@
-"""What the describer sees without MotionSight: a few plain frames, nothing compensated, nothing tracked."""
+"""What the describer can tell without MotionSight: a few plain frames, no compensation, no tracking."""
 
 from itertools import pairwise
 
@@ -18,11 +18,19 @@ def evidence(
     size: tuple[int, int],
     duration_s: float,
 ) -> Evidence:
-    """Evidence from samples (K, H, W) uint8 at times (K,) seconds, K >= 2, seconds apart.
+    """Measure a few frames the naive way.
 
-    The mean flow is taken for the camera's; the place of the fastest flow for the object, moving as the raw
-    flow does. Real measurements with the usual mistakes: moves between the frames are missed, a large object
-    drags the camera along, and a moving camera makes still things move. size: (width, height) of the frames.
+    The mean flow stands for the camera, and the area of the fastest flow for the object, moving with the raw
+    flow. These are real measurements with the usual mistakes: motion between the frames is missed, a large
+    object passes for camera motion, and under a moving camera still things seem to move.
+
+    Args:
+        samples: (K, H, W) uint8 luma, K >= 2, typically seconds apart.
+        times: (K,) seconds.
+        estimate: The optical flow.
+        config: The thresholds above which a pan or tilt is named.
+        size: Width and height, pixels, of the frames in which the box is given.
+        duration_s: Length of the clip, seconds.
     """
     height, width = samples.shape[1:]
     flow = np.mean([on_grid(estimate(a, b)) for a, b in pairwise(samples)], axis=0)

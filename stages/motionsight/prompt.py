@@ -1,4 +1,4 @@
-"""The prompt that goes to the MLLM with the prepared frames (MotionSight, the answering step)."""
+"""The prompt that accompanies the enhanced frames (MotionSight, the answering step)."""
 
 from collections.abc import Sequence
 from typing import Literal, get_args
@@ -10,7 +10,7 @@ from stages.models.protocols import Category
 VisualPrompt = Literal["none", "spotlight", "crop", "background_blur", "red_circle", "motion_blur"]
 VISUAL_PROMPTS: tuple[VisualPrompt, ...] = get_args(VisualPrompt)
 
-# How the frames of each visual prompt are to be read.
+# Tells the model how to read the frames of each visual prompt.
 READING: dict[VisualPrompt, str] = {
     "none": "",
     "spotlight": "the region where something moves keeps its brightness and the rest is dimmed",
@@ -24,17 +24,20 @@ READING: dict[VisualPrompt, str] = {
 }
 
 
-# In which form to answer.
+# The default instruction on how to answer.
 DESCRIBE = "Answer in one to three sentences, and say only what the frames show."
 
 
 def prompt(
     question: str, times: np.ndarray, shown: Sequence[VisualPrompt] = ("none",), form: str = DESCRIBE
 ) -> str:
-    """The text for a question.
+    """Write the text that goes to the model with a question.
 
-    times: (T,) seconds of the frames. shown: the visual prompts, each on all T frames, one after the other.
-    form: the sentence that says how to answer.
+    Args:
+        question: As it was asked.
+        times: (T,) seconds, of the frames.
+        shown: One or two visual prompts; the model sees all T frames once for each.
+        form: The sentence that says how to answer.
     """
     if len(shown) == 1:
         reading = f" In them, {READING[shown[0]]}." if READING[shown[0]] else ""
@@ -47,7 +50,7 @@ def prompt(
 
 
 def moments(times: np.ndarray) -> str:
-    """The sentence that tells when the frames were taken; times: (T,) seconds."""
+    """Write the sentence that says when the frames, at times (T,) seconds, were taken."""
     at = ", ".join(f"{t:.2f}" for t in times)
     return f"These are {len(times)} frames of one video, taken at {at} seconds."
 
@@ -55,7 +58,13 @@ def moments(times: np.ndarray) -> str:
 def visual_prompts(
     category: Category, for_objects: VisualPrompt, for_camera: VisualPrompt
 ) -> tuple[VisualPrompt, ...]:
-    """Which visual prompts a question of a category gets (official: spotlight, motion blur)."""
+    """Choose the visual prompts of a question.
+
+    Args:
+        category: What the question is about; "both" gets both prompts, unless they are the same.
+        for_objects: The prompt of questions about objects (official: spotlight).
+        for_camera: The prompt of questions about the camera (official: motion_blur).
+    """
     if category == "object" or for_objects == for_camera:
         return (for_objects,)
     return (for_camera,) if category == "camera" else (for_objects, for_camera)

@@ -1,7 +1,7 @@
-"""Decouple and refer by the MLLM: what is each question about, and which objects does it concern?
+"""Decoupling and object referring by the MLLM: what is each question about, and which objects?
 
-One call for all questions of a clip (MotionSight, decoupling and object referring): the plain frames go in
-once, and a plan for each question comes out as JSON.
+One call covers all questions of a clip: the plain frames go in once, and a plan for each question comes out
+as JSON.
 """
 
 import json
@@ -11,7 +11,7 @@ from typing import Any
 
 from stages.models.protocols import Category
 
-MOST_OBJECTS = 6  # names for each question: a detector's text grows with them
+MOST_OBJECTS = 6  # names in a question's plan: the text that the detector reads grows with them
 LONGEST_NAME = 40  # characters
 
 TASK = (
@@ -25,14 +25,19 @@ TASK = (
 
 @dataclass(frozen=True)
 class QuestionPlan:
-    """What a question is about, and the names of its objects, lower case, sorted, without doubles."""
+    """What a question is about.
+
+    Attributes:
+        category: The kind of motion.
+        objects: Names of the objects concerned, lower case, sorted, without duplicates.
+    """
 
     category: Category
     objects: tuple[str, ...] = ()
 
 
 def schema(count: int) -> dict[str, Any]:
-    """JSON schema of the reply about `count` questions."""
+    """Return the JSON schema of a reply to `referring_prompt` with `count` questions."""
     item = {
         "type": "object",
         "properties": {
@@ -56,7 +61,7 @@ def schema(count: int) -> dict[str, Any]:
 
 
 def referring_prompt(questions: Sequence[str]) -> str:
-    """The text that asks for the plans of the questions."""
+    """Write the text that asks the model for a plan of each question."""
     numbered = "\n".join(f"{number}. {text}" for number, text in enumerate(questions, 1))
     form = '{"plans": [{"about": "object", "objects": ["dog", "ball"]}]}'
     return (
@@ -66,11 +71,14 @@ def referring_prompt(questions: Sequence[str]) -> str:
 
 
 def plans(text: str) -> list[QuestionPlan]:
-    """The plans out of a reply of the schema."""
+    """Read the plans from a reply that conforms to `schema`."""
     return [QuestionPlan(item["about"], names(item["objects"])) for item in json.loads(text)["plans"]]
 
 
 def names(objects: Sequence[str]) -> tuple[str, ...]:
-    """Names as detectors take them: lower case, no full stops (they part names), sorted, no doubles."""
+    """Normalise object names for a detector: lower case, sorted, no duplicates.
+
+    Full stops are removed, because detectors take them as separators; names without a letter are dropped.
+    """
     plain = {" ".join(name.replace(".", " ").lower().split()) for name in objects}
     return tuple(sorted(name for name in plain if any(map(str.isalpha, name))))

@@ -1,7 +1,6 @@
 """MotionSight as one object: observe, plan, ground, prompt, request, answer (arXiv 2506.01674).
 
-Whatever asks about a video (`annotate`, `ask`, `evaluate`, `serve`, lmms-eval) calls this and nothing
-behind it.
+Everything that asks about a video (`annotate`, `ask`, `evaluate`, `serve`, lmms-eval) goes through it.
 """
 
 import hashlib
@@ -30,7 +29,7 @@ from stages.motionsight.refer import QuestionPlan, names, plans, referring_promp
 from stages.motionsight.settings import MotionSightConfig
 
 CATEGORIES: tuple[Category, ...] = get_args(Category)
-TOKENS_PER_PLAN = 128  # of the reply, for each question: six names are some 40
+TOKENS_PER_PLAN = 128  # allowed in the reply per question; six names take about 40
 
 
 @dataclass(frozen=True)
@@ -38,11 +37,11 @@ class GroundedQuestion:
     """A question, what it is about, and the objects found for it.
 
     Attributes:
-        text: As it was asked.
-        seed: What a model that varies its wording varies it by.
+        text: The question as it was asked.
+        seed: Seed for models that vary their wording.
         plan: The kind of motion that it is about, and the names of its objects.
-        grounding: Its objects, their regions, and what was measured.
-        failed: The reply without a plan, because of which it cannot be answered.
+        grounding: Its objects, their regions and the measurements.
+        failed: The failed planning reply, if the question cannot be answered for lack of a plan.
     """
 
     text: str
@@ -57,15 +56,15 @@ class Inquiry:
     """Questions about one clip, ready to be put to a model.
 
     Attributes:
-        observation: Of the clip.
+        observation: The clip.
         questions: In the order in which they were asked.
-        spent: The replies that planning took.
+        spent: The replies of the planning calls, failed ones included.
     """
 
     observation: Observation
     questions: list[GroundedQuestion]
     spent: list[Reply]
-    # Enhanced frames that questions share, by grounding and visual prompt.
+    # Enhanced frames, shared between questions, by identity of the grounding and visual prompt.
     _enhanced: dict[tuple[int, VisualPrompt], np.ndarray] = field(default_factory=dict, repr=False)
 
 
@@ -75,12 +74,12 @@ class Answer:
 
     Attributes:
         text: The answer.
-        question: What it was about, and the objects found for it.
-        observation: Of the clip: camera motion, flow statistics, seconds of each step.
+        question: The question, what it was about, and the objects found for it.
+        observation: The clip: camera motion, flow statistics, seconds of each step.
         shown: The visual prompts.
-        request: What the model was sent: `request.frames` (N, H, W, 3) uint8 RGB at `request.times`, and
-            `request.prompt`.
-        tokens: Those read and written, planning included.
+        request: The request to the model, with `request.frames` (N, H, W, 3) uint8 RGB at `request.times`
+            and `request.prompt`.
+        tokens: Tokens read and written, planning included.
     """
 
     text: str
@@ -95,7 +94,7 @@ class MotionSight:
     """Answers questions about the motion in videos.
 
     Attributes:
-        config: Its settings.
+        config: The settings.
         observer: Decodes and measures clips, and finds their objects.
         mllm: The model that answers.
     """
@@ -110,11 +109,11 @@ class MotionSight:
         """Load the models.
 
         Args:
-            config: Which models, and how frames are prepared; None: the embedded profile, which needs no
-                weights. `configs.settings.load("openai")` gives one that can be passed here.
-            handles: Of the models that run in actors, by role; see `hosted`.
-            limits: Decode in a child process, within these limits; None: in this process.
-            purse: What the model's replies are booked to; None: nobody counts.
+            config: Which models to use and how to prepare frames; None: the embedded profile, which needs no
+                weights. The result of `configs.settings.load("openai")` can be passed here.
+            handles: Handles of the models that run in actors, by role; see `hosted`.
+            limits: Limits of a child process that decodes; None: decode in this process.
+            purse: Where the cost of the model's replies is booked; None: costs are not counted.
 
         Raises:
             CallError: A model cannot be loaded as configured.
@@ -134,10 +133,19 @@ class MotionSight:
         engine: EngineConfig | None = None,
         limits: Limits | None = None,
     ) -> "Iterator[MotionSight]":
-        """Start the actors of the models that want one, for as long as the block lasts.
+        """Run the models that are configured to have actors for the duration of a `with` block.
+
+        Args:
+            config: Which models to use and how to prepare frames.
+            engine: The cluster; None: the default settings.
+            limits: Limits of a child process that decodes; None: decode in this process.
+
+        Yields:
+            An instance that uses these actors.
 
         Raises:
-            RunError: A model cannot be started.
+            CallError: A model cannot be loaded as configured.
+            RunError: A model's actor cannot be started.
         """
         with model_actors(config.own_backends(), engine) as handles:
             yield cls(config, handles, limits)
@@ -154,13 +162,13 @@ class MotionSight:
 
         Args:
             uri: A path, a URL (s3://, gs://, https://), or the member of a tar (`a.tar::b.mp4`).
-            question: In plain words.
-            start_s: Where to begin in the video, seconds; None: at its start.
-            end_s: Where to end; None: at the video's end.
-            seed: Varies the wording of a model that has none of its own; None: from video and question.
+            question: In plain language.
+            start_s: Start of the clip in the video, seconds; None: the start of the video.
+            end_s: End of the clip, seconds; None: the end of the video.
+            seed: Seed for models that vary their wording; None: derived from uri and question.
 
         Raises:
-            ClipError: The video cannot be decoded.
+            ClipError: The video cannot be decoded, or a model failed on it.
             RunError: The model gives no answer.
         """
         seed = seed_of(uri, question) if seed is None else seed
@@ -190,11 +198,11 @@ class MotionSight:
             uri: As in `ask`.
             start_s: As in `ask`.
             end_s: As in `ask`.
-            questions: About this clip.
-            seeds: One for each question.
+            questions: Questions about this clip.
+            seeds: One seed for each question.
 
         Raises:
-            ClipError: The clip cannot be decoded, or a model died over it.
+            ClipError: The clip cannot be decoded, or a model failed on it.
         """
         observation = self.observe(uri, start_s, end_s, questions)
         planned, spent = self.plan(observation, questions)
@@ -213,7 +221,7 @@ class MotionSight:
     def observe(
         self, uri: str, start_s: float | None, end_s: float | None, questions: Sequence[str]
     ) -> Observation:
-        """Decode and measure a clip, with motion blur if one of these questions may need it."""
+        """Decode and measure a clip, with motion-blurred frames if one of these questions may need them."""
         ruled = self.config.decouple.backend == "rules"
         categories = {decouple(text) for text in questions} if ruled else CATEGORIES
         blurred = any("motion_blur" in self.prompts(category) for category in categories)
@@ -222,10 +230,11 @@ class MotionSight:
     def plan(
         self, observation: Observation, questions: Sequence[str]
     ) -> tuple[list[QuestionPlan | Reply], list[Reply]]:
-        """Decide what each question is about, and which objects it concerns.
+        """Decide what each question is about and which objects it concerns.
 
         Returns:
-            A plan for each question, or the reply that should have held it; and the replies that it took.
+            For each question its plan, or the failed reply in place of one; and the replies of all planning
+            calls.
         """
         settings = self.config.decouple
         if settings.backend == "rules":
@@ -237,7 +246,7 @@ class MotionSight:
     def _planned(
         self, observation: Observation, questions: Sequence[str], spent: list[Reply]
     ) -> list[QuestionPlan | Reply]:
-        """Ask the model once for all questions, and one by one when that reply cannot be used."""
+        """Ask the model once for all questions, or one by one if that reply is unusable."""
         view, count = observation.view, len(questions)
         request = Request(
             f"{moments(view.times)}\n{referring_prompt(questions)}",
@@ -267,12 +276,12 @@ class MotionSight:
         shown: Sequence[VisualPrompt] | None = None,
         form: str = DESCRIBE,
     ) -> Request:
-        """Put a question and its enhanced frames into a request to the model.
+        """Build the request that puts a question and its enhanced frames to the model.
 
         Args:
-            inquiry: Whose clip it is about; enhanced frames are shared by its questions.
-            question: One of its questions, possibly with another text.
-            shown: The visual prompts; None: as the question's category asks for.
+            inquiry: The inquiry that the question belongs to; its questions share enhanced frames.
+            question: One of its questions, possibly reworded.
+            shown: The visual prompts; None: those of the question's category.
             form: The sentence that says how to answer.
         """
         config, grounding, observation = self.config, question.grounding, inquiry.observation
@@ -300,7 +309,7 @@ class MotionSight:
         """Answer all questions in one call of the model.
 
         Returns:
-            A reply to each question, in order; for one whose plan failed, the reply it failed by.
+            A reply to each question, in order; the failed planning reply for a question without a plan.
         """
         return self.generate(inquiry, [self.request(inquiry, one) for one in self.answerable(inquiry)])
 
@@ -310,19 +319,19 @@ class MotionSight:
         return [one for one in inquiry.questions if not one.failed]
 
     def generate(self, inquiry: Inquiry, requests: Sequence[Request]) -> list[Reply]:
-        """Send a request for each of the answerable questions; replies as `answer` gives them."""
+        """Send one request for each answerable question; the replies are those of `answer`."""
         replies = iter(self.mllm.generate(requests) if requests else [])
         return [one.failed or next(replies) for one in inquiry.questions]
 
     def plain(self, observation: Observation, count: int) -> tuple[np.ndarray, Evidence]:
-        """Choose a few plain frames, as a model without MotionSight's help would see.
+        """Choose a few plain frames, as a model would see them without MotionSight.
 
         Args:
-            observation: Of the clip.
-            count: Frames, at most.
+            observation: The clip.
+            count: Number of frames, at most.
 
         Returns:
-            Which of the shown frames, as indices, and what these frames alone would tell.
+            Indices into the shown frames, and what can be measured on these frames alone.
         """
         view = observation.view
         few = np.unique(np.linspace(0, len(view.times) - 1, count).round().astype(int))
@@ -340,7 +349,7 @@ class MotionSight:
 
 
 def together(pictures: Sequence[np.ndarray]) -> np.ndarray:
-    """Put sets of frames (T, h, w, 3) one after the other, padded to one size, each at its own scale."""
+    """Concatenate sets of frames (T, h, w, 3) uint8, padded to a common size but not rescaled."""
     if len(pictures) == 1:
         return pictures[0]
     shape = np.max([frames.shape[1:] for frames in pictures], axis=0)
@@ -348,11 +357,11 @@ def together(pictures: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def padded(frames: np.ndarray, shape: np.ndarray) -> np.ndarray:
-    """Add black below and to the right of frames (T, h, w, 3) uint8, up to `shape` (H, W, 3)."""
+    """Pad frames (T, h, w, 3) uint8 with black, below and on the right, to `shape` (H, W, 3)."""
     height, width = shape[0] - frames.shape[1], shape[1] - frames.shape[2]
     return np.pad(frames, ((0, 0), (0, height), (0, width), (0, 0))) if height or width else frames
 
 
 def seed_of(clip_id: str, question: str, seed: int = 0) -> int:
-    """Return a seed that is the same wherever and whenever the question is asked about the clip."""
+    """Derive a seed from clip, question and base seed: the same on every machine and in every run."""
     return int.from_bytes(hashlib.sha256(f"{clip_id}\n{question}\n{seed}".encode()).digest()[:4], "big")

@@ -1,4 +1,4 @@
-"""The settings of MotionSight: what a clip's observation, and the answers about it, depend on."""
+"""The settings that the observation of a clip, and the answers about it, depend on."""
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -19,49 +19,53 @@ from stages.video.frames import DecodeConfig
 
 
 class FramesConfig(BaseModel):
-    """Which frames the model sees."""
+    """Which frames the model sees, and how large they are."""
 
     model_config = ConfigDict(extra="forbid")
 
-    count: int = Field(16, ge=2, le=128, description="frames of a clip (paper: T = 16)")
-    max_pixels: int = Field(360 * 420, ge=1024, description="pixels of the largest frame (paper: 360*420)")
+    count: int = Field(16, ge=2, le=128, description="frames per clip, evenly spread (paper: T = 16)")
+    max_pixels: int = Field(360 * 420, ge=1024, description="pixels in the largest frame (paper: 360*420)")
 
 
 class PromptConfig(BaseModel):
-    """What goes to the model with a question."""
+    """What the model gets along with a question."""
 
     model_config = ConfigDict(extra="forbid")
 
-    object: VisualPrompt = Field("spotlight", description="visual prompt of questions about objects")
-    camera: VisualPrompt = Field("motion_blur", description="visual prompt of questions about the camera")
+    object: VisualPrompt = Field("spotlight", description="visual prompt for questions about objects")
+    camera: VisualPrompt = Field("motion_blur", description="visual prompt for questions about the camera")
     evidence: bool = Field(
-        False, description="add the measured camera rates and tracks as text (as FoundationMotion does)"
+        False, description="add measured camera rates and object tracks as text (as FoundationMotion does)"
     )
 
 
 class ObserveConfig(BaseModel):
-    """What the observation of a clip depends on."""
+    """How clips are observed."""
 
     model_config = ConfigDict(extra="forbid")
 
     decode: DecodeConfig = DecodeConfig()
-    flow: FlowConfig = DisConfig()
+    flow: FlowConfig = Field(DisConfig(), description="estimator of dense optical flow")
     camera: CameraConfig = CameraConfig()
     frames: FramesConfig = FramesConfig()
-    detector: DetectorConfig = MovingRegionsConfig()
-    tracker: TrackerConfig = FlowTrackerConfig()
+    detector: DetectorConfig = Field(
+        MovingRegionsConfig(), description="finds the objects of a clip in single frames"
+    )
+    tracker: TrackerConfig = Field(
+        FlowTrackerConfig(), description="follows detected objects through the clip"
+    )
     focus: FocusConfig = FocusConfig()
     spotlight: SpotlightConfig = SpotlightConfig()
     blur: BlurConfig = BlurConfig()
 
 
 class MotionSightConfig(ObserveConfig):
-    """What an answer of MotionSight depends on."""
+    """How questions about clips are answered."""
 
     decouple: DecoupleConfig = DecoupleConfig()
     prompt: PromptConfig = PromptConfig()
-    mllm: MllmConfig = KinematicConfig()
+    mllm: MllmConfig = Field(KinematicConfig(), description="multimodal model that answers the questions")
 
     def own_backends(self) -> dict[str, Backend | None]:
-        """Return the settings of the models that answering a question takes, by role."""
+        """Return the settings of the models that answer a question, by role."""
         return {"mllm": self.mllm, "detector": self.detector, "tracker": self.tracker}

@@ -1,4 +1,4 @@
-"""Visual spotlight: dim what lies outside the region of the action (MotionSight, F_VP)."""
+"""Visual spotlight: dim everything outside the region of the action (MotionSight, F_VP)."""
 
 import cv2
 import numpy as np
@@ -6,17 +6,25 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class SpotlightConfig(BaseModel):
-    """How strong the spotlight is."""
+    """How strong the visual spotlight is."""
 
     model_config = ConfigDict(extra="forbid")
 
-    dim: float = Field(0.9, ge=0, le=1, description="share of black blended in outside (official: 0.9)")
+    dim: float = Field(
+        0.9, ge=0, le=1, description="share of black blended in outside the region (official: 0.9)"
+    )
 
 
 def spotlight(frames: np.ndarray, regions: np.ndarray, dim: float) -> np.ndarray:
-    """Dim frames (T, H, W, 3) uint8 outside regions (T, 4) xyxy pixels; the inside stays bit-exact.
+    """Dim frames outside their regions; the inside stays bit-exact.
 
-    A region with NaN in it leaves its frame as it is.
+    Args:
+        frames: (T, H, W, 3) uint8.
+        regions: (T, 4) xyxy pixels; a region that contains NaN leaves its frame unchanged.
+        dim: Share of black blended in outside, 0 to 1.
+
+    Returns:
+        (T, H, W, 3) uint8.
     """
     table = np.rint(np.arange(256) * (1 - dim)).astype(np.uint8)
     count, height, width, _ = frames.shape

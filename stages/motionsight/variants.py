@@ -1,16 +1,23 @@
-"""The other visual prompts that the paper compares with the spotlight: crop, background blur, red circle."""
+"""The visual prompts that the paper compares with the spotlight: crop, background blur and red circle."""
 
 import cv2
 import numpy as np
 
-BLUR_RADIUS = 99  # pixels, of the two Gaussians (MotionSight's ablation)
+BLUR_RADIUS = 99  # pixels, kernel size of the two Gaussians (MotionSight's ablation)
 RED = (255, 0, 0)
 
 
 def crop(frames: np.ndarray, regions: np.ndarray) -> np.ndarray:
-    """Cut frames (T, H, W, 3) uint8 to regions (T, 4) xyxy pixels: (T, h, w, 3), as large as the largest.
+    """Cut frames to their regions.
 
-    The cut follows the region at an unchanged scale, so that sizes compare from frame to frame.
+    The window follows the region at an unchanged scale, so that sizes can be compared across frames.
+
+    Args:
+        frames: (T, H, W, 3) uint8.
+        regions: (T, 4) xyxy pixels.
+
+    Returns:
+        (T, h, w, 3) uint8, with the greatest height and the greatest width of all regions.
     """
     height, width = frames.shape[1:3]
     sides = np.ceil((regions[:, 2:] - regions[:, :2]).max(axis=0)).astype(int)
@@ -25,10 +32,15 @@ def crop(frames: np.ndarray, regions: np.ndarray) -> np.ndarray:
 
 
 def background_blur(frames: np.ndarray, regions: np.ndarray, masks: np.ndarray | None = None) -> np.ndarray:
-    """Blur frames (T, H, W, 3) uint8 twice outside the objects; the inside stays bit-exact.
+    """Blur frames twice outside the objects; the inside stays bit-exact.
 
-    masks: (T, H, W) bool, the objects. In frames where there are none, regions (T, 4) xyxy pixels stand for
-    them.
+    Args:
+        frames: (T, H, W, 3) uint8.
+        regions: (T, 4) xyxy pixels, used in frames whose mask is empty.
+        masks: (T, H, W) bool, the objects; None: only the regions count.
+
+    Returns:
+        (T, H, W, 3) uint8.
     """
     blurred = np.empty_like(frames)
     for k, (frame, region) in enumerate(zip(frames, regions, strict=True)):
@@ -40,7 +52,15 @@ def background_blur(frames: np.ndarray, regions: np.ndarray, masks: np.ndarray |
 
 
 def red_circle(frames: np.ndarray, regions: np.ndarray) -> np.ndarray:
-    """Draw a red ellipse around regions (T, 4) xyxy pixels into copies of frames (T, H, W, 3) uint8."""
+    """Draw a red ellipse into each frame, inscribed in its region.
+
+    Args:
+        frames: (T, H, W, 3) uint8 RGB; not modified.
+        regions: (T, 4) xyxy pixels.
+
+    Returns:
+        (T, H, W, 3) uint8 RGB.
+    """
     drawn = frames.copy()
     thickness = max(2, round(min(frames.shape[1:3]) / 120))
     for frame, (x0, y0, x1, y1) in zip(drawn, regions, strict=True):

@@ -1,1 +1,1 @@
-"""One decoding pass over a clip, and the numbers that come out of it."""
+"""Measure a clip in one decoding pass."""

@@ -1,4 +1,4 @@
-"""What a measurement of a clip is: pictures out of the one decoding pass in, columns of `scores` out."""
+"""The interface of a measurement: from pictures of a single decoding pass to columns of `scores`."""
 
 from abc import ABC, abstractmethod
 from functools import cached_property
@@ -15,12 +15,12 @@ from stages.video.probe import Probe
 
 
 class Measured:
-    """A clip as measurements see it.
+    """A decoded clip, as measurements see it.
 
     Attributes:
-        probe: What the container says, and when each frame is shown.
-        samples: Luma (N, h, w) uint8, `decode.fps` a second, the longer side at `decode.size` pixels.
-        times: (N,) of the samples, seconds.
+        probe: Metadata of the container, and the presentation time of each frame.
+        samples: Luma (N, h, w) uint8, at `decode.fps` per second, the longer side `decode.size` pixels.
+        times: (N,) seconds, of the samples.
     """
 
     def __init__(self, probe: Probe, samples: np.ndarray, times: np.ndarray, config: ScoreConfig) -> None:
@@ -28,7 +28,7 @@ class Measured:
 
     @cached_property
     def motion(self) -> Motion:
-        """Optical flow between the samples, and the camera's motion in it; computed when first asked for."""
+        """Optical flow between the samples, and the camera motion; computed on first access."""
         return measure(self.samples, self.times, estimator(self._config.flow), self._config.camera)
 
 
@@ -36,32 +36,32 @@ class Measure(ABC):
     """A measurement: subclass it in a file of `stages/score/measures`, and add its columns to SCORES.
 
     Attributes:
-        name: Of the measurement.
-        exact: Whether it needs frames as the codec defines them. Without one that does, `decode.frames:
-            reference` also leaves out the smoothing of block edges.
+        name: Name of the measurement.
+        exact: Whether it needs frames exactly as the codec defines them. If no measurement does,
+            `decode.frames: reference` also skips the deblocking filter.
     """
 
     name: ClassVar[str]
     exact: bool = False
 
     def __init__(self, config: ScoreConfig) -> None:
-        """Load what it takes, once in each worker."""
+        """Load whatever the measurement needs, once in each worker."""
         self.config = config
 
     def wanted(self, probe: Probe) -> Wanted | None:
-        """Ask for pictures of its own out of the decoding pass; None: the samples are enough."""
+        """Request additional pictures from the decoding pass; None: the samples are enough."""
         return None
 
     @abstractmethod
     def __call__(self, clip: Measured, pictures: np.ndarray | None) -> dict[str, Any]:
-        """Measure.
+        """Measure a clip.
 
         Args:
             clip: The clip.
-            pictures: Those asked for by `wanted`, (M, H, W, 3) uint8 RGB or (M, H, W) luma.
+            pictures: The pictures requested by `wanted`, (M, H, W, 3) uint8 RGB or (M, H, W) uint8 luma.
 
         Returns:
-            Columns of `scores` by name.
+            Columns of `scores`, by name.
 
         Raises:
             ClipError: The clip cannot be measured.

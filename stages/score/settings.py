@@ -1,6 +1,6 @@
-"""What a row of `scores` depends on."""
+"""The settings that a row of `scores` depends on."""
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from filters.camera.config import CameraConfig
 from filters.flow.dis import DisConfig
@@ -15,6 +15,6 @@ class ScoreConfig(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     decode: DecodeConfig = DecodeConfig()
-    flow: FlowConfig = DisConfig()
+    flow: FlowConfig = Field(DisConfig(), description="estimator of dense optical flow")
     camera: CameraConfig = CameraConfig()
     quality: QualityConfig = QualityConfig()

@@ -1,4 +1,4 @@
-"""Score a clip: every measurement out of one decoding pass."""
+"""Score a clip: all measurements in one decoding pass."""
 
 from collections.abc import Callable
 from functools import partial
@@ -20,18 +20,18 @@ MEASURES = Registry("measure", "stages.score.measures", Measure)  # type: ignore
 
 
 class Score(Stage):
-    """A row of `clips` in, a row of `scores` out."""
+    """Turns a row of `clips` into a row of `scores`."""
 
     name = "score"
     table = "scores"
     schema = SCORES
 
     def __init__(self, config: ScoreConfig | None = None, limits: Limits | None = None) -> None:
-        """Describe the work.
+        """Configure the stage; `setup` loads the measurements.
 
         Args:
             config: How clips are decoded and measured; None: the embedded profile.
-            limits: Work in a child process, within these limits; None: in the worker itself.
+            limits: Limits of a child process that measures; None: measure in the worker itself.
         """
         self._config, self._limits = config or ScoreConfig(), limits
 
@@ -47,14 +47,24 @@ class Score(Stage):
 
 
 class Scorer:
-    """The measurements, loaded."""
+    """Decodes clips and applies all measurements."""
 
     def __init__(self, config: ScoreConfig) -> None:
         self._config = config
         self._measures = [kind(config) for kind in MEASURES]
 
     def __call__(self, row: Row) -> Row:
-        """Decode a clip once, and measure it. Raises ClipError."""
+        """Decode a clip once and measure it.
+
+        Args:
+            row: clip_id, uri, start_s and end_s.
+
+        Returns:
+            A row of `scores`.
+
+        Raises:
+            ClipError: The clip cannot be decoded or measured.
+        """
         decode = self._config.decode
         rough = decode.frames == "reference" and not any(measure.exact for measure in self._measures)
         clip = Clip(row["uri"], row["start_s"], row["end_s"], rough)
@@ -64,10 +74,10 @@ class Scorer:
         small = fitted(probe.width, probe.height, decode.size)
         taken, *others = clip.read([Wanted(sampled, small, False), *own.values()], decode)
         pictures = dict(zip(own, (other.pictures for other in others), strict=True))
-        # Among reference frames alone the nearest one may serve twice.
+        # With reference frames only, the same frame may be the nearest to several times.
         indices, firsts = np.unique(taken.indices, return_index=True)
         if len(indices) < 2:
-            raise ClipError("too_few_frames", "the clip has a single frame that stands for itself")
+            raise ClipError("too_few_frames", "the clip has only one distinct frame")
         seen = Measured(probe, taken.pictures[firsts], probe.times[indices], self._config)
         done = empty_row("scores") | {"clip_id": row["clip_id"]}
         for measure in self._measures:

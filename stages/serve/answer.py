@@ -1,4 +1,4 @@
-"""MotionSight for a client's question: take its video, look at it, enhance its frames, ask the model."""
+"""Answer a client's question: fetch its video, observe it, enhance its frames, and ask the model."""
 
 import asyncio
 import hashlib
@@ -26,29 +26,29 @@ from stages.serve.messages import ChatQuestion, data_of
 from stages.serve.settings import ServeConfig
 
 MIB = 1024**2
-FORM = "Answer as the question asks."  # clients have their own ways to ask for a letter or a word
+FORM = "Answer as the question asks."  # clients say themselves whether they want a letter or a word
 
 
 @dataclass(frozen=True)
 class Desk:
-    """What works on one clip at a time.
+    """The parts that work together on one clip at a time.
 
     Attributes:
         motionsight: Prepares the request to the model.
-        write: A process that makes clips out of pictures.
+        write: Child process that encodes pictures as a clip.
     """
 
     motionsight: MotionSight
     write: Isolated
 
     def stop(self) -> None:
-        """End what is being decoded; the thread that waits for it gets an error."""
+        """Stop decoding; the thread waiting for it gets an error."""
         self.motionsight.observer.interrupt()
         self.write.interrupt()
 
 
 class Answerer:
-    """Answers questions, as many at a time as there are desks; the others wait."""
+    """Answers questions; each desk observes one clip at a time, and further requests wait."""
 
     def __init__(
         self,
@@ -62,12 +62,12 @@ class Answerer:
         """Set up the desks.
 
         Args:
-            config: Which models, and how frames are prepared.
-            settings: How much is taken on.
-            limits: What one clip may take.
-            handles: Of the models that run in actors, by role.
-            folder: For the clips of clients, each while it is looked at.
-            seed: Varies the wording of answers.
+            config: Which models to use, and how to prepare frames.
+            settings: Limits of the endpoint.
+            limits: Limits of one clip; its time is also limited by `settings`.
+            handles: Handles of the models that run in actors, by role.
+            folder: Folder for clients' clips, which are deleted once they have been observed.
+            seed: Random seed for the wording of answers.
 
         Raises:
             CallError: A model cannot be loaded as configured.
@@ -91,7 +91,14 @@ class Answerer:
         self._slots = asyncio.Semaphore(settings.places)
 
     async def answer(self, question: ChatQuestion) -> AsyncGenerator[Piece, None]:
-        """The answer in pieces, the last with the tokens of all that it took. Raises ApiError."""
+        """Answer a question.
+
+        Yields:
+            The answer in pieces; the last one carries the token counts, planning included.
+
+        Raises:
+            ApiError: The request, the clip or the model failed.
+        """
         request, spent = await self._prepared(question)
         tokens = [split_tokens(reply) for reply in spent]
         async with aclosing(forward(self._mllm, request, self._slots)) as pieces:
@@ -106,18 +113,19 @@ class Answerer:
                 )
 
     def close(self) -> None:
+        """Stop all decoding."""
         for desk in self._desks:
             desk.stop()
 
     async def _prepared(self, question: ChatQuestion) -> tuple[Request, list[Reply]]:
-        """The request to the model, and what it took to plan it. When cancelled, decoding ends."""
+        """Return the request to the model and the replies used to plan it; stop decoding if cancelled."""
         desk = await self._free.get()
         work = in_thread(partial(self._prepare, desk, question))
-        at_end(work, partial(self._free.put_nowait, desk))  # which may be after a cancellation
+        at_end(work, partial(self._free.put_nowait, desk))  # possibly after a cancellation
         try:
             return await asyncio.wrap_future(work)
         except asyncio.CancelledError:
-            if not work.done():  # else the desk may be another's by now
+            if not work.done():  # otherwise the desk may already serve another request
                 desk.stop()
             raise
 
@@ -134,7 +142,9 @@ class Answerer:
             except ClipError as error:
                 raise of_clip(error, str(path)) from error
             except RunError as error:
-                raise ApiError(502, "the model's endpoint refuses this server", "refused") from error
+                raise ApiError(
+                    502, "the model's endpoint refuses requests of this server", "refused"
+                ) from error
         (asked,) = inquiry.questions
         if asked.failed:
             raise of_reply(asked.failed)
@@ -148,12 +158,12 @@ class Answerer:
         ), inquiry.spent
 
     def _take(self, desk: Desk, question: ChatQuestion, path: Path) -> str:
-        """Put the video, or one made of the pictures, at the path; its hash. Raises ApiError, ClipError."""
+        """Write the video, or one made from the pictures, to the path and return its hash."""
         settings = self._settings
         parts = [data_of(url) for url in question.urls if url[:5].lower() == "data:"]
         if question.times is not None:
             if len(parts) < len(question.urls):
-                raise ApiError(400, "pictures have to come as data: URLs", "invalid_url", "messages")
+                raise ApiError(400, "pictures must be data: URLs", "invalid_url", "messages")
             desk.write(parts, question.times, str(path))
         else:
             if not parts:
@@ -164,7 +174,12 @@ class Answerer:
 
 
 def suited(names: Sequence[VisualPrompt], times: np.ndarray | None) -> tuple[VisualPrompt, ...]:
-    """The visual prompts without motion blur where the pictures, taken at these times (N,), are sparse."""
+    """Drop motion blur from the visual prompts if the pictures are too far apart for it.
+
+    Args:
+        names: The visual prompts.
+        times: (N,) seconds, of the pictures; None for a video, which is never sparse.
+    """
     if times is None or np.median(np.diff(times)) <= SPARSE_S:
         return tuple(names)
     return tuple(name for name in names if name != "motion_blur") or ("none",)

@@ -14,9 +14,9 @@ class Shares(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    train: float = Field(0.9, ge=0, le=1)
-    validation: float = Field(0.05, ge=0, le=1)
-    test: float = Field(0.05, ge=0, le=1)
+    train: float = Field(0.9, ge=0, le=1, description="share of the training split, 0 to 1")
+    validation: float = Field(0.05, ge=0, le=1, description="share of the validation split, 0 to 1")
+    test: float = Field(0.05, ge=0, le=1, description="share of the test split, 0 to 1")
 
     @model_validator(mode="after")
     def _whole(self) -> "Shares":
@@ -30,9 +30,13 @@ class Weights(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    quality: float = Field(1.0, ge=0)
-    motion: float = Field(1.0, ge=0)
-    alignment: float = Field(1.0, ge=0)
+    quality: float = Field(1.0, ge=0, description="weight of the rank by technical quality")
+    motion: float = Field(
+        1.0, ge=0, description="weight of the rank by motion: mean flow and objects' own motion"
+    )
+    alignment: float = Field(
+        1.0, ge=0, description="weight of the rank by how well measurements support the answers"
+    )
 
 
 class SplitConfig(BaseModel):

@@ -148,7 +148,7 @@ def test_the_key_goes_to_the_endpoint_and_nowhere_else(
 def test_a_refusal_of_every_call_alike_ends_the_run_at_once(endpoint: Endpoint, status: int) -> None:
     endpoint.faults = {f"q{k}": [status] for k in range(40)}
     with pytest.raises(
-        RunError, match=rf"refuses to answer as m; check .*OPENAI_API_KEY: .*{status}"
+        RunError, match=rf"refuses requests for m; check .*OPENAI_API_KEY: .*{status}"
     ) as refusal:
         model(endpoint, concurrency=2).generate([request(f"q{k}") for k in range(40)])
     assert "\n" not in str(refusal.value)

@@ -117,7 +117,7 @@ def test_a_run_whose_key_is_refused_ends_and_goes_on_with_another(scored: Path, 
     with Refusing() as refusing:
         run = annotate(workspace, refusing)
         assert run.returncode == 1, run.stderr
-        assert "refuses to answer" in run.stderr
+        assert "refuses requests" in run.stderr
         assert "OPENAI_API_KEY" in run.stderr
         for no in ("Traceback", KEY):
             assert no not in run.stderr

@@ -1,1 +1,1 @@
-"""Scorers of how well a text fits a clip."""
+"""Scorers that judge how well a text fits a clip."""

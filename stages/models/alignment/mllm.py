@@ -1,4 +1,4 @@
-"""VQAScore by the model that annotates."""
+"""VQAScore by the annotating model."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -12,26 +12,30 @@ from stages.models.protocols import Mllm, Request
 
 
 class MllmAlignmentConfig(AlignmentBackend):
-    """P(Yes) by the model that annotates, which must give log-probabilities."""
+    """P(Yes) by the annotating model, which must report log-probabilities."""
 
     backend: Literal["mllm"] = "mllm"
 
     def build(self, mllm: Mllm | None = None) -> "MllmAlignment":
-        """Wrap the model. Raises CallError without one."""
+        """Wrap the annotating model.
+
+        Raises:
+            CallError: There is none, because the scorer would run in an actor.
+        """
         if mllm is None:
             raise CallError("vqascore.backend=mllm has no model of its own, so it cannot run in an actor")
         return MllmAlignment(mllm)
 
 
 class MllmAlignment:
-    """P("Yes" | clip, question) as the first token of the answer of an MLLM."""
+    """An `AlignmentScorer`: P("Yes" | clip, question) as the first token of an MLLM's answer."""
 
     def __init__(self, mllm: Mllm) -> None:
         self._mllm = mllm
         self.name, self.version = mllm.name, mllm.version
 
     def __call__(self, frames: np.ndarray, times: np.ndarray, texts: Sequence[str]) -> list[float | None]:
-        """Score texts against frames; see `AlignmentScorer`."""
+        """Score texts; see `AlignmentScorer`."""
         questions = [QUESTION.format(text=text) for text in texts]
         replies = self._mllm.generate(
             [

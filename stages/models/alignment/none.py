@@ -1,4 +1,4 @@
-"""No scorer."""
+"""No alignment scorer."""
 
 from typing import Literal
 
@@ -12,4 +12,4 @@ class NoAlignmentConfig(AlignmentBackend):
     backend: Literal["none"] = "none"
 
     def build(self, mllm: Mllm | None = None) -> None:
-        """Return None."""
+        """Return no scorer."""

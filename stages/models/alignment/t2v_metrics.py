@@ -1,7 +1,8 @@
 """VQAScore by the package t2v-metrics, in an environment of its own (`vqascore.actor.runtime_env`).
 
-The package wants files: frames go to it through a folder in memory where the machine has one. Video models
-get all frames at once; image models, such as CLIP-FlanT5, a few frames, whose mean is the clip's score.
+The package reads files, so frames go through a temporary folder, in memory if the machine has /dev/shm. Video
+models get all frames at once. Image models, such as CLIP-FlanT5, score a few frames, and the mean is the
+clip's score.
 """
 
 import tempfile
@@ -26,44 +27,51 @@ IN_MEMORY = Path("/dev/shm")
 class T2vPlacement(Placement):
     """A `Placement` with a GPU."""
 
-    num_gpus: float = Field(1.0, ge=0)
+    num_gpus: float = Field(1.0, ge=0, description="GPUs reserved by each actor; a fraction shares a GPU")
 
 
 class T2vMetricsConfig(AlignmentBackend):
-    """Which model of t2v-metrics scores, and where it runs."""
+    """Which model of t2v-metrics scores answers, and where it runs."""
 
     backend: Literal["t2v_metrics"] = "t2v_metrics"
-    model: str = Field("clip-flant5-xxl", description="as t2v_metrics.list_all_vqascore_models() names it")
+    model: str = Field(
+        "clip-flant5-xxl", description="model, as listed by t2v_metrics.list_all_vqascore_models()"
+    )
     checkpoint: str | None = Field(
         None,
-        description="folder of other weights, for the models that take one (qwen2.5-vl-7b); null: theirs",
+        description="folder of other weights, for models that take them (qwen2.5-vl-7b); null: its own",
     )
-    cache_dir: str = Field("~/.cache/huggingface/hub", description="where the package keeps its weights")
+    cache_dir: str = Field("~/.cache/huggingface/hub", description="cache folder of the package's weights")
     device: Annotated[str | None, OPERATIONAL] = Field(
-        None, description="cuda or cpu; null: cuda where there is one"
+        None, description="cuda or cpu; null: cuda if available"
     )
-    frames: int = Field(4, ge=1, description="frames that an image model scores; a video model gets all")
+    frames: int = Field(4, ge=1, description="frames scored by an image model; a video model gets all")
     actor: Annotated[T2vPlacement | None, OPERATIONAL] = Field(
-        T2vPlacement(), description="null: in the annotating process itself"
+        T2vPlacement(), description="Ray actors to run in; null: each worker loads the model itself"
     )
 
     def build(self, mllm: Mllm | None = None) -> "T2vMetrics":
-        """Load the model. Raises ImportError without the package, and what the package raises."""
+        """Load the model.
+
+        Raises:
+            ImportError: The package is not installed.
+            Exception: Whatever the package raises if it cannot load the model.
+        """
         return T2vMetrics(self)
 
     def requirements(self) -> Iterable[Requirement]:
-        """The package, its program, and the weights in its own cache."""
+        """Return the package, the program ffmpeg, and the weights in the package's cache."""
         yield Package(
             "t2v_metrics", "pip install t2v-metrics==3.0, and what its README adds (LLaVA-NeXT, flash-attn)"
         )
-        yield Program("ffmpeg", "it is needed by t2v-metrics")
+        yield Program("ffmpeg", "t2v-metrics needs it")
         if self.model.startswith("clip-flant5") and not self.checkpoint:
             yield HubCache(f"zhiqiulin/{self.model}", self.cache_dir)
             yield HubCache(f"google/{self.model.replace('clip-flant5', 'flan-t5')}", self.cache_dir)
 
 
 class T2vMetrics:
-    """An `AlignmentScorer`."""
+    """An `AlignmentScorer` by a model of t2v-metrics."""
 
     name = "t2v_metrics"
 
@@ -80,13 +88,13 @@ class T2vMetrics:
         self._score = t2v_metrics.VQAScore(model=config.model, device=self._device, cache_dir=cache, **more)
 
     def __call__(self, frames: np.ndarray, times: np.ndarray, texts: Sequence[str]) -> list[float | None]:
-        """frames: (T, H, W, 3) uint8 RGB at times (T,) seconds. A score, 0 to 1, each; None: not a number."""
+        """Score texts; see `AlignmentScorer`. A score that is not a number becomes None."""
         if not texts:
             return []
         video = self._score.model.video_mode == "direct"
         with tempfile.TemporaryDirectory(dir=IN_MEMORY if IN_MEMORY.is_dir() else None) as folder:
             paths = [self._saved(folder, "video", frames)] if video else self._few(folder, frames)
-            # The package mixes types on a GPU by itself, and only there.
+            # On a GPU the package uses mixed precision by itself; on a CPU it does not.
             with self._torch.autocast(self._device, self._torch.bfloat16, enabled=self._device == "cpu"):
                 scores = self._score(images=paths, texts=list(texts), question_template=QUESTION)
         means = scores.float().mean(dim=0).tolist()
@@ -94,7 +102,7 @@ class T2vMetrics:
 
     def _few(self, folder: str, frames: np.ndarray) -> list[str]:
         chosen = np.unique(np.linspace(0, len(frames) - 1, self._frames).round().astype(int))
-        # Of a single picture the package expects the channels in OpenCV's order.
+        # For single images the package expects OpenCV's channel order.
         return [self._saved(folder, str(k), frames[k, :, :, ::-1]) for k in chosen]
 
     def _saved(self, folder: str, name: str, pixels: np.ndarray) -> str:

@@ -1,7 +1,7 @@
-"""Grounding DINO (Liu et al. 2023, arXiv 2303.05499): finds objects by their names.
+"""Grounding DINO (Liu et al. 2023, arXiv 2303.05499): finds objects by name.
 
-The key frames of a view go in together; the names as one text, "c1. c2.", each word of which the model
-scores for every box.
+The key frames of a view go in as a batch, and the names as one text, "c1. c2."; the model scores each token
+of the text for every box.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,36 +17,46 @@ from stages.models.backend import DetectorBackend
 from stages.models.checkpoint import CheckpointConfig, load, load_model, version
 from stages.models.protocols import Detections, View
 
-TOKENS = 256  # of one text, with a mark before and behind
+TOKENS = 256  # limit of one text, its start and end tokens included
 Forward = Callable[[np.ndarray, str], tuple[np.ndarray, np.ndarray]]
 
 
 class GroundingConfig(DetectorBackend):
-    """What counts as found, and how often is looked."""
+    """Which detections count, and in which frames to look for objects."""
 
-    box_threshold: float = Field(0.25, ge=0, le=1, description="least score of a box (official: 0.25)")
-    text_threshold: float = Field(0.25, ge=0, le=1, description="least score of its name (official: 0.25)")
-    step_s: float = Field(1.0, ge=0, description="between frames that are looked at, seconds; 0: all shown")
-    batch_size: Annotated[int, OPERATIONAL] = Field(4, ge=1, description="frames at a time")
+    box_threshold: float = Field(0.25, ge=0, le=1, description="a box must score above this (official: 0.25)")
+    text_threshold: float = Field(
+        0.25, ge=0, le=1, description="its name must score above this (official: 0.25)"
+    )
+    step_s: float = Field(
+        1.0, ge=0, description="interval between searched frames, seconds; 0: all shown frames"
+    )
+    batch_size: Annotated[int, OPERATIONAL] = Field(4, ge=1, description="frames searched at once")
 
 
 class GroundingDinoConfig(GroundingConfig, CheckpointConfig):
-    """Grounding DINO by transformers."""
+    """Grounding DINO in transformers."""
 
     architecture: ClassVar[str] = "grounding-dino"
     backend: Literal["grounding_dino"] = "grounding_dino"
     model: str = Field(
-        "IDEA-Research/grounding-dino-base", min_length=1, description="a folder, or a name on the hub"
+        "IDEA-Research/grounding-dino-base",
+        min_length=1,
+        description="folder of a checkpoint, or its name on the Hub",
     )
 
     def build(self) -> "GroundingDino":
-        """The detector. Raises CallError when the checkpoint cannot be had."""
+        """Load the detector.
+
+        Raises:
+            CallError: The checkpoint cannot be loaded.
+        """
         self.check()
         return GroundingDino(self)
 
 
 class GroundingDino:
-    """The detector on transformers' classes."""
+    """A `Detector` on the classes of transformers."""
 
     name = "grounding_dino"
 
@@ -59,7 +69,7 @@ class GroundingDino:
         self.version = version(config, self._model)
 
     def detect(self, view: View, labels: Sequence[str]) -> dict[float, Detections]:
-        """Boxes with these names at the key frames; without any name, nothing. Raises ClipError."""
+        """Find objects of these names in the key frames; see the function `detect`."""
         return detect(view, labels, self._config, self._processor.tokenizer, self._forward)
 
     def _forward(self, frames: np.ndarray, text: str) -> tuple[np.ndarray, np.ndarray]:
@@ -76,11 +86,23 @@ class GroundingDino:
 def detect(
     view: View, labels: Sequence[str], config: GroundingConfig, tokenizer: Any, forward: Forward
 ) -> dict[float, Detections]:
-    """Look at the key frames of a view for objects of these names.
+    """Search the key frames of a view for objects of these names.
 
-    tokenizer: of the model's text encoder. forward: frames (B, H, W, 3) uint8 and a text to scores
-    (B, Q, 256), 0 to 1, of each token for each of Q boxes, and boxes (B, Q, 4), centre and size in shares of
-    the frame. Names that are too many for one text go into several. Raises ClipError on scores that are NaN.
+    Names that do not fit into one text are split over several.
+
+    Args:
+        view: The clip.
+        labels: The names; none: nothing is found.
+        config: Thresholds, interval and batch size.
+        tokenizer: The tokenizer of the model's text encoder.
+        forward: The model: from frames (B, H, W, 3) uint8 RGB and a text to scores (B, Q, 256), 0 to 1, of
+            each token for each of Q boxes, and to boxes (B, Q, 4), centre and size in shares of the frame.
+
+    Returns:
+        Detections by time of the key frame, seconds; the highest score first.
+
+    Raises:
+        ClipError: The scores are NaN.
     """
     if not labels:
         return {}
@@ -99,7 +121,11 @@ def detect(
 
 
 def key_frames(view: View, step_s: float) -> list[int]:
-    """Frames to look at: the first one of each shot, then each that is `step_s` after the one before."""
+    """Choose the frames to search: the first one of each shot, then one every `step_s` seconds.
+
+    Returns:
+        Indices into the frames of the view, ascending.
+    """
     cuts = [view.motion.times[k] for k in view.motion.cuts]
     keys: list[int] = []
     for k, now in enumerate(view.times):
@@ -110,7 +136,14 @@ def key_frames(view: View, step_s: float) -> list[int]:
 
 
 def texts(lengths: Sequence[int]) -> list[slice]:
-    """Which names go into one text, as few texts as there can be in this order; lengths: in tokens."""
+    """Split names into as few texts as possible without reordering them.
+
+    Args:
+        lengths: Length of each name, tokens.
+
+    Returns:
+        The names of each text, as slices.
+    """
     starts, taken = [0], 0
     for k, length in enumerate(lengths):
         if k > starts[-1] and taken + length + 1 > TOKENS - 2:
@@ -121,7 +154,7 @@ def texts(lengths: Sequence[int]) -> list[slice]:
 
 
 def token_spans(lengths: Sequence[int]) -> list[slice]:
-    """Where the tokens of each name stand in the text: a mark comes first, and a full stop after each."""
+    """Locate the tokens of each name in a text, which has a start token, and a full stop after each name."""
     ends = np.cumsum([length + 1 for length in lengths])
     return [slice(int(end - length), int(end)) for length, end in zip(lengths, ends, strict=True)]
 
@@ -134,9 +167,15 @@ def named(
     size: tuple[int, int],
     config: GroundingConfig,
 ) -> Detections:
-    """Detections out of scores (Q, L) of tokens and boxes (Q, 4), centre and size in shares of the frame.
+    """Turn the model's output for one frame into detections; a box gets the name of its best token.
 
-    A box is called by the name of its best token. size: of the frame, (width, height).
+    Args:
+        scores: (Q, L) of each token for each box, 0 to 1.
+        boxes: (Q, 4) centre and size, shares of the frame.
+        spans: The tokens of each name.
+        labels: The names.
+        size: Width and height of the frame, pixels.
+        config: Thresholds.
     """
     of_names = np.stack([scores[:, span].max(1, initial=0) for span in spans], axis=1)
     best, which = of_names.max(1), of_names.argmax(1)
@@ -151,7 +190,7 @@ def named(
 
 
 def best_first(parts: Sequence[Detections]) -> Detections:
-    """All detections of a frame together, by falling score."""
+    """Merge the detections of a frame, the highest score first."""
     scores = np.concatenate([part.scores for part in parts])
     order = np.argsort(-scores, kind="stable")
     labels = [label for part in parts for label in part.labels]

@@ -1,7 +1,7 @@
-"""Grounding DINO by its authors' code, the package `groundingdino-py`: for checkpoints in its form.
+"""Grounding DINO by its authors' code, the package `groundingdino-py`: for checkpoints in its format.
 
-It needs transformers before 5, so it lives in an actor with an environment of its own; there this file and
-what it imports need NumPy, pydantic, Ray, OpenCV and PyArrow of the rest.
+The package needs transformers < 5, so it runs in an actor with an environment of its own. Of this project's
+dependencies, that environment needs NumPy, pydantic, Ray, OpenCV and PyArrow.
 """
 
 from collections.abc import Iterable, Sequence
@@ -24,47 +24,58 @@ FILES = ("config_file", "checkpoint", "text_encoder")
 
 
 class GroundingDinoPyConfig(GroundingConfig):
-    """Grounding DINO by groundingdino-py; everything is read from local paths."""
+    """Grounding DINO in groundingdino-py; everything is read from local paths."""
 
     backend: Literal["groundingdino_py"] = "groundingdino_py"
-    config_file: str = Field(min_length=1, description="the model's configuration, a Python file that is run")
-    checkpoint: str = Field(min_length=1, description="a .pth file of weights")
+    config_file: str = Field(
+        min_length=1, description="the model's configuration, a Python file that is executed"
+    )
+    checkpoint: str = Field(min_length=1, description="file of weights, .pth")
     text_encoder: str = Field(
         min_length=1,
-        description="a folder with bert-base-uncased: tokenizer and model, as transformers saves them",
+        description="folder of bert-base-uncased: tokenizer and model, as saved by transformers",
     )
     device: Annotated[str | None, OPERATIONAL] = Field(
-        None, description="torch device; null: cuda if there is one, else cpu"
+        None, description="torch device; null: cuda if available, else cpu"
     )
     actor: Annotated[Placement | None, OPERATIONAL] = Field(
-        None, description="runtime_env.py_executable: the python of the environment that has the package"
+        None,
+        description="Ray actors to run in; runtime_env.py_executable is the Python that has the package",
     )
 
     def build(self) -> "GroundingDinoPy":
-        """The detector. Raises CallError without the package or one of the files."""
+        """Load the detector.
+
+        Raises:
+            CallError: The package or one of the files is missing.
+        """
         self.check()
         return GroundingDinoPy(self)
 
     def check(self) -> None:
-        """See whether package and files are there. Raises CallError."""
+        """Check that package and files exist.
+
+        Raises:
+            CallError: One does not.
+        """
         for name in FILES:
             if not Path(getattr(self, name)).exists():
-                raise CallError(f"detector.{name}: there is no {getattr(self, name)!r}")
+                raise CallError(f"detector.{name}: {getattr(self, name)!r} does not exist")
         if not find_spec("groundingdino"):
             raise CallError(
-                "detector.backend=groundingdino_py needs groundingdino-py and transformers<5; name an"
-                " environment that has them in detector.actor.runtime_env.py_executable"
+                "detector.backend=groundingdino_py needs groundingdino-py and transformers<5; set"
+                " detector.actor.runtime_env.py_executable to the Python of an environment that has them"
             )
 
     def requirements(self) -> Iterable[Requirement]:
-        """The package and the files."""
+        """Return the package and the files."""
         yield Package("groundingdino", "pip install groundingdino-py==0.4.0 'transformers<5'")
         for name in FILES:
             yield LocalFile(name, getattr(self, name))
 
 
 class GroundingDinoPy:
-    """The detector on the package's model, preprocessed as the package does."""
+    """A `Detector` on the package's model and preprocessing."""
 
     name = "groundingdino_py"
 
@@ -93,7 +104,7 @@ class GroundingDinoPy:
         self.version = Path(config.checkpoint).name
 
     def detect(self, view: View, labels: Sequence[str]) -> dict[float, Detections]:
-        """As `GroundingDino.detect`."""
+        """Find objects of these names in the key frames; see `grounding_dino.detect`."""
         return detect(view, labels, self._config, self._model.tokenizer, self._forward)
 
     def _forward(self, frames: np.ndarray, text: str) -> tuple[np.ndarray, np.ndarray]:

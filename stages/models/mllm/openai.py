@@ -1,4 +1,4 @@
-"""A multimodal model behind an OpenAI-compatible endpoint: OpenAI itself, vLLM, SGLang, llama.cpp, ..."""
+"""A multimodal model behind an OpenAI-compatible endpoint: OpenAI, vLLM, SGLang, llama.cpp, ..."""
 
 import asyncio
 import base64
@@ -28,56 +28,70 @@ from stages.models.protocols import Reply, Request
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
 
-RETRY_DELAY_S = 0.5  # before asking again after an unusable reply; doubles, as the client's own delays do
-LONGEST_PAUSE_S = 120.0  # the longest Retry-After that the client obeys
-LIST_MODELS_S = 10.0  # for an endpoint to list its models
-TOP_LOGPROBS = 20  # the most that the API gives
-REFUSED = (401, 403, 404)  # the key, what it may do, the address or the model: wrong for every call alike
+RETRY_DELAY_S = 0.5  # before retrying after an unusable reply; doubles, like the client's own delays
+LONGEST_PAUSE_S = 120.0  # longest Retry-After that the client obeys
+LIST_MODELS_S = 10.0  # time limit for an endpoint to list its models
+TOP_LOGPROBS = 20  # maximum of the API
+REFUSED = (401, 403, 404)  # wrong key, permission, address or model: every other call fails likewise
 
 
 def _url(text: str) -> str:
-    HttpUrl(text)  # raises a ValueError that says what is wrong
+    HttpUrl(text)  # validates; raises ValueError
     return text
 
 
 class OpenAiConfig(Priced, MllmBackend):
-    """Which model at which endpoint, and how hard to try. The key itself stays in the environment."""
+    """Which model at which endpoint, and how persistently to ask it. The key is read from the environment."""
 
     backend: Literal["openai"] = "openai"
     base_url: Annotated[Annotated[str, AfterValidator(_url)] | None, NOTED] = Field(
-        None, description="the endpoint; null: the client's own"
+        None, description="URL of the endpoint; null: the client's default"
     )
-    model: str = Field(min_length=1, description="as the endpoint names it")
+    model: str = Field(min_length=1, description="name of the model at the endpoint")
     api_key_env: Annotated[str, OPERATIONAL] = Field(
         "OPENAI_API_KEY",
         pattern=r"^[A-Za-z_][A-Za-z0-9_]*$",
-        description="the environment variable that holds the key",
+        description="environment variable that holds the key",
     )
-    concurrency: Annotated[int, OPERATIONAL] = Field(8, ge=1, description="calls in flight at once")
-    timeout_s: Annotated[float, OPERATIONAL] = Field(60.0, gt=0, description="of one attempt, seconds")
+    concurrency: Annotated[int, OPERATIONAL] = Field(
+        8, ge=1, description="requests in flight at once, for each worker"
+    )
+    timeout_s: Annotated[float, OPERATIONAL] = Field(
+        60.0, gt=0, description="time limit of one attempt, seconds"
+    )
     max_attempts: Annotated[int, OPERATIONAL] = Field(
-        4, ge=1, le=20, description="HTTP requests for one answer, at most"
+        4, ge=1, le=20, description="maximum number of HTTP requests for one answer"
     )
-    jpeg_quality: int = Field(90, ge=1, le=100, description="of the frames as they are sent")
+    jpeg_quality: int = Field(90, ge=1, le=100, description="JPEG quality of the frames sent, 1 to 100")
 
     def build(self) -> "OpenAiMllm":
-        """Make a client. Raises CallError without the package or a key."""
+        """Make a client of the endpoint.
+
+        Raises:
+            CallError: The package or the key is missing.
+        """
         return OpenAiMllm(self)
 
     def requirements(self) -> Iterable[Requirement]:
-        """The client, a key, and an endpoint that has the model."""
+        """Return the client package, and an endpoint that accepts the key and has the model."""
         return Package("openai", "pip install 'motionsight-distill[openai]'"), Endpoint(self)
 
 
 class OpenAiMllm:
-    """Asks a chat-completions endpoint, many requests at a time, and always comes back with a reply for each.
+    """An `Mllm` that sends requests to a chat-completions endpoint, many at a time.
 
-    Raises CallError when made without the `openai` package, or without a key for an endpoint elsewhere.
+    Attributes:
+        config: Its settings.
     """
 
     name = "openai"
 
     def __init__(self, config: OpenAiConfig) -> None:
+        """Check that requests could be sent.
+
+        Raises:
+            CallError: The `openai` package is missing, or the key of an endpoint on another machine.
+        """
         self.config = config
         self.version = config.model
         try:
@@ -89,22 +103,25 @@ class OpenAiMllm:
         self._key()
 
     def generate(self, requests: Sequence[Request]) -> list[Reply]:
-        """One reply for each request, in order: an answer, or error `mllm_error` or `mllm_bad_output`.
+        """Return one reply for each request, in order.
 
-        Raises RunError when the endpoint refuses the key or knows no such model: it would do so every time.
+        A failed request has a reply with error `mllm_error` or `mllm_bad_output`.
+
+        Raises:
+            RunError: The endpoint rejects the key or does not have the model, so every request would fail.
         """
         try:
             asyncio.get_running_loop()
         except RuntimeError:
             return asyncio.run(self._generate(requests))
-        with ThreadPoolExecutor(1) as thread:  # no second loop in a thread that runs one, as a notebook does
+        with ThreadPoolExecutor(1) as thread:  # this one already runs a loop, as in a notebook
             return thread.submit(asyncio.run, self._generate(requests)).result()
 
     async def _generate(self, requests: Sequence[Request]) -> list[Reply]:
         slots = asyncio.Semaphore(self.config.concurrency)
 
         async def reply(request: Request) -> Reply:
-            async with slots:  # held while encoding too: images of waiting requests take no memory
+            async with slots:  # also while encoding, so that images of waiting requests take no memory
                 answer = await self._ask(client, request)
             return replace(answer, detail=self.told(answer.detail))
 
@@ -112,7 +129,7 @@ class OpenAiMllm:
             return await asyncio.gather(*map(reply, requests))
 
     def client(self) -> "AsyncOpenAI":
-        """A client of the endpoint, for the loop that it is first used in."""
+        """Return a client of the endpoint; it belongs to the event loop in which it is first used."""
         from openai import AsyncOpenAI
 
         config = self.config
@@ -124,14 +141,14 @@ class OpenAiMllm:
         )
 
     async def _ask(self, client: Any, request: Request) -> Reply:
-        """Ask until a usable reply or `max_attempts` HTTP requests, the client's own retries among them."""
+        """Ask until a reply is usable, in at most `max_attempts` HTTP requests, client retries included."""
         from openai import OpenAIError
 
         config = self.config
         arguments = await asyncio.to_thread(self.arguments, request)
         left, pause, spent = config.max_attempts, RETRY_DELAY_S, Reply("", requests=0)
         try:
-            # The client's time limit is for silence: an endpoint that drips would hold it for ever.
+            # The client's timeout only limits silence: an endpoint that trickles bytes would hold it forever.
             async with asyncio.timeout(left * (config.timeout_s + LONGEST_PAUSE_S)):
                 while True:
                     chat = client.with_options(max_retries=left - 1).chat.completions.with_raw_response
@@ -147,13 +164,13 @@ class OpenAiMllm:
             why = " ".join([str(error) or "no answer in time", str(error.__cause__ or "")])
             if getattr(error, "status_code", None) in REFUSED:
                 raise RunError(
-                    f"{config.base_url or 'OpenAI'} refuses to answer as {config.model}; check mllm.base_url,"
+                    f"{config.base_url or 'OpenAI'} refuses requests for {config.model}; check mllm.base_url,"
                     f" mllm.model and the key in {config.api_key_env}: {self.told(why)}"
                 ) from None  # the cause may quote the key
             return replace(spent, error="mllm_error", detail=why, requests=spent.requests + _attempts(error))
 
     def arguments(self, request: Request) -> dict[str, Any]:
-        """The request in the API's words: the frames as JPEG in order of time, then the prompt."""
+        """Convert a request into arguments of the API: the frames as JPEG, in order, then the prompt."""
         images = [jpeg_url(frame, self.config.jpeg_quality) for frame in request.frames]
         content: list[Any] = [{"type": "image_url", "image_url": {"url": url}} for url in images]
         content.append({"type": "text", "text": whole_characters(request.prompt)})
@@ -173,31 +190,37 @@ class OpenAiMllm:
         return arguments
 
     def told(self, text: str) -> str:
-        """A text from the endpoint as a sentence, in which the key does not stand."""
+        """Turn a text from the endpoint into a one-line sentence with the key masked."""
         key = self._key()
-        return sentence(text.replace(key, "***") if key else text)  # shortened first, half a key may stay
+        return sentence(
+            text.replace(key, "***") if key else text
+        )  # masked before it is shortened, which could leave half a key
 
     def _key(self) -> str:
-        """The key out of the environment; "" where none is set and a server on this machine needs none."""
+        """Return the key from the environment; "" if it is not set and the server is on this machine."""
         name = self.config.api_key_env
         key = os.environ.get(name, "").strip()
         host = urlsplit(self.config.base_url or os.environ.get("OPENAI_BASE_URL", "")).hostname or ""
         if not key and host not in ("localhost", "::1") and not host.startswith("127."):
-            hint = f"set the environment variable {name} (to any word if it needs none)"
+            hint = f"set the environment variable {name} (to any word if the endpoint needs none)"
             raise CallError(f"no key for {host or 'OpenAI'}: {hint}")
-        if not (key.isascii() and key.isprintable()):  # refused here, since HTTP libraries quote it in errors
-            raise CallError(f"the environment variable {name} holds characters that no key has")
+        if not (key.isascii() and key.isprintable()):  # HTTP libraries would quote it in their errors
+            raise CallError(f"the environment variable {name} holds characters that cannot be part of a key")
         return key
 
 
 @dataclass(frozen=True)
 class Endpoint:
-    """An endpoint that answers, knows the key, and has the model."""
+    """An endpoint that answers, accepts the key, and has the model.
+
+    Attributes:
+        config: Which endpoint, key and model.
+    """
 
     config: OpenAiConfig
 
     def examine(self, context: Context) -> Iterator[Finding]:
-        """Ask it for its models."""
+        """Ask the endpoint for its models."""
         config, part = self.config, context.part
         key = os.environ.get(config.api_key_env)
         if key is None and config.base_url is None:
@@ -213,7 +236,7 @@ class Endpoint:
                 names = [model["id"] for model in json.load(answer)["data"]]
         except urllib.error.HTTPError as error:
             if error.code in (404, 405):  # not every server lists its models
-                yield Finding(part, what, "answers, but lists no models")
+                yield Finding(part, what, "answers, but does not list its models")
                 return
             keyed = f"is the key in ${config.api_key_env} right?"
             remedy = keyed if error.code in (401, 403) else "see its log"
@@ -229,20 +252,28 @@ class Endpoint:
 
 
 def _attempts(error: Exception) -> int:
-    """How many requests the client had made when it gave up; 1 where that is not known."""
+    """Return the number of requests that the client made before it gave up; 1 if unknown."""
     asked = getattr(error, "request", None)
     return 1 + int(asked.headers.get("x-stainless-retry-count", 0)) if asked else 1
 
 
 def jpeg_url(frame: np.ndarray, quality: int) -> str:
-    """A frame (H, W, 3) uint8 RGB as a data URL of a JPEG of the given quality, 1 to 100."""
+    """Encode a frame (H, W, 3) uint8 RGB as the data URL of a JPEG of some quality, 1 to 100."""
     bgr = cv2.cvtColor(frame, cv2.COLOR_RGB2BGR)
     _, data = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])
     return "data:image/jpeg;base64," + base64.b64encode(data.tobytes()).decode()
 
 
 def read(body: bytes, request: Request) -> Reply:
-    """The body of a response with status 200 as a reply; error `mllm_bad_output` if it cannot be used."""
+    """Read a reply from the body of a response with status 200.
+
+    Args:
+        body: JSON, or anything else that the endpoint may have sent.
+        request: The request that it answers.
+
+    Returns:
+        The reply, with error `mllm_bad_output` if it is unusable.
+    """
     shown = body.decode("utf-8", "replace")
     try:
         answer = json.loads(body)
@@ -255,7 +286,7 @@ def read(body: bytes, request: Request) -> Reply:
         Reply(
             text,
             _count(usage, "total_tokens"),
-            first_token(_told(choice), request.logprob_tokens),
+            first_token(_candidates(choice), request.logprob_tokens),
             prompt_tokens=_count(usage, "prompt_tokens"),
             cached_tokens=_count(usage, "prompt_tokens_details", "cached_tokens"),
         ),
@@ -265,17 +296,17 @@ def read(body: bytes, request: Request) -> Reply:
 
 
 def _count(usage: Any, *path: str) -> int:
-    """A number of tokens out of the usage that a server may or may not tell."""
+    """Return a token count from the usage that a server may or may not report; 0 if it does not."""
     for name in path:
         usage = usage.get(name) if isinstance(usage, dict) else None
     return usage if isinstance(usage, int) else 0
 
 
-def _told(choice: Mapping[str, Any]) -> list[tuple[str, float]]:
-    """Spelling and log-probability of what could have been the first token; empty if the server is silent."""
+def _candidates(choice: Mapping[str, Any]) -> list[tuple[str, float]]:
+    """Return spelling and log-probability of the candidates for the first token; empty if not reported."""
     try:
         first = choice["logprobs"]["content"][0]
-        items = [first, *(first.get("top_logprobs") or ())]  # which tell of the first once more
+        items = [first, *(first.get("top_logprobs") or ())]  # which repeat the first one
         return [*{str(item["token"]): float(item["logprob"]) for item in items}.items()]
     except (LookupError, TypeError, ValueError, AttributeError):
         return []

@@ -1,4 +1,4 @@
-"""Is what a model wrote the answer that was asked for, and how likely was its first token?"""
+"""Check the replies of models, and read the probability of their first token."""
 
 import json
 import math
@@ -9,19 +9,23 @@ from typing import Any
 
 from stages.models.protocols import Reply, Request
 
-LONGEST_DETAIL = 300  # characters
+LONGEST_DETAIL = 300  # characters of `Reply.detail`
 CONTROL = re.compile(r"[\x00-\x1f]")
 
 
 def checked(reply: Reply, request: Request) -> Reply:
-    """The reply, its text trimmed to what was asked for; error `mllm_bad_output` if it cannot be used."""
+    """Check that a reply is what the request asked for.
+
+    Returns:
+        The reply with its text trimmed to the answer or the JSON requested, or with error `mllm_bad_output`.
+    """
     text = whole_characters(reply.text).strip()
-    if not text and not reply.logprobs:  # a score needs no text: the likeliest token may be a space
+    if not text and not reply.logprobs:  # log-probabilities need no text: the likeliest token may be a space
         return bad(reply, "an empty answer")
     if request.json_schema is None:
         return replace(reply, text=text)
-    text = CONTROL.sub(" ", text)  # white space in JSON, or what engines let into strings with a maxLength
-    inner = text[text.find("{") : text.rfind("}") + 1]  # models like to wrap their JSON in prose
+    text = CONTROL.sub(" ", text)  # white space in JSON; engines let them into strings with a maxLength too
+    inner = text[text.find("{") : text.rfind("}") + 1]  # models often wrap their JSON in prose
     for candidate in (text, inner):
         if not mismatch(candidate, request.json_schema):
             return replace(reply, text=candidate)
@@ -29,12 +33,12 @@ def checked(reply: Reply, request: Request) -> Reply:
 
 
 def bad(reply: Reply, detail: str) -> Reply:
-    """Error `mllm_bad_output` at the cost of the reply that cannot be used."""
+    """Turn an unusable reply into error `mllm_bad_output`, keeping its token counts."""
     return replace(reply, text="", logprobs={}, error="mllm_bad_output", detail=detail)
 
 
 def after(spent: Reply, reply: Reply) -> Reply:
-    """The reply with the tokens of an earlier attempt on top."""
+    """Add the tokens and requests of earlier attempts to a reply."""
     return replace(
         reply,
         tokens=spent.tokens + reply.tokens,
@@ -45,7 +49,11 @@ def after(spent: Reply, reply: Reply) -> Reply:
 
 
 def mismatch(text: str, schema: Mapping[str, Any]) -> str:
-    """Why the text is not JSON of the schema; "" if it is, as far as the packages here can tell."""
+    """Say why a text does not conform to a JSON schema.
+
+    Returns:
+        The reason; "" if it conforms, or if the package jsonschema, which checks it, is not installed.
+    """
     try:
         value = json.loads(text)
         from jsonschema.validators import validator_for
@@ -59,10 +67,16 @@ def mismatch(text: str, schema: Mapping[str, Any]) -> str:
 
 
 def first_token(told: Iterable[tuple[str, float]], wanted: Sequence[str]) -> dict[str, float]:
-    """Log-probability of each wanted token out of those told of one place; the untold are absent.
+    """Read the log-probabilities of wanted tokens from the candidates for one position.
 
-    told: spelling and natural log-probability of distinct tokens. Spellings that differ in surrounding white
-    space alone, "Yes" and " Yes", count as one.
+    Candidates that differ only in surrounding white space, such as "Yes" and " Yes", are added up.
+
+    Args:
+        told: Spelling and natural log-probability of distinct candidates, as far as they are reported.
+        wanted: The tokens, without surrounding white space.
+
+    Returns:
+        Natural log-probability by wanted token; tokens that are not among the candidates are absent.
     """
     shares = dict.fromkeys(wanted, 0.0)
     for spelt, logprob in told:
@@ -72,10 +86,10 @@ def first_token(told: Iterable[tuple[str, float]], wanted: Sequence[str]) -> dic
 
 
 def sentence(text: str) -> str:
-    """A text from elsewhere in the form of `Reply.detail`: one line, not too long."""
+    """Bring a text from elsewhere into the form of `Reply.detail`: one line of limited length."""
     return " ".join(whole_characters(text).split())[:LONGEST_DETAIL]
 
 
 def whole_characters(text: str) -> str:
-    """The text with half characters, which no table can hold, replaced."""
+    """Replace lone surrogates, which tables cannot store."""
     return text.encode("utf-8", "replace").decode()

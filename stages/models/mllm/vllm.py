@@ -1,7 +1,7 @@
-"""A multimodal model on a vLLM engine, which batches the calls of all workers as they come.
+"""A multimodal model on a vLLM engine, which batches the calls of all workers as they arrive.
 
-The frames of a prompt stand before its text, so that questions about the same frames share a prefix, which
-the engine knows by a hash and computes once.
+In a prompt the frames come before the text, so that questions about the same frames share a prefix, which the
+engine recognises by its hash and computes only once.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ from stages.models.mllm.replies import after, checked, first_token, sentence, wh
 from stages.models.placement import Placement
 from stages.models.protocols import Reply, Request
 
-RETRY_TEMPERATURE = 0.7  # at least, for another try: a greedy answer would come out the same again
+RETRY_TEMPERATURE = 0.7  # at least, for further attempts: a greedy answer would be the same again
 GIB = 1024**3
 T = TypeVar("T")
 WATCH = """
@@ -43,42 +43,59 @@ for process in map(int, sys.argv[1:]):
 
 
 class VllmPlacement(Placement):
-    """A `Placement` with a GPU, and with as many calls at once as an engine likes to batch."""
+    """A `Placement` with a GPU and as many concurrent calls as an engine can batch well."""
 
-    num_gpus: float = Field(1.0, ge=0, description="mllm.tensor_parallel, or 0 for an engine on the CPU")
-    max_concurrency: int = Field(64, ge=1, description="calls that a replica works on at once")
+    num_gpus: float = Field(
+        1.0,
+        ge=0,
+        description="GPUs reserved by each actor: the same as tensor_parallel, or 0 for an engine on the CPU",
+    )
+    max_concurrency: int = Field(64, ge=1, description="calls that an actor works on at once")
 
 
 class VllmConfig(MllmBackend):
-    """Which model, how its engine is set up, and where it runs."""
+    """Which model, how its engine is configured, and where it runs."""
 
     backend: Literal["vllm"] = "vllm"
-    model: str = Field(min_length=1, description="a folder, or a name on the Hugging Face hub")
-    revision: str | None = Field(None, description="commit, tag or branch on the hub; null: the newest")
-    dtype: str = Field("auto", description="bfloat16, float16 or float32; auto: that of the checkpoint")
+    model: str = Field(
+        min_length=1, description="folder of a checkpoint, or its name on the Hugging Face Hub"
+    )
+    revision: str | None = Field(None, description="commit, tag or branch on the Hub; null: the newest")
+    dtype: str = Field("auto", description="bfloat16, float16 or float32; auto: as in the checkpoint")
     tensor_parallel: Annotated[int, OPERATIONAL] = Field(
-        1, ge=1, description="GPUs that share the weights of one replica"
+        1, ge=1, description="number of GPUs over which the weights of one engine are split"
     )
     gpu_memory_utilization: Annotated[float, OPERATIONAL] = Field(
-        0.9, gt=0, le=1, description="share of a GPU's memory"
+        0.9, gt=0, le=1, description="share of a GPU's memory that the engine may use"
     )
-    max_model_len: int | None = Field(None, ge=1, description="tokens of a call; null: what the model allows")
-    max_images: int = Field(32, ge=1, description="frames of a call: two kinds of prompt on 16 frames")
+    max_model_len: int | None = Field(
+        None, ge=1, description="maximum tokens in a call, answer included; null: the model's own limit"
+    )
+    max_images: int = Field(
+        32, ge=1, description="maximum frames in a call; 32 are two visual prompts on 16 frames"
+    )
     trust_remote_code: bool = Field(False, description="run Python code that comes with the checkpoint")
     max_attempts: Annotated[int, OPERATIONAL] = Field(
-        3, ge=1, le=20, description="answers asked for until one can be used"
+        3, ge=1, le=20, description="maximum number of attempts to get a usable answer"
     )
     engine: dict[str, Any] = Field(
-        {}, description="more arguments of vLLM's AsyncEngineArgs, such as quantization or hf_overrides"
+        {}, description="further arguments of vLLM's AsyncEngineArgs, such as quantization or hf_overrides"
     )
-    actor: Annotated[VllmPlacement, OPERATIONAL] = Field(VllmPlacement(), description="where the engine runs")
+    actor: Annotated[VllmPlacement, OPERATIONAL] = Field(
+        VllmPlacement(), description="Ray actors, one engine in each"
+    )
 
     def build(self) -> "VllmMllm":
-        """Start the engine in this process. Raises ImportError without vLLM, and what vLLM raises."""
+        """Start the engine in this process.
+
+        Raises:
+            ImportError: vLLM is not installed.
+            Exception: Whatever vLLM raises if it cannot start.
+        """
         return VllmMllm(self)
 
     def requirements(self) -> Iterable[Requirement]:
-        """vLLM, the weights, and room for them on the GPUs."""
+        """Return vLLM, the weights, and the GPU memory for them."""
         yield Package("vllm", "pip install 'motionsight-distill[vllm]'")
         yield Weights(self.model, self.revision)
         yield GpuMemory(self)
@@ -86,12 +103,16 @@ class VllmConfig(MllmBackend):
 
 @dataclass(frozen=True)
 class GpuMemory:
-    """Room on this machine's GPUs for weights that are here."""
+    """Enough memory on this machine's GPUs for weights on this machine.
+
+    Attributes:
+        config: Which weights, and how many GPUs share them.
+    """
 
     config: VllmConfig
 
     def examine(self, context: Context) -> Iterator[Finding]:
-        """Compare the size of the weights with the memory of a GPU; silent where either is not here."""
+        """Compare the size of the weights with the memory of a GPU; finds nothing if either is elsewhere."""
         import torch
 
         config, folder = self.config, Path(self.config.model).expanduser()
@@ -106,13 +127,15 @@ class GpuMemory:
 
 
 class VllmMllm:
-    """An engine, and the event loop that it lives in; `generate` may be called from many threads at once."""
+    """An `Mllm`: a vLLM engine and its event loop. `generate` may be called from several threads at once."""
 
     name = "vllm"
 
     def __init__(self, config: VllmConfig) -> None:
-        os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")  # which vLLM sends to its makers
-        os.environ.setdefault("VLLM_HOST_IP", "127.0.0.1")  # the parts of an engine talk on this machine only
+        os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")  # do not report usage to vLLM's developers
+        os.environ.setdefault(
+            "VLLM_HOST_IP", "127.0.0.1"
+        )  # the processes of an engine communicate locally only
         from vllm import AsyncEngineArgs
         from vllm.v1.engine.async_llm import AsyncLLM
 
@@ -131,7 +154,7 @@ class VllmMllm:
             "disable_log_stats": True,
         }
 
-        async def start() -> AsyncLLM:  # in the loop, where the engine's own tasks go
+        async def start() -> AsyncLLM:  # inside the loop, because the engine starts tasks there
             return AsyncLLM.from_engine_args(AsyncEngineArgs(**arguments | config.engine))
 
         self._loop = asyncio.new_event_loop()
@@ -145,17 +168,20 @@ class VllmMllm:
 
     @property
     def broken(self) -> bool:
-        """Whether the engine has died, for good."""
+        """Whether the engine has died and cannot recover."""
         return self._engine.errored
 
     def close(self) -> None:
-        """End the engine and its processes."""
+        """Shut down the engine and its processes."""
         self._engine.shutdown()
         self._loop.call_soon_threadsafe(self._loop.stop)
-        del self._engine  # which would shut down once more, when Python ends and half of it is gone
+        del self._engine  # its destructor would shut down again, during interpreter shutdown
 
     def generate(self, requests: Sequence[Request]) -> list[Reply]:
-        """One reply for each request, in order: an answer, or error `mllm_error` or `mllm_bad_output`."""
+        """Return one reply for each request, in order.
+
+        A failed request has a reply with error `mllm_error` or `mllm_bad_output`.
+        """
 
         async def all_of_them() -> list[Reply]:
             return await asyncio.gather(*map(self._ask, requests))
@@ -163,7 +189,7 @@ class VllmMllm:
         return [replace(reply, detail=sentence(reply.detail)) for reply in self._run(all_of_them())]
 
     async def _ask(self, request: Request) -> Reply:
-        """Ask until a usable reply, at most `max_attempts` times."""
+        """Ask until a reply is usable, at most `max_attempts` times."""
         from vllm.exceptions import VLLMError
 
         reply = Reply("", requests=0)
@@ -173,12 +199,12 @@ class VllmMllm:
                 if not reply.error:
                     break
         except (VLLMError, ValueError) as error:
-            why = error.__cause__ or error  # what vLLM wraps says more than its own words
+            why = error.__cause__ or error  # the wrapped error says more than vLLM's own message
             return replace(reply, error="mllm_error", detail=f"{type(why).__name__}: {why}")
         return reply
 
     async def _prompt(self, request: Request) -> Any:
-        """The request as the model's own chat template and processor have it, for the engine."""
+        """Render a request by the model's own chat template and processor."""
         from PIL import Image
         from vllm.renderers import ChatParams
 
@@ -210,13 +236,13 @@ class VllmMllm:
         ]
         (output,) = made.outputs
         read = len(made.prompt_token_ids or ())
-        told = output.logprobs[0] if output.logprobs else {}
+        candidates = output.logprobs[0] if output.logprobs else {}
         return checked(
             Reply(
                 output.text,
                 read + len(output.token_ids),
                 first_token(
-                    [(self._vocabulary[token], item.logprob) for token, item in told.items()],
+                    [(self._vocabulary[token], item.logprob) for token, item in candidates.items()],
                     request.logprob_tokens,
                 ),
                 prompt_tokens=read,
@@ -226,7 +252,7 @@ class VllmMllm:
         )
 
     async def _spellings(self, wanted: Sequence[str]) -> list[int]:
-        """The tokens that spell one of the wanted, with or without white space around it."""
+        """Return the tokens that spell one of the wanted words, with or without surrounding white space."""
         if not wanted:
             return []
         vocabulary = await asyncio.to_thread(lambda: self._vocabulary)
@@ -234,19 +260,22 @@ class VllmMllm:
 
     @cached_property
     def _vocabulary(self) -> list[str]:
-        """What each token reads as."""
+        """The text of each token."""
         tokenizer = self._engine.get_tokenizer()
         return tokenizer.batch_decode([[token] for token in range(len(tokenizer))])
 
 
 def end_with_this_process(children: Iterable[BaseProcess]) -> None:
-    """See to it that child processes do not outlive this one, however it ends.
+    """Make sure that child processes do not outlive this one, even if it is killed.
 
-    An engine whose parent was killed waits for ever, and keeps its GPU.
+    An engine whose parent was killed would otherwise wait forever and keep its GPU.
+
+    Args:
+        children: The processes that end with this one.
     """
     processes = [os.pidfd_open(child.pid) for child in children if child.pid]
     watch = [sys.executable, "-I", "-S", "-c", WATCH, *map(str, processes)]
-    # The pipe to its standard input closes when this process is gone; sessions keep Ctrl-C from it.
+    # The pipe to its standard input closes when this process ends; its own session shields it from Ctrl-C.
     subprocess.Popen(watch, stdin=subprocess.PIPE, pass_fds=processes, start_new_session=True)
     for process in processes:
         os.close(process)

@@ -1,4 +1,4 @@
-"""SAM 2 (Ravi et al. 2024, arXiv 2408.00714) as a carrier: masks that follow an object, by transformers."""
+"""SAM 2 (Ravi et al. 2024, arXiv 2408.00714) in transformers, as a carrier: masks that follow an object."""
 
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
@@ -14,38 +14,51 @@ from stages.video.masks import encode
 
 
 class MaskConfig(RefinedConfig):
-    """How a tracker with masks is corrected."""
+    """When detections correct a tracker with masks, and whether to keep the masks."""
 
-    # Longer than for boxes without a picture of the object: SAM 2 sees for itself when it is hidden.
+    # Longer than for trackers without appearance: SAM 2 notices by itself when an object is hidden.
     fade_s: float = Field(
-        3.0, gt=0, description="in which a track without detections loses half of its confidence, seconds"
+        3.0, gt=0, description="time in which a track without detections loses half its confidence, seconds"
     )
     agreed: float = Field(
         0.8,
         ge=0,
         le=1,
-        description="overlap with a detection from which a mask is right as it is (official: 0.8)",
+        description="a mask with at least this IoU with a detection is kept as it is (official: 0.8)",
     )
-    masks: bool = Field(False, description="keep the masks, for the prompt background_blur")
+    masks: bool = Field(False, description="keep the masks, for the visual prompt background_blur")
 
 
 class Sam2Config(MaskConfig, CheckpointConfig):
-    """SAM 2 by transformers."""
+    """SAM 2 in transformers."""
 
     architecture: ClassVar[str] = "sam2_video"
     backend: Literal["sam2"] = "sam2"
     model: str = Field(
-        "facebook/sam2.1-hiera-large", min_length=1, description="a folder, or a name on the hub"
+        "facebook/sam2.1-hiera-large",
+        min_length=1,
+        description="folder of a checkpoint, or its name on the Hub",
     )
 
     def build(self) -> RefinedTracker:
-        """The tracker. Raises CallError when the checkpoint cannot be had."""
+        """Load the tracker.
+
+        Raises:
+            CallError: The checkpoint cannot be loaded.
+        """
         self.check()
         return RefinedTracker(self, Sam2Carrier(self))
 
 
 class Sam2Carrier:
-    """Boxes as prompts, masks in memory, and boxes around the masks of the frames that follow."""
+    """A `Carrier` that prompts SAM 2 with boxes and returns the boxes around its masks in later frames.
+
+    Attributes:
+        config: The settings.
+        processor: The processor of transformers.
+        model: The model.
+        memory: How many frames back the model looks; older outputs are dropped.
+    """
 
     name = "sam2"
 
@@ -56,16 +69,15 @@ class Sam2Carrier:
         self.processor: Any = load(Sam2VideoProcessor, config)
         self.model: Any = load_model(Sam2VideoModel, config)
         self.version = version(config, self.model)
-        # How far back the model looks; what is older is let go of.
         self.memory = max(self.model.config.num_maskmem, self.model.config.max_object_pointers_in_encoder)
 
     def begin(self, view: View) -> "_Sam2":
-        """At the view's first frame, with no objects."""
+        """Start at the first frame of a view, without objects."""
         return _Sam2(self, view)
 
 
 class _Sam2:
-    """A session per object, so that one can be dropped or begun anew; they share the frame's features."""
+    """One session per object, so that each can be dropped or restarted; they share the frame's features."""
 
     def __init__(self, carrier: Sam2Carrier, view: View) -> None:
         self._carrier, self._view = carrier, view
@@ -85,7 +97,7 @@ class _Sam2:
         ).pixel_values[0]
 
     def put(self, key: int, box: np.ndarray) -> Carried:
-        """A mask that agrees with the box stays, with its memory; otherwise the box prompts a new one."""
+        """Keep a mask that agrees with the box, memory included; otherwise prompt a new one by the box."""
         old = self._seen.get(key)
         if old is not None and iou(old.box, box) >= self._carrier.config.agreed:
             return old
@@ -108,10 +120,10 @@ class _Sam2:
         return self._seen
 
     def _segment(self, session: Any) -> Carried | None:
-        """The object of a session in the frame at hand."""
+        """Segment the object of a session in the current frame."""
         carrier, frame = self._carrier, self._frame
         output = carrier.model(session, frame_idx=frame, frame=self._pixels)
-        # Neither is read again; they would make most of what a long clip takes.
+        # Neither is read again, and in a long clip they would take most of the memory.
         session.processed_frames.clear()
         for kept in session.output_dict_per_obj[0].values():
             kept.get(frame, {}).pop("high_res_masks", None)
@@ -123,7 +135,16 @@ class _Sam2:
 
 
 def around(mask: np.ndarray, score: float, keep: bool) -> Carried | None:
-    """The box around a mask (H, W) bool, with the mask if it is to be kept; None for an empty one."""
+    """Compute the box around a mask.
+
+    Args:
+        mask: (H, W) bool.
+        score: Confidence, 0 to 1.
+        keep: Whether to keep the mask as well.
+
+    Returns:
+        None for an empty mask.
+    """
     rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
     if not len(rows):
         return None

@@ -1,4 +1,4 @@
-"""SAM 2 as a carrier, by Meta's package `sam2`: for checkpoints in its form."""
+"""SAM 2 in Meta's package `sam2`, as a carrier: for checkpoints in its format."""
 
 import itertools
 from collections.abc import Iterable, Mapping
@@ -23,44 +23,58 @@ from stages.video.boxes import iou
 
 
 class Sam2MetaConfig(MaskConfig):
-    """SAM 2 by Meta's package."""
+    """SAM 2 in Meta's package."""
 
     backend: Literal["sam2_meta"] = "sam2_meta"
-    checkpoint: str = Field(min_length=1, description="a .pt file of Meta's")
+    checkpoint: str = Field(min_length=1, description="Meta's file of weights, .pt")
     architecture: str = Field(
-        "configs/sam2.1/sam2.1_hiera_l.yaml", description="the config inside the package that it belongs to"
+        "configs/sam2.1/sam2.1_hiera_l.yaml",
+        description="the configuration inside the package that matches the checkpoint",
     )
-    overrides: tuple[str, ...] = Field((), description="of that config, as Hydra takes them")
+    overrides: tuple[str, ...] = Field((), description="Hydra overrides of that configuration")
     device: Annotated[str | None, OPERATIONAL] = Field(
-        None, description="torch device; null: cuda if there is one, else cpu"
+        None, description="torch device; null: cuda if available, else cpu"
     )
     actor: Annotated[Placement | None, OPERATIONAL] = Field(
-        None, description="null: in the process of each worker"
+        None, description="Ray actors to run in; null: each worker loads the model itself"
     )
 
     def build(self) -> RefinedTracker:
-        """The tracker. Raises CallError without the package or the checkpoint."""
+        """Load the tracker.
+
+        Raises:
+            CallError: The package or the checkpoint is missing.
+        """
         self.check()
         return RefinedTracker(self, Sam2MetaCarrier(self))
 
     def check(self) -> None:
-        """See whether package and checkpoint are there. Raises CallError."""
+        """Check that package and checkpoint exist.
+
+        Raises:
+            CallError: One does not.
+        """
         if not find_spec("sam2"):
             raise CallError(
                 "tracker.backend=sam2_meta needs the package sam2:"
                 " SAM2_BUILD_CUDA=0 pip install --no-build-isolation sam2"
             )
         if not Path(self.checkpoint).is_file():
-            raise CallError(f"tracker.checkpoint: there is no file {self.checkpoint!r}")
+            raise CallError(f"tracker.checkpoint: the file {self.checkpoint!r} does not exist")
 
     def requirements(self) -> Iterable[Requirement]:
-        """The package and the checkpoint."""
+        """Return the package and the checkpoint."""
         yield Package("sam2", "SAM2_BUILD_CUDA=0 pip install --no-build-isolation sam2==1.1.0")
         yield LocalFile("checkpoint", self.checkpoint)
 
 
 class Sam2MetaCarrier:
-    """As `Sam2Carrier`; frames go to the package through a folder, the only way that it takes them."""
+    """The same as `Sam2Carrier`; frames go through a folder, because the package only reads files.
+
+    Attributes:
+        config: The settings.
+        model: The package's predictor.
+    """
 
     name = "sam2_meta"
 
@@ -69,7 +83,7 @@ class Sam2MetaCarrier:
         import sam2.utils.misc
         from sam2.build_sam import build_sam2_video_predictor
 
-        # It draws a progress bar for every frame and takes no argument against that.
+        # It draws a progress bar for every frame, and has no argument to turn that off.
         for module in (sam2.sam2_video_predictor, sam2.utils.misc):
             module.tqdm = partial(module.tqdm, disable=True)
         self.config = config
@@ -82,7 +96,7 @@ class Sam2MetaCarrier:
         self.version = Path(config.checkpoint).name
 
     def begin(self, view: View) -> "_Sam2Meta":
-        """At the view's first frame, with no objects."""
+        """Start at the first frame of a view, without objects."""
         return _Sam2Meta(self, view)
 
 
@@ -92,7 +106,7 @@ class _Sam2Meta:
 
         self._carrier = carrier
         self._frame = 0
-        self._ids: dict[int, int] = {}  # of the package's objects: a new one whenever an object is begun anew
+        self._ids: dict[int, int] = {}  # the package's object ids; an object that is restarted gets a new one
         self._numbers = itertools.count()
         self._seen: dict[int, Carried] = {}
         with TemporaryDirectory() as folder:
@@ -101,7 +115,7 @@ class _Sam2Meta:
             self._state = carrier.model.init_state(folder)
 
     def put(self, key: int, box: np.ndarray) -> Carried:
-        """A mask that agrees with the box stays, with its memory; otherwise the box prompts a new one."""
+        """Keep a mask that agrees with the box, memory included; otherwise prompt a new one by the box."""
         old, config, model = self._seen.get(key), self._carrier.config, self._carrier.model
         if old is not None and iou(old.box, box) >= config.agreed:
             return old

@@ -1,1 +1,1 @@
-"""The numbers of a clip: one file for each measurement."""
+"""The measurements of a clip: one file for each."""

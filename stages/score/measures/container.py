@@ -1,4 +1,4 @@
-"""What the container says of a clip."""
+"""Metadata of the container."""
 
 from typing import Any
 
@@ -8,12 +8,12 @@ from stages.score.measure import Measure, Measured
 
 
 class Container(Measure):
-    """Size, rate, length and codec."""
+    """Size, frame rate, length and codec."""
 
     name = "container"
 
     def __call__(self, clip: Measured, pictures: np.ndarray | None) -> dict[str, Any]:
-        """Copy them."""
+        """Read the metadata; see `Measure`."""
         probe = clip.probe
         return {
             "width": probe.width,

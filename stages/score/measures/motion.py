@@ -1,4 +1,4 @@
-"""How the camera and the objects of a clip move."""
+"""Motion of the camera and of objects."""
 
 from typing import Any
 
@@ -10,12 +10,12 @@ from stages.score.measure import Measure, Measured
 
 
 class MotionStatistics(Measure):
-    """Flow statistics, the camera's rates and labels, and hard cuts."""
+    """Flow statistics, camera rates and labels, and hard cuts."""
 
     name = "motion"
 
     def __call__(self, clip: Measured, pictures: np.ndarray | None) -> dict[str, Any]:
-        """Summarise the clip's optical flow."""
+        """Summarise the clip's optical flow; see `Measure`."""
         motion = clip.motion
         camera = summarise(motion, self.config.camera)
         return {

@@ -1,4 +1,4 @@
-"""A perceptual hash, by which near duplicates are found."""
+"""Perceptual hash, for finding near duplicates."""
 
 from typing import Any
 
@@ -10,12 +10,12 @@ from stages.score.measure import Measure, Measured
 
 
 class PerceptualHash(Measure):
-    """The hash of three samples."""
+    """The perceptual hashes of three samples."""
 
     name = "phash"
 
     def __call__(self, clip: Measured, pictures: np.ndarray | None) -> dict[str, Any]:
-        """Hash them."""
+        """Hash the clip; see `Measure`."""
         return {"phash": perceptual_hash(clip.samples)}
 
 
@@ -23,7 +23,7 @@ def perceptual_hash(samples: np.ndarray) -> str:
     """Compute the 64-bit DCT hashes of the samples at 1/6, 1/2 and 5/6 of a clip.
 
     Args:
-        samples: (N, H, W) uint8.
+        samples: (N, H, W) uint8 luma.
 
     Returns:
         48 hex digits.

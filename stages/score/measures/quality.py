@@ -1,4 +1,4 @@
-"""The technical quality of a few frames."""
+"""Technical quality of a few frames."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ from stages.video.probe import Probe, middles
 
 
 class Quality(Measure):
-    """The mean of pyiqa's metric over frames that are evenly spread."""
+    """The mean of a pyiqa metric over evenly spread frames."""
 
     name = "quality"
 
@@ -21,10 +21,12 @@ class Quality(Measure):
         super().__init__(config)
         quality = config.quality
         self._judge = PyiqaScorer(quality.metric, quality.device) if quality.metric else None
-        self.exact = self._judge is not None  # PIQE finds rough frames better than they are, by 3 to 6
+        self.exact = (
+            self._judge is not None
+        )  # without deblocking, PIQE comes out 3 to 6 too low, that is, too good
 
     def wanted(self, probe: Probe) -> Wanted | None:
-        """Ask for the frames to judge, never enlarged."""
+        """Request the frames to score; they are never enlarged."""
         if not self._judge:
             return None
         quality = self.config.quality
@@ -32,6 +34,6 @@ class Quality(Measure):
         return Wanted(middles(probe, quality.frames), fitted(probe.width, probe.height, longest), True)
 
     def __call__(self, clip: Measured, pictures: np.ndarray | None) -> dict[str, Any]:
-        """Judge them."""
+        """Score the frames; see `Measure`."""
         value = self._judge(pictures) if self._judge and pictures is not None else None
         return {"quality": value, "quality_metric": self.config.quality.metric}
