@@ -374,7 +374,8 @@ def evaluate(
         raise CallError("--benchmark, --questions and --videos are required")
     ending.push(say_how_to_resume)
     settings = load(config, overrides or ())
-    raise typer.Exit(job.run(settings, benchmark, questions, videos, output, prompt or (), limit, dry_run))
+    source = job.Published(benchmark, questions, videos)
+    raise typer.Exit(job.run(settings, source, output, prompt or (), limit, dry_run))
 
 
 @app.command()

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
@@ -18,23 +19,29 @@ from stages.models.actors import model_actors
 from stages.models.registry import check
 
 
+@dataclass(frozen=True)
+class Published:
+    """A benchmark and where its files are.
+
+    Attributes:
+        benchmark: Its name in the registry.
+        questions: The file of its questions, as its authors publish it.
+        videos: The folder of its videos.
+    """
+
+    benchmark: str
+    questions: str
+    videos: str
+
+
 def run(
-    config: Config,
-    benchmark: str,
-    questions: str,
-    videos: str,
-    output: str,
-    names: Sequence[str],
-    limit: int | None,
-    dry_run: bool,
+    config: Config, source: Published, output: str, names: Sequence[str], limit: int | None, dry_run: bool
 ) -> int:
     """Ask the questions that have no answer yet, and write results.json and results.md.
 
     Args:
         config: The settings.
-        benchmark: Its name in the registry.
-        questions: The file of its questions, as its authors publish it.
-        videos: The folder of its videos.
+        source: The benchmark.
         output: The folder of the results: a workspace per visual prompt, and the comparison.
         names: Visual prompts to evaluate; none: motionsight.
         limit: Ask only about the first clips, this many; None: about all.
@@ -52,7 +59,8 @@ def run(
         raise CallError(f"unknown prompt {', '.join(sorted(unknown))}; choose from {', '.join(PROMPTS)}")
     prompts = [name for name in PROMPTS if name in (names or ("motionsight",))]
     out = console()
-    items = read(benchmark, questions, videos)
+    benchmark = source.benchmark
+    items = read(benchmark, source.questions, source.videos)
     asked = rows(items)[:limit]
     items = [BenchmarkQuestion(**one) for row in asked for one in row["items"]]
     out.print(f"{benchmark}: {len(items)} questions on {len(asked)} clips", markup=False)

@@ -76,7 +76,7 @@ class FlowTracker:
             now = float(motion.times[step.i])
             ended += [path for path in live if now - path.times[-1] > self._config.lost_s]
             live = [path for path in live if now - path.times[-1] <= self._config.lost_s]
-            self._match(live, found.get(now), now, step, slow.get(step.i), motion, scale)
+            self._match(live, found.get(now), step, slow.get(step.i), motion, scale)
             for path in live:
                 path.carried = path.carried + carry(path.carried, step, motion)
         paths = [path for path in ended + live if path.times[-1] - path.times[0] >= self._config.life_min_s]
@@ -89,7 +89,6 @@ class FlowTracker:
         self,
         live: list[_Path],
         found: Detections | None,
-        now: float,
         step: Step,
         slow: Step | None,
         motion: Motion,
@@ -103,22 +102,23 @@ class FlowTracker:
             len(live), len(boxes)
         )
         pairs = matches(overlap, self._config.iou_min)
+        now = float(motion.times[step.i])
         for p, b in pairs:
-            _extend(live[p], boxes[b], float(found.scores[b]), now, step, slow, motion)
+            _extend(
+                live[p], boxes[b], float(found.scores[b]), now, own_velocity(boxes[b], step, slow, motion)
+            )
         for b in sorted(set(range(len(boxes))) - {b for _, b in pairs}):
             path = _Path(found.labels[b])
-            _extend(path, boxes[b], float(found.scores[b]), now, step, slow, motion)
+            _extend(path, boxes[b], float(found.scores[b]), now, own_velocity(boxes[b], step, slow, motion))
             live.append(path)
 
 
-def _extend(
-    path: _Path, box: np.ndarray, score: float, now: float, step: Step, slow: Step | None, motion: Motion
-) -> None:
-    """Add a detection to an object."""
+def _extend(path: _Path, box: np.ndarray, score: float, now: float, own: complex) -> None:
+    """Add a detection, and its own velocity, to an object."""
     path.times.append(now)
     path.boxes.append(box)
     path.scores.append(score)
-    path.own.append(own_velocity(box, step, slow, motion))
+    path.own.append(own)
     path.carried = box.astype(np.float64)
 
 
