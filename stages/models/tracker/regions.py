@@ -109,7 +109,7 @@ class FlowTracker:
             )
         for b in sorted(set(range(len(boxes))) - {b for _, b in pairs}):
             path = _Path(found.labels[b])
-            _extend(path, boxes[b], float(found.scores[b]), now, own_velocity(boxes[b], step, slow, motion))
+            _extend(path, boxes[b], float(found.scores[b]), now, own[b])
             live.append(path)
 
 
