@@ -103,10 +103,9 @@ class FlowTracker:
         )
         pairs = matches(overlap, self._config.iou_min)
         now = float(motion.times[step.i])
+        own = [own_velocity(box, step, slow, motion) for box in boxes]
         for p, b in pairs:
-            _extend(
-                live[p], boxes[b], float(found.scores[b]), now, own_velocity(boxes[b], step, slow, motion)
-            )
+            _extend(live[p], boxes[b], float(found.scores[b]), now, own[b])
         for b in sorted(set(range(len(boxes))) - {b for _, b in pairs}):
             path = _Path(found.labels[b])
             _extend(path, boxes[b], float(found.scores[b]), now, own[b])
