@@ -103,4 +103,4 @@ dist: $(DEV) ## Build the sdist and the wheel in dist/, and check their contents
 	$(BIN)/python scripts/check_dist.py dist
 
 clean: ## Remove everything that was generated, except the environments
-	rm -rf out build dist *.egg-info .coverage .pytest_cache .mypy_cache .ruff_cache
+	rm -rf out build dist *.egg-info .coverage* .pytest_cache .mypy_cache .ruff_cache
