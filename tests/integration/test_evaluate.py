@@ -193,7 +193,7 @@ def test_a_call_that_makes_no_sense_is_refused_in_one_line(tmp_path: Path) -> No
 
 
 def test_the_help_says_which_benchmarks_there_are() -> None:
-    told = motionsight("--help")
+    told = motionsight("evaluate", "--help")
     assert told.returncode == 0
     for benchmark in BENCHMARKS:
         assert f"{benchmark.name} (" in told.stdout
