@@ -7,7 +7,9 @@ The settings of a thing are defined beside the thing, and say there whether they
 import difflib
 import hashlib
 import json
+import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -112,8 +114,12 @@ def identity(config: BaseModel, table: str) -> list[Setting]:
 
 
 def noted(config: BaseModel, table: str) -> list[Setting]:
-    """Return the settings of which a change is mentioned and nothing more."""
-    return _of_role(config, table, Role.NOTED)
+    """Return the settings of which a change is mentioned and nothing more; addresses without credentials."""
+    return [replace(it, value=_public(it.value)) for it in _of_role(config, table, Role.NOTED)]
+
+
+def _public(value: Any) -> Any:
+    return re.sub(r"(?<=://)[^/@]*@|[?#].*", "", value) if isinstance(value, str) else value
 
 
 def _of_role(config: BaseModel, table: str, role: Role) -> list[Setting]:

@@ -63,7 +63,7 @@ def account(motionsight: MotionSight, answer: Answer) -> list[str]:
     plan, tracks = answer.question.plan, answer.question.grounding.tracks
     camera = ", ".join(answer.observation.camera.labels) or "moves in no single direction"
     found = ", ".join(track.label or "unnamed" for track in tracks) or "none"
-    wanted = f"; looked for: {', '.join(plan.objects)}" if motionsight.observer.needs_labels else ""
+    wanted = f"; looked for: {', '.join(plan.objects)}" if motionsight.needs_labels else ""
     model = motionsight.mllm
     return [
         f"question   about {plan.category}; frames: {', '.join(answer.shown)}",

@@ -52,6 +52,9 @@ class Pipeline:
             CallError: A column that a stage reads is missing, or another process is writing to the workspace.
             RunError: The run failed.
         """
+        # A table without rows may have no types either.
+        at = clips.schema.get_field_index("clip_id")
+        clips = clips.set_column(at, "clip_id", clips["clip_id"].cast(pa.string())) if at >= 0 else clips
         if self._workspace is None:
             return self._run(clips)
         with lock.held(self._workspace, "pipeline"):

@@ -283,7 +283,7 @@ def run(
         CallError: A column that the stage reads is missing.
         RunError: Ray cannot be started, the stage cannot be set up, or a block cannot be written.
     """
-    if lacking := [name for name in stage.columns if name not in rows.column_names]:
+    if lacking := [name for name in ("clip_id", *stage.columns) if name not in rows.column_names]:
         raise CallError(
             f"{stage.name} reads the column {lacking[0]!r}, which the clips do not have"
             f" (they have: {', '.join(rows.column_names)})"

@@ -16,7 +16,7 @@ from stages.models.actors import Handle
 from stages.models.alignment.none import NoAlignmentConfig
 from stages.models.backend import Backend
 from stages.models.metering import Metered, Purse
-from stages.models.protocols import AlignmentScorer, Mllm, Reply, Request
+from stages.models.protocols import AlignmentScorer, Mllm, Model, Reply, Request
 from stages.models.registry import AlignmentConfig, MllmConfig, alignment, mllm
 from stages.motionsight.prompt import prompt
 from stages.motionsight.service import GroundedQuestion, Inquiry, MotionSight, seed_of
@@ -142,23 +142,16 @@ class Annotate(Stage):
             "tokens": sum(reply.tokens for reply in (*inquiry.spent, *answers, *baselines.values())),
         }
 
-    def _models(self) -> dict[str, Any]:
-        observer, answers = self.motionsight.observer, self.motionsight.mllm
-        models: dict[str, Any] = {
-            "mllm": answers,
-            "baseline": self.baseline or answers,
-            "detector": observer.detector,
-            "tracker": observer.tracker,
-        }
+    def _models(self) -> dict[str, Model]:
+        own = self.motionsight.models
+        models: dict[str, Model] = {"mllm": own["mllm"], "baseline": self.baseline or own["mllm"], **own}
         return models | ({"vqascore": self.alignment} if self.alignment else {})
 
     def _tracked(self, inquiry: Inquiry) -> Row:
         """Return the objects of all questions, as columns."""
-        observation = inquiry.observation
-        distinct = {id(one.grounding): one.grounding for one in inquiry.questions}.values()
-        tracks = [track for grounding in distinct for track in grounding.tracks]
+        tracks, regions = self.motionsight.objects(inquiry)
         return {
-            "times": observation.view.times.tolist(),
+            "times": inquiry.observation.view.times.tolist(),
             "objects": [
                 {
                     "label": track.label,
@@ -168,7 +161,7 @@ class Annotate(Stage):
                 }
                 for track in tracks
             ],
-            "regions": self.motionsight.observer.focus(observation, tracks).tolist(),
+            "regions": regions.tolist(),
         }
 
     def _without_prompts(self, inquiry: Inquiry, asked: Sequence[GroundedQuestion]) -> list[Reply]:

@@ -74,6 +74,13 @@ class Reply:
     requests: int = 1
 
 
+class Model(Protocol):
+    """What every model has: its name, and the version that goes into the tables."""
+
+    name: str
+    version: str
+
+
 class Mllm(Protocol):
     """A multimodal language model.
 

@@ -11,14 +11,14 @@ from typing import get_args
 
 import numpy as np
 
-from filters.evidence import Evidence
+from filters.evidence import Evidence, Track
 from filters.flow.registry import estimator
 from pipeline.engine import EngineConfig
 from pipeline.errors import RunError
 from pipeline.isolation import Limits
 from stages.models.actors import Handle, model_actors
 from stages.models.metering import Metered, Purse
-from stages.models.protocols import Category, Mllm, Reply, Request
+from stages.models.protocols import Category, Mllm, Model, Reply, Request
 from stages.models.registry import mllm
 from stages.motionsight import plain
 from stages.motionsight.decouple import decouple
@@ -322,6 +322,30 @@ class MotionSight:
         """Send one request for each answerable question; the replies are those of `answer`."""
         replies = iter(self.mllm.generate(requests) if requests else [])
         return [one.failed or next(replies) for one in inquiry.questions]
+
+    @property
+    def models(self) -> dict[str, Model]:
+        """The models at work, by role."""
+        return {"mllm": self.mllm, "detector": self.observer.detector, "tracker": self.observer.tracker}
+
+    @property
+    def needs_labels(self) -> bool:
+        """Whether the detector looks for objects by name."""
+        return self.observer.needs_labels
+
+    def interrupt(self) -> None:
+        """Stop the decoding in progress, from another thread; see `Observer.interrupt`."""
+        self.observer.interrupt()
+
+    def objects(self, inquiry: Inquiry) -> tuple[list[Track], np.ndarray]:
+        """Gather the objects of all questions.
+
+        Returns:
+            Their tracks, and the regions (T, 4) float32 xyxy pixels of their action taken together.
+        """
+        distinct = {id(one.grounding): one.grounding for one in inquiry.questions}.values()
+        tracks = [track for grounding in distinct for track in grounding.tracks]
+        return tracks, self.observer.focus(inquiry.observation, tracks)
 
     def plain(self, observation: Observation, count: int) -> tuple[np.ndarray, Evidence]:
         """Choose a few plain frames, as a model would see them without MotionSight.

@@ -43,7 +43,7 @@ class Desk:
 
     def stop(self) -> None:
         """Stop decoding; the thread waiting for it gets an error."""
-        self.motionsight.observer.interrupt()
+        self.motionsight.interrupt()
         self.write.interrupt()
 
 

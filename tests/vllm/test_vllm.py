@@ -14,8 +14,9 @@ import psutil
 import pytest
 from PIL import Image
 
-from filters.vqascore import QUESTION, MllmAlignment
+from filters.vqascore import QUESTION
 from stages.models.actors import Handle
+from stages.models.alignment.mllm import MllmAlignment
 from stages.models.mllm.openai import OpenAiConfig, jpeg_url
 from stages.models.mllm.vllm import VllmConfig
 from stages.models.protocols import Mllm, Request
