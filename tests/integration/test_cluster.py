@@ -127,7 +127,7 @@ def test_a_job_outlives_a_node_that_dies(nodes: Nodes, tmp_path: Path) -> None:
     assert following.returncode == 0, told
     assert f"score: {CLIPS + 1} clips done, 1 failed (not_a_video 1)" in told
     assert stored(killed, "scores") == stored(quiet, "scores")
-    assert any("ray_motionsight_clips_total{" in line and 'stage="scores"' in line for line in seen), seen
+    assert any("ray_motionsight_clips_total{" in line and 'stage="score"' in line for line in seen), seen
     assert {line.partition("{")[0] for line in seen} >= {"ray_motionsight_queue"}
     assert "SUCCEEDED" in done(*submitting, "--status", "chaos")
     listed = done(*submitting, "--list")

@@ -108,7 +108,7 @@ def test_a_stopped_run_says_how_to_go_on_and_another_writer_is_refused_meanwhile
     _, refused = other.communicate(timeout=60)
     assert other.returncode == 2
     (line,) = refused.strip().splitlines()
-    assert f"`motionsight score`, process {run.pid} on" in line
+    assert f"`motionsight score` (process {run.pid} on" in line
     assert not begun(tmp_path / "other")
     while not stored(workspace, "scores"):
         time.sleep(0.01)
