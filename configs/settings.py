@@ -23,6 +23,7 @@ from pipeline.engine import EngineConfig
 from pipeline.errors import CallError, reason
 from pipeline.identity import Role, Setting
 from pipeline.isolation import Limits
+from pipeline.registry import backend_name
 from stages.annotate.stage import AnnotationConfig
 from stages.ingest.settings import IngestConfig
 from stages.score.settings import ScoreConfig
@@ -151,31 +152,35 @@ def _set(data: dict[str, Any], override: str) -> None:
 
 
 def _explain(item: Any, model: type[BaseModel]) -> str:
-    *parents, name = item["loc"] or ("",)
+    where = ".".join(map(str, _settings_path(model, item["loc"])[0]))
     if item["type"] == "extra_forbidden":
-        names = list(_model_at(model, parents).model_fields)
-        near = difflib.get_close_matches(str(name), names, n=1, cutoff=0.0)
-        meant = ".".join(map(str, [*parents, *near]))
-        return f"unknown setting {'.'.join(map(str, item['loc']))!r}; did you mean {meant!r}?"
+        *parents, name = item["loc"]
+        path, owner = _settings_path(model, parents)
+        near = difflib.get_close_matches(str(name), list(owner.model_fields), n=1, cutoff=0.0)
+        whose = f" of backend {backend_name(owner)!r}" if path != parents else ""
+        unknown, meant = (".".join(map(str, [*path, *last])) for last in ((name,), near))
+        return f"unknown setting {unknown!r}{whose}; did you mean {meant!r}?"
     if item["type"] == "union_tag_invalid":
         tag, tags = item["ctx"]["tag"], item["ctx"]["expected_tags"]
         near = difflib.get_close_matches(tag, tags.replace("'", "").split(", "), n=1)
         meant = f"; did you mean {near[0]!r}?" if near else ""
-        return f"{'.'.join(map(str, item['loc']))}.backend: there is no {tag!r}{meant} (there are: {tags})"
+        return f"{where}.backend: there is no {tag!r}{meant} (there are: {tags})"
     said = item["msg"].removeprefix("Value error, ")
-    if item["loc"]:
-        said = f"{'.'.join(map(str, item['loc']))}: {said[0].lower()}{said[1:]}"
+    if where:
+        said = f"{where}: {said[0].lower()}{said[1:]}"
     return said if isinstance(item["input"], dict | BaseModel) else f"{said} (got {item['input']!r})"
 
 
-def _model_at(model: type[BaseModel], path: Sequence[Any]) -> type[BaseModel]:
-    """The model of the settings at a path; a backend's name in it picks that backend's."""
-    options = [model]
-    for part in path:
+def _settings_path(model: type[BaseModel], loc: Sequence[Any]) -> tuple[list[Any], type[BaseModel]]:
+    """Where an error is, without the names of backends that pydantic puts in, and the settings there."""
+    options, path = [model], []
+    for part in loc:
         if part in model.model_fields:
             options = models_in(model.model_fields[part].annotation)
-        else:  # the name of a backend, or else the key of a mapping
-            backends = [(option, option.model_fields.get("backend")) for option in options]
-            options = [option for option, field in backends if field and field.default == part] or options
-        model = options[0]
-    return model
+            path.append(part)
+        elif chosen := [it for it in options if "backend" in it.model_fields and backend_name(it) == part]:
+            options = chosen
+        else:  # the key of a mapping
+            path.append(part)
+        model = options[0] if options else model
+    return path, model

@@ -93,13 +93,19 @@ class ClipGate(Gate):
 
 
 class AnswerGate(Gate):
-    """A gate that drops questions with their answers.
+    """A gate that drops questions with answers; by default, by limits on a number that `value` reads."""
 
-    Attributes:
-        column: The limited number, a field of `qa`.
-    """
+    @classmethod
+    def value(cls, qa: Mapping[str, Any]) -> float | None:
+        """Read the limited number.
 
-    column: ClassVar[str] = ""
+        Args:
+            qa: One question with its answer, a struct `pipeline.schema.QA`.
+
+        Returns:
+            The number; None where it is missing, which keeps the answer.
+        """
+        raise NotImplementedError
 
     @classmethod
     def verdict(cls, qa: Mapping[str, Any], settings: Any) -> Verdict | None:
@@ -110,9 +116,9 @@ class AnswerGate(Gate):
             settings: An object with this gate's settings as attributes.
 
         Returns:
-            Why it is dropped; None if it is kept. An answer for which the number is missing is kept.
+            Why it is dropped; None if it is kept.
         """
-        value = qa[cls.column]
+        value = cls.value(qa) if cls.limits() else None
         for name in cls.limits():
             limit = getattr(settings, name)
             if limit is None or value is None:

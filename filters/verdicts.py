@@ -45,6 +45,8 @@ else:
 COLUMNS = tuple(sorted({name for gate in CLIP_GATES for name in gate.columns}))
 # Every setting that limits a number of a clip: its name, what it limits, and the unit.
 LIMITS = tuple((name, gate.title, gate.unit) for gate in CLIP_GATES for name in gate.limits())
+# Every setting that limits a number of an answer, and its gate.
+ANSWER_LIMITS = tuple((name, gate) for gate in ANSWER_GATES for name in gate.limits())
 
 
 def clip_verdicts(scores: pa.Table, config: GatesConfig) -> pa.Array:
@@ -111,3 +113,32 @@ def qa_verdict(qa: Mapping[str, Any], config: GatesConfig) -> Verdict | None:
         return Verdict("answer_empty", "the question or the answer is empty")
     verdicts = (gate.verdict(qa, config) for gate in ANSWER_GATES)
     return next((found for found in verdicts if found), None)
+
+
+def answers_measured(annotations: pa.Table) -> pa.Table:
+    """Return the limited numbers of all answers.
+
+    Args:
+        annotations: clip_id and qa.
+
+    Returns:
+        A row for each question, with clip_id, index, question and, for each setting of ANSWER_LIMITS, a
+        column of its name: float64, null where the number is missing or there is no answer.
+    """
+    names = [name for name, _ in ANSWER_LIMITS]
+    schema = pa.schema(
+        [("clip_id", pa.string()), ("index", pa.int64()), ("question", pa.string())]
+        + [(name, pa.float64()) for name in names]
+    )
+    gates = {gate for _, gate in ANSWER_LIMITS}
+    batches = []
+    for batch in annotations.select(["clip_id", "qa"]).to_batches(max_chunksize=1024):
+        rows = []
+        for clip in batch.to_pylist():
+            for index, qa in enumerate(clip["qa"] or ()):
+                whole = not qa["error"] and qa["answer"] and qa["question"]
+                values = {gate: gate.value(qa) if whole else None for gate in gates}
+                head = {"clip_id": clip["clip_id"], "index": index, "question": qa["question"]}
+                rows.append(head | {name: values[gate] for name, gate in ANSWER_LIMITS})
+        batches.append(pa.RecordBatch.from_pylist(rows, schema))
+    return pa.Table.from_batches(batches, schema)

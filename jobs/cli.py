@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 
-from jobs.session import console
+from jobs.console import console
 from pipeline.errors import CallError, RunError, reason
 
 

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from configs.settings import load
+from jobs.console import console
 from jobs.options import (
     ConfigPath,
     Dry,
@@ -19,7 +20,6 @@ from jobs.options import (
     say_how_to_resume,
     session,
 )
-from jobs.session import console
 from jobs.train_commands import train
 from pipeline.errors import CallError
 from pipeline.workspace import Workspace

@@ -8,7 +8,8 @@ from typing import Any
 import pyarrow as pa
 
 from configs.settings import Config
-from jobs.session import Session, console
+from jobs.console import console
+from jobs.session import Session
 from pipeline.engine import pending
 from pipeline.errors import CallError
 from pipeline.workspace import Workspace

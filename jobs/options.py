@@ -9,7 +9,8 @@ from typing import Annotated, Any
 import typer
 
 from configs.settings import load
-from jobs.session import Session, console
+from jobs.console import console
+from jobs.session import Session
 from pipeline.errors import CallError
 from pipeline.registry import Registry
 from pipeline.workspace import Workspace

@@ -22,6 +22,7 @@ from rich.progress import (
 )
 
 from configs.settings import Config, identity, noted
+from jobs.console import console
 from pipeline import engine, lock
 from pipeline.engine import Block
 from pipeline.errors import CallError
@@ -36,12 +37,6 @@ OUTCOMES: dict[Any, str] = {
     3: "not all clips are done, or too many failed",
 }  # by exit code
 PACKAGES = ("motionsight-distill", "ray", "pyarrow", "av", "opencv-python-headless", "torch")
-
-
-def console() -> Console:
-    """Return a console on standard error, 110 columns wide if that is not a terminal."""
-    terminal = Console(stderr=True, highlight=False)
-    return terminal if terminal.is_terminal else Console(stderr=True, highlight=False, width=110)
 
 
 @dataclass

@@ -11,7 +11,8 @@ from rich.progress import track
 
 from configs.settings import fingerprint
 from filters.verdicts import COLUMNS
-from jobs.session import Session, console
+from jobs.console import console
+from jobs.session import Session
 from pipeline import engine
 from pipeline.errors import CallError, RunError, reason
 from stages.review.store import preferences

@@ -5,8 +5,8 @@ from typing import Annotated
 import typer
 
 from configs.settings import read
+from jobs.console import console
 from jobs.options import ConfigPath, Dry, Overrides, ending, say_how_to_resume
-from jobs.session import console
 from stages.train.rows import Format, Source
 from stages.train.run import TrainingRun
 from stages.train.settings import TrainConfig

@@ -171,7 +171,9 @@ def as_clip_error(error: Exception) -> ClipError:
     if isinstance(error, ClipError):
         return error
     where = traceback.extract_tb(error.__traceback__)[-1]
-    return ClipError("internal", f"{type(error).__name__} in {where.name}: {reason(error)}; please report it")
+    place = f"{'/'.join(Path(where.filename).parts[-3:])}:{where.lineno}"
+    said = f"{type(error).__name__} in {where.name} ({place}): {reason(error)}"
+    return ClipError("internal", f"{said}; if that is not your own code, please report it")
 
 
 def _serve(pipe: Connection, make: Callable[[], Callable[..., Any]], memory_gb: float | None) -> None:

@@ -12,7 +12,6 @@ class MotionCheck(AnswerGate):
     """Limits the share of an answer's checkable claims that hold."""
 
     name, title, unit, order = "motion_check", "motion check", "share of claims", 20
-    column = "motion_check"
 
     motion_check_min: float | None = Field(
         0.99,
@@ -23,9 +22,14 @@ class MotionCheck(AnswerGate):
     motion_check_required: bool = Field(False, description="drop answers that make no checkable claim")
 
     @classmethod
+    def value(cls, qa: Mapping[str, Any]) -> float | None:
+        """Read the share."""
+        return qa["motion_check"]
+
+    @classmethod
     def verdict(cls, qa: Mapping[str, Any], settings: Any) -> Verdict | None:
         """Decide on one answer, including one that makes no checkable claim; see `AnswerGate`."""
-        check, least = qa["motion_check"], settings.motion_check_min
+        check, least = cls.value(qa), settings.motion_check_min
         if check is None:
             required = settings.motion_check_required
             reason = "the answer makes no checkable claim"

@@ -52,6 +52,8 @@ def histogram(column: pa.ChunkedArray) -> dict[str, Any]:
     found: dict[str, Any] = {"count": len(known), "missing": len(values) - len(known)}
     if not len(known):
         return found | {"min": None, "median": None, "mean": None, "max": None, "bins": []}
+    if np.isclose(known.min(), known.max(), rtol=1e-9, atol=0):
+        known = np.full_like(known, known[0])  # rounding alone sets them apart, which leaves no room for bins
     summary = {"min": known.min(), "median": np.median(known), "mean": known.mean(), "max": known.max()}
     found |= {name: float(f"{value:.6g}") for name, value in summary.items()}
     return found | {"bins": np.histogram(known, BINS)[0].tolist()}
@@ -92,6 +94,8 @@ def _edges(known: np.ndarray, limits: Sequence[float]) -> tuple[np.ndarray, bool
     trimmed = TRIMMED if len(known) >= TRIM_FROM else 0.0
     low, high = np.quantile(known, [trimmed, 1 - trimmed])
     low, high = min(low, *limits, high), max(high, *limits, low)
+    if np.isclose(low, high, rtol=1e-9, atol=0):
+        high = low
     if (np.append(known, limits) % 1 == 0).all() and high - low < CHART_BINS:
         return np.arange(low - 0.5, high + 1), False, True
     positive = known[known > 0]

@@ -7,11 +7,18 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
-from filters.verdicts import ANSWER_GATES, LIMITS, GatesConfig, clip_verdicts, measured
+from filters.gate import kind
+from filters.verdicts import (
+    ANSWER_LIMITS,
+    LIMITS,
+    GatesConfig,
+    answers_measured,
+    clip_verdicts,
+    measured,
+)
 
 EACH = 2  # clips on each side of a gate, at most
 MOST = 24  # clips in all, at most
-QA_GATES = tuple((name, gate.column) for gate in ANSWER_GATES for name in gate.limits())
 
 
 @dataclass(frozen=True)
@@ -73,17 +80,15 @@ def _questions(
 ) -> Iterator[Sample]:
     db = duckdb.connect(config={"threads": 1})
     db.register("kept", pa.table({"clip_id": good["clip_id"]}).filter(verdicts.is_null()))
-    db.register("annotations", annotations.select(["clip_id", "qa"]))
-    for gate, column in QA_GATES:
+    db.register("answers", answers_measured(annotations))
+    for gate, _ in ANSWER_LIMITS:
         limit = getattr(gates, gate)
         if limit is None:
             continue
         nearest = db.execute(
             f"""
-            select clip_id, value, value >= $limit as stays from (
-                select clip_id, q.{column} as value
-                from (select clip_id, unnest(qa) as q from annotations join kept using (clip_id))
-            )
+            select clip_id, {gate} as value, value {">=" if kind(gate) == "min" else "<="} $limit as stays
+            from answers join kept using (clip_id)
             where isfinite(value)
             qualify row_number() over (partition by stays order by abs(value - $limit), clip_id) <= {EACH}
             order by stays, abs(value - $limit), clip_id

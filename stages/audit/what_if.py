@@ -17,7 +17,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import ValidationError
 
-from filters.verdicts import ANSWER_GATES, LIMITS, GatesConfig, measured
+from filters.gate import kind
+from filters.verdicts import ANSWER_LIMITS, LIMITS, GatesConfig, answers_measured, measured
 from stages.audit.distributions import spread
 from stages.split.plan import build
 from stages.split.settings import SplitConfig
@@ -28,12 +29,8 @@ POSITIONS = 60  # of a measure, about; codes stay below PASSES
 # requires a value; and an answer that people chose, which passes all.
 FAILS, ABSENT, PASSES = 255, 254, 253
 
-# What a gate on questions measures: the column, its title, its unit, the setting that limits it.
-QA_MEASURES = tuple(
-    (gate.column, gate.title, gate.unit, name) for gate in ANSWER_GATES for name in gate.limits()
-)
 OPEN: dict[str, Any] = {  # settings with which no gate drops anything
-    **dict.fromkeys((*(name for name, *_ in LIMITS), *(name for *_, name in QA_MEASURES))),
+    **dict.fromkeys([*(name for name, *_ in LIMITS), *(name for name, _ in ANSWER_LIMITS)]),
     **{"motion_check_required": False, "near_duplicates": "keep"},
 }
 
@@ -78,16 +75,17 @@ def what_if(
         columns[f"m{at}"] = pa.array(coded(values[what], positions))
         measures.append(_measure(what, own[0][1], positions, values[what], [name for name, _ in own], gates))
         movable += [_gate(name, at, positions, gates) for name, _ in own]
-    for name, title, unit, gate in QA_MEASURES:
+    for name, gate in ANSWER_LIMITS:
         known = questions[name].to_numpy()
-        positions = offered(known, [getattr(gates, gate)])
+        positions = offered(known, [getattr(gates, name)])
         codes = coded(known, positions)
         codes[questions[name].is_null().to_numpy()] = ABSENT
         codes[questions["human"].to_numpy()] = PASSES
         questions = questions.append_column(f"m{len(measures)}", pa.array(codes))
-        movable.append(_gate(gate, len(measures), positions, gates))
-        measures.append(_measure(title, unit, positions, known, [gate], gates))
-    required = {"name": "motion_check_required", "measure": len(measures) - 1, "kind": "required"}
+        movable.append(_gate(name, len(measures), positions, gates))
+        measures.append(_measure(gate.title, gate.unit, positions, known, [name], gates))
+    checked = next(gate["measure"] for gate in movable if gate["name"] == "motion_check_min")
+    required = {"name": "motion_check_required", "measure": checked, "kind": "required"}
     movable.append(required | {"offered": [], "current": gates.motion_check_required})
     question_codes = [f"m{at}" for at in range(len(columns) - 1, len(measures))]
     coded_clips = pa.table({"clip_id": good["clip_id"], **columns})
@@ -131,7 +129,7 @@ def _questions(
     gates: GatesConfig,
     config: SplitConfig,
 ) -> pa.Table:
-    """The questions that pass everything but the gates: clip_id, index, vqascore, motion_check, human.
+    """The questions that pass everything but the gates: clip_id, index, the gated numbers, human.
 
     human: people chose the answer, so no gate drops it.
     """
@@ -147,16 +145,14 @@ def _questions(
     chosen = [key for key, choice in choices(preferences).items() if choice.chosen]
     db = duckdb.connect(config={"threads": 1})
     db.register("plan_qa", plan.qa)
-    db.register("annotations", annotations.select(["clip_id", "qa"]))
+    db.register("answers", answers_measured(annotations))
     votes = {"clip_id": [clip for clip, _ in chosen], "question": [question for _, question in chosen]}
     db.register("votes", pa.table(votes, pa.schema([(name, pa.string()) for name in votes])))
-    return db.sql("""
-        select clip_id, index, q.vqascore as vqascore, q.motion_check as motion_check,
-            v.clip_id is not null as human
-        from (
-            select clip_id, unnest(qa) as q, generate_subscripts(qa, 1) - 1 as index from annotations
-        ) join plan_qa p using (clip_id, index)
-            left join votes v on v.clip_id = p.clip_id and v.question = q.question
+    numbers = "".join(f"a.{name}, " for name, _ in ANSWER_LIMITS)
+    return db.sql(f"""
+        select clip_id, index, {numbers}v.clip_id is not null as human
+        from answers a join plan_qa p using (clip_id, index)
+            left join votes v on v.clip_id = p.clip_id and v.question = a.question
         where p.state <> 'dropped' order by clip_id, index
     """).to_arrow_table()
 
@@ -178,7 +174,7 @@ def _gate(name: str, measure: int, positions: Sequence[float], gates: GatesConfi
     return {
         "name": name,
         "measure": measure,
-        "kind": "min" if "_min" in name else "max",
+        "kind": kind(name),
         "offered": [at for at, value in enumerate(positions) if _valid(name, value)],
         "current": None if current is None else list(positions).index(current),
     }

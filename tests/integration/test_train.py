@@ -15,7 +15,7 @@ import pytest
 
 from configs.settings import read
 from jobs import train
-from jobs.session import console
+from jobs.console import console
 from pipeline.errors import CallError, RunError
 from stages.train.inputs import frames, turns
 from stages.train.loop import make_trainer

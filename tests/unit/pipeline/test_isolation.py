@@ -100,7 +100,7 @@ def code(isolated: Isolated, how: str) -> tuple[str, str]:
         ("array", "out_of_memory", "30.0 GiB"),
         ("opencv", "out_of_memory", "Insufficient memory"),
         ("bad file", "decode_error", "the file is damaged"),
-        ("defect", "internal", "ValueError in misbehave: a defect in two lines"),
+        ("defect", "internal", "pipeline/test_isolation.py:56): a defect in two lines"),
         ("no pickle", "internal", "pickle"),
     ],
 )
