@@ -7,9 +7,12 @@ import av
 import fsspec
 import numpy as np
 import pytest
+from fsspec.implementations.arrow import ArrowFSWrapper
 from hypothesis import given
 from hypothesis import strategies as st
+from pyarrow import fs
 
+from stages.video import media
 from stages.video.media import cut, is_local, read_bytes, suffix
 
 
@@ -89,6 +92,17 @@ def test_other_file_systems_are_read_through_fsspec() -> None:
         tar.addfile(info, io.BytesIO(b"abc"))
     memory.pipe_file("/media/s.tar", buffer.getvalue())
     assert read_bytes("memory://media/s.tar::x/y.mp4") == b"abc"
+
+
+def test_a_member_of_a_tar_in_a_store_is_read_by_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a folder in place of the store, behind the same wrapper."""
+    (tmp_path / "bucket").mkdir()
+    write_tar(tmp_path / "bucket" / "s.tar", a=b"first", b=b"second", c=b"")
+    folder = fs.SubTreeFileSystem(str(tmp_path), fs.LocalFileSystem())
+    monkeypatch.setattr(media, "_bucket", lambda _: ArrowFSWrapper(folder))
+    assert [read_bytes(f"s3://bucket/s.tar::{name}.mp4") for name in "abc"] == [b"first", b"second", b""]
 
 
 def test_what_is_not_there_is_named(tmp_path: Path) -> None:
