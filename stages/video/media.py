@@ -70,7 +70,7 @@ def _read(uri: str) -> bytes:
         raise FileNotFoundError(f"no such file: {whole}") from error
     if span is None:
         raise FileNotFoundError(f"{whole} has no member {member['member']!r}")
-    # Not by cat_file: that of fsspec's wrapper of Arrow ignored the range until 2026.
+    # Not cat_file: in fsspec's wrapper of Arrow it ignores the range as late as 2026.2.
     with fs.open(path, "rb", cache_type="none") as file:
         file.seek(span[0])
         return file.read(span[1] - span[0])
