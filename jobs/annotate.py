@@ -35,7 +35,9 @@ def run(session: Session) -> int:
     wanted = clips.filter(pc.is_in(clips["clip_id"], passed))
     missing = pending(wanted, workspace.ids("annotations"))
     if not missing.num_rows:
-        session.say(f"annotate: nothing to do, all {wanted.num_rows} clips that pass the gates are annotated")
+        session.all_done(
+            "annotate", "annotations", f"all {wanted.num_rows} clips that pass the gates are annotated"
+        )
         return 0
     before = spent_before(workspace.read("annotations", ["tokens", "cost", "requests"]), config.mllm)
     with (

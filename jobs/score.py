@@ -19,7 +19,7 @@ def run(session: Session) -> int:
     session.bind("scores")
     missing = pending(clips, workspace.ids("scores"))
     if not missing.num_rows:
-        session.say(f"score: nothing to do, all {clips.num_rows} clips are scored")
+        session.all_done("score", "scores", f"all {clips.num_rows} clips are scored")
         return 0
     session.run(Score(session.config, session.config.score), missing, workspace)
     return missing.num_rows

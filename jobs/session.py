@@ -202,6 +202,12 @@ class Session:
         self.say(f"{title}: {tally.rows} clips done, {failed}")
         return out
 
+    def all_done(self, title: str, table: str, what: str) -> None:
+        """Say that nothing is to be done, and how many of the rows in a table are failures."""
+        failed = len(self.workspace.read(table, ["error"])["error"].drop_null())
+        note = f" ({failed} rows are failures; --restart makes all rows again)" if failed else ""
+        self.say(f"{title}: nothing to do, {what}{note}")
+
     def say(self, text: str) -> None:
         """Print a line to the console."""
         self.out.print(text, markup=False, soft_wrap=True)

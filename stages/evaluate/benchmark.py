@@ -92,7 +92,8 @@ def read(benchmark: str, questions: str, videos: str) -> list[BenchmarkQuestion]
         videos: The folder of its videos. A missing video gets the path where it was expected first.
 
     Raises:
-        CallError: There is no such benchmark, a file is not as published, or there are no questions.
+        CallError: There is no such benchmark, a file is not as published, there are no questions, or an
+            answer is none of the possible ones.
     """
     chosen = BENCHMARKS.get(benchmark)()
     find = _finder(Path(videos).expanduser(), chosen.folders)
@@ -104,6 +105,12 @@ def read(benchmark: str, questions: str, videos: str) -> list[BenchmarkQuestion]
         if each.id in seen:
             raise CallError(f"{questions} has two questions with the id {each.id}")
         seen.add(each.id)
+        possible = LETTERS[: len(each.options)] or YES_NO
+        if each.right is not None and each.right not in possible:
+            raise CallError(
+                f"{questions}: the answer to question {each.id} is {each.right!r}, not one of"
+                f" {', '.join(possible)}"
+            )
     return found
 
 
@@ -156,7 +163,7 @@ def letter_of(right: str, names: Sequence[str], where: str) -> str | None:
         return LETTERS[names.index(right)]
     if right == HIDDEN:
         return None
-    raise CallError(f"{where}: the answer {right!r} is none of the {len(names)} options")
+    raise CallError(f"{where}: the answer {right!r} is none of {', '.join(map(repr, names))}")
 
 
 def read_json(path: Path) -> Any:

@@ -72,7 +72,7 @@ def motionsight(checkout: Path, *words: object) -> str:
 @pytest.fixture(scope="module")
 def distilled(checkout: Path) -> Path:
     """A workspace made with all of the examples at once."""
-    settings = sets(*CHOSEN, "gates.shake_max=1")
+    settings = sets(*CHOSEN, "gates.shake_max=1", "gates.vocabulary_min=0.1")
     motionsight(checkout, "distill", "--input", "clips", "--output", "W", *settings)
     return checkout / "W"
 
@@ -132,16 +132,31 @@ def test_a_format_is_written_and_is_in_card_and_manifest(distilled: Path) -> Non
     assert {f"chat/{file.name}" for file in files} <= listed
 
 
-def test_a_gate_drops_what_it_should_and_can_be_moved_in_the_report(checkout: Path, distilled: Path) -> None:
+@pytest.mark.parametrize(
+    ("gate", "drops", "told"),
+    [("shake_max", 0, "shake_max"), ("vocabulary_min", 1, "no_qa_left")],
+)
+def test_a_gate_drops_what_it_should_and_can_be_moved_in_the_report(
+    checkout: Path, distilled: Path, gate: str, drops: float, told: str
+) -> None:
     gates = (setting for setting in CHOSEN if setting.startswith("gates."))
     run_ = run(
         checkout,
         *("-m", "jobs.cli", "split", "--output", "W", "--dry-run"),
-        *sets(*gates, "gates.shake_max=0"),
+        *sets(*gates, f"gates.{gate}={drops}"),
     )
     assert run_.returncode == 0, run_.stderr
-    assert "shake_max" in run_.stderr
-    assert "shake_max" in (distilled / "audit" / "report.html").read_text()
+    assert told in run_.stderr
+    assert f'"name": "{gate}"' in (distilled / "audit" / "report.html").read_text().replace('":"', '": "')
+
+
+def test_a_file_that_cannot_be_imported_is_named_in_one_line(checkout: Path, tmp_path: Path) -> None:
+    copytree(checkout, tmp_path / "broken", ignore=ignore_patterns("__pycache__", "W", "clips", "own"))
+    (tmp_path / "broken" / "filters" / "gates" / "steadiness.py").write_text("class Steadiness(:")
+    run_ = run(tmp_path / "broken", "-m", "jobs.cli", "config")
+    assert run_.returncode == 2
+    (line,) = run_.stderr.strip().splitlines()
+    assert line.startswith("error: filters.gates.steadiness cannot be imported: SyntaxError")
 
 
 def test_a_benchmark_is_asked_and_scored(checkout: Path) -> None:

@@ -45,3 +45,9 @@ def test_a_histogram_counts_what_is_finite() -> None:
     assert (found["count"], found["missing"]) == (3, 3)
     assert (found["min"], found["median"], found["max"]) == (0.0, 1.0, 1.0)
     assert found["bins"] == [1, *[0] * (BINS - 2), 2]
+
+
+def test_values_apart_by_rounding_alone_are_one_value() -> None:
+    durations = [3.0, 2.9999999999999996, 3.0, 3.0]
+    assert sum(histogram(pa.chunked_array([durations]))["bins"]) == 4
+    assert sum(bin["count"] for bin in spread(np.array(durations), [3.0])["bins"]) == 4

@@ -94,7 +94,7 @@ def test_camerabench_is_a_folder_of_yes_no_questions(tmp_path: Path) -> None:
     [
         ("{", "line 1 is not valid JSON"),
         ("[]", "line 1 should be an object"),
-        (json.dumps(motionbench("1", "D")), "the answer 'D' is none of the 3 options"),
+        (json.dumps(motionbench("1", "D")), "the answer 'D' is none of 'A', 'B', 'C'"),
         (json.dumps(motionbench("1", "A") | {"qa": 3}), "no list in 'qa'"),
         (json.dumps({"qa": []}), "no text in 'question_type'"),
         (json.dumps(motionbench("1", "A", start="0:01")), "start should be a time in seconds, not '0:01'"),
