@@ -31,6 +31,8 @@ def test_an_override_beats_the_file_and_the_file_beats_the_default(tmp_path: Pat
         (["decode.fsp=2"], "unknown setting 'decode.fsp'; did you mean 'decode.fps'"),
         (["decod.fps=2"], "did you mean 'decode'"),
         (["focus.paddding=0"], "'focus.padding'"),
+        (["mllm={backend: vllm, model: x, modle: y}"], "'mllm.modle' of backend 'vllm'; .* 'mllm.model'"),
+        (["mllm.vllm.model=x"], "unknown setting 'mllm.vllm' of backend 'kinematic'"),
         (["decode.fps=-1"], "decode.fps.*greater than 0.*-1"),
         (["decode.fps"], "name=value"),
         (["decode.fps=2", "decode.fps.x=1"], "is a value"),
