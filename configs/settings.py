@@ -165,6 +165,8 @@ def _explain(item: Any, model: type[BaseModel]) -> str:
         near = difflib.get_close_matches(tag, tags.replace("'", "").split(", "), n=1)
         meant = f"; did you mean {near[0]!r}?" if near else ""
         return f"{where}.backend: there is no {tag!r}{meant} (there are: {tags})"
+    if item["type"] == "union_tag_not_found":
+        return f"{where}: no backend is named; add {where}.backend (`motionsight config` lists them)"
     said = item["msg"].removeprefix("Value error, ")
     if where:
         said = f"{where}: {said[0].lower()}{said[1:]}"

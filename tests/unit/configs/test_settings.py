@@ -32,7 +32,11 @@ def test_an_override_beats_the_file_and_the_file_beats_the_default(tmp_path: Pat
         (["decod.fps=2"], "did you mean 'decode'"),
         (["focus.paddding=0"], "'focus.padding'"),
         (["mllm={backend: vllm, model: x, modle: y}"], "'mllm.modle' of backend 'vllm'; .* 'mllm.model'"),
-        (["mllm.vllm.model=x"], "unknown setting 'mllm.vllm' of backend 'kinematic'"),
+        (
+            ["mllm.backend=kinematic", "mllm.vllm.model=x"],
+            "unknown setting 'mllm.vllm' of backend 'kinematic'",
+        ),
+        (["mllm.model=x"], r"mllm: no backend is named; add mllm\.backend"),
         (["decode.fps=-1"], "decode.fps.*greater than 0.*-1"),
         (["decode.fps"], "name=value"),
         (["decode.fps=2", "decode.fps.x=1"], "is a value"),
