@@ -191,6 +191,8 @@ def test_a_ceiling_of_cost_is_not_kept_blindly() -> None:
 
 @pytest.mark.ray
 def test_workers_share_one_ledger_in_a_real_actor() -> None:
+    import ray
+
     from pipeline.engine import EngineConfig
     from pipeline.ledger import ledger, turned_away
 
@@ -208,5 +210,12 @@ def test_workers_share_one_ledger_in_a_real_actor() -> None:
                 with pytest.raises(CeilingError), purse.clip(clip_id):
                     pytest.fail("4 of 5 are spent, and a clip takes 2")
         assert "4 of mllm.max_requests=5 spent, 9 clips left" in str(turned_away(book, limit, 9))
+
+    def keep_asking() -> None:  # Ray ends an actor a moment after it was told to
+        while True:
+            ray.get(book.state.remote())
+
+    with pytest.raises(ray.exceptions.RayActorError):
+        keep_asking()
     with pytest.raises(RunError, match="ledger"), one.clip("c"):
         pytest.fail("the ledger is gone")
