@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from filters.camera_claims import DIRECTIONS, VERBS, VIEW, ways
+
 Subject = Literal["camera", "object"]
 
 
@@ -18,7 +20,9 @@ class Claim:
 
     Attributes:
         subject: Whether it is about the camera or about objects.
-        predicate: For the camera a label (`pan_left` ...), `static`, `shake` or `moves`. For objects
+        predicate: For the camera a label (`pan_left` ..., `static`, `shake`), `arc` for one without a direction,
+            `view_left` and the like where the text leaves open whether the camera turns or travels, or `moves`.
+            For objects
             `moves_left` and the like, `moves_left_then_right` (one object, in this order), `to_and_fro`,
             `speeds_up`, `slows_down`, `faster` (one object than another), `same_speed` (two objects),
             `grows` (or comes closer), `shrinks`, `still` (some object is at rest), `none_moves` (all are).
@@ -52,6 +56,8 @@ REWRITE: tuple[tuple[re.Pattern[str], str], ...] = (
     (words(r"(of|in|into|inside|within|across|through|from|throughout|on|over|enters?|entering|leaves?|leaving|exits?|exiting|cross(?:es|ing)?|out of) (?:(?:the|our|its|this|entire|whole) ){0,2}(?:frame|view|shot|screen|picture|image|video|clip|footage)"), r"\1 there"),
     (words(r"(?:takes?|makes?|fires?|misses) (?:a|the|his|her) shot"), "acts"),
     (words(r"towards? us"), "toward VIEWER"),
+    # What is still only at first is not still.
+    (words(r"(camera|view|shot|frame|picture) (?:stays?|remains?|holds?|stands?|keeps?|is) (?:still|static|fixed|stationary|motionless)(?: (?:at first|for [^,.;]*?))?,? (?:and )?then"), r"\1 waits, then"),
     (words(r"(?:speed(?:s|ing)?|sped) up|(?:pick|gain|gather|build)(?:s|ing)?(?: up)? (?:speed|pace|momentum)"), "accelerates"),
     (words(r"(?:slow(?:s|ed|ing)?) down|los(?:es|ing) (?:speed|pace|momentum)"), "decelerates"),
 )  # fmt: skip
@@ -76,7 +82,6 @@ WENT = r"came|heads|heading|headed|ran|drove|flew|went|swept|swung|rode|rose|fel
 GO = rf"\b(?:(?:{ROOTS}){ENDS}|{WENT})\b"
 TAKE_ALONG = r"\b(?:push|pull|drag|carr|throw|kick|toss|haul|wheel|steer)(?:s|es|ies|ing|ying|ed|ied) (?:the|an?|his|her|its|their) (?!(?:head|eyes?|gaze|face)\b)\w+"
 OBJECT_GO = rf"(?:{TAKE_ALONG}|(?:\b{MADE_TO}\b|{GO})(?!(?<!cross)(?<!crosses)(?<!crossing)(?<!passes)(?<!passing)(?<!descends)(?<!climbs) (?:the|an?|his|her|its|their|one|both)\b))"
-CAMERA_GO = rf"(?:{GO}|\b(?:pan|tilt|truck|track|turn|push|rotat|crane|boom|whip|pivot|arc|look){ENDS}\b|\bpann(?:ed|ing)\b)"
 
 PLAIN = r"(?<!from )(?<!the )(?<!his )(?<!her )(?<!its )(?<!on )(?<!my )"
 NOT_PLACE = r"(?!\s+(?:side|of|part|edge|corner|hand|third|half|arm|leg|foot|lane|car|behind|the|a)\b)"
@@ -100,29 +105,27 @@ DOWN = rf"(?:\bdown(?:wards?)?\b{ALONG}|(?:to|toward|towards)\s+the\s+(?:bottom|
 CAMERA_UP = rf"(?:\bup(?:wards?)?\b|(?:to|toward|towards)\s+the\s+{TOP}\b)"
 CAMERA_DOWN = r"(?:\bdown(?:wards?)?\b|(?:to|toward|towards)\s+the\s+(?:bottom|lower)\b)"
 GAP = r"[^.;]{0,45}?\s"
+CAMERA_WAYS = {
+    way: re.compile(pattern, re.IGNORECASE)
+    for way, pattern in {
+        "left": LEFT,
+        "right": RIGHT,
+        "up": CAMERA_UP,
+        "down": CAMERA_DOWN,
+        **DIRECTIONS,
+    }.items()
+}
 TO_AND_FRO = r"(?:back and forth|(?:from )?side to side|to and fro|up and down|left and right)"
 NO_WAY = r"(?! (?:\w+ly |any )?(?:up|down|left|right|to|in(?! (?:there|the|this|any|its)\b)|out|closer|forward|back|away|clockwise|further|along|with|on)\w*\b)"
 AT_REST = (
     r"\b(?:is|are|was|were|be|being|stays?|remains?|stands?|sits?|lies|keeps?|holds?|staying|remaining|standing|holding|keeping|completely|perfectly|quite|almost|entirely) still\b(?! \w+ing)"
-    rf"|\b(?:motionless|stationary|immobile)\b|\b(?:does|do|did|has|have|is|are|was)(?: not|n't) mov(?:e|ed|ing)\b{NO_WAY}|\bnever moves?\b{NO_WAY}|\b(?:stays?|remains?) (?:put|in place|unmoved)\b"
+    rf"|(?<!mostly )(?<!almost )(?<!nearly )(?<!largely )(?<!relatively )(?<!fairly )(?<!generally )\b(?:motionless|stationary|immobile)\b|\b(?:does|do|did|has|have|is|are|was)(?: not|n't) mov(?:e|ed|ing)\b{NO_WAY}|\bnever moves?\b{NO_WAY}|\b(?:stays?|remains?) (?:put|in place|unmoved)\b"
 )
 
 CAMERA_RULES = {
-    "pan_left": rf"{CAMERA_GO}(?:{GAP}|\s){LEFT}|\bleft(?:ward)? (?:\w+ )?(?:pan|sweep|swing|movement|motion)|\bpan\w* (?:from )?{TO_AND_FRO}|\bleftward\b|\bfollow\w* (?:\w+ ){{1,3}}{LEFT}",
-    "pan_right": rf"{CAMERA_GO}(?:{GAP}|\s){RIGHT}|\bright(?:ward)? (?:\w+ )?(?:pan|sweep|swing|movement|motion)|\bpan\w* (?:from )?{TO_AND_FRO}|\brightward\b|\bfollow\w* (?:\w+ ){{1,3}}{RIGHT}",
-    "tilt_up": rf"{CAMERA_GO}(?:{GAP}|\s){CAMERA_UP}|\bupward (?:\w+ )?(?:tilt|pan|movement|motion)|\b(?:rises|ascends)\b|\bfollow\w* (?:\w+ ){{1,3}}upwards?\b",
-    "tilt_down": rf"{CAMERA_GO}(?:{GAP}|\s){CAMERA_DOWN}|\bdownward (?:\w+ )?(?:tilt|pan|movement|motion)|\b(?:descends|lowers|dips)\b|\bfollow\w* (?:\w+ ){{1,3}}downwards?\b",
-    "zoom_in": r"\bzoom(?:s|ed|ing)?(?: \w+ly| further| closer| out and)*[ -]in\b|\bpush(?:es|ed|ing)?[ -]in\b|\bdolly[ -]in\b|\b(?:zoom|push|dolly|closes|closing)\w*(?: \w+ly)? (?:into|onto|in on)\b|\btruck(?:s|ing)? in\b"
-    r"|\b(?:mov|com|gett?|fl|walk|glid|travel|go|advanc|track|doll|inch|creep)(?:e|s|es|ed|ing|y|ies|ying)?(?: \w+ly| straight| further)* (?:closer|forwards?|in\b|nearer|towards? (?!VIEWER|the (?:\w+ )?(?:left|right|top|bottom|upper|lower)))"
-    r"|\bforward (?:movement|motion|dolly)|\bclos(?:es|ed|ing) in\b|\bapproach(?:es|ed|ing)?\b|\b(?:advances|tightens)\b",
-    "zoom_out": r"\bzoom(?:s|ed|ing)?(?: \w+ly| further| in and)*[ -]out\b|\bpull(?:s|ed|ing)?(?: \w+ly)?[ -](?:back|out|away)|\bdolly[ -]out\b"
-    r"|\b(?:mov|fl|walk|glid|travel|go|track|doll)(?:e|s|es|ed|ing|y|ies|ying)?(?: \w+ly| straight| further)* (?:back(?:wards?)?\b|away|farther|out\b)"
-    r"|\bbackward (?:movement|motion)|\bback(?:s|ed|ing) (?:away|up|off)\b|\b(?:widens|retreats|recedes)\b",
-    "roll_clockwise": r"(?<!counter)(?<!counter-)(?<!anti)(?<!anti-)\bclockwise\b",
-    "roll_counterclockwise": r"\b(?:counter|anti)-?clockwise\b",
-    "static": rf"\b(?:static|(?:completely|perfectly|entirely|totally|absolutely) stable|fixed on (?:a|its|the) tripod|on a tripod|tripod shot|(?:stays|remains) fixed|never (?:budges|moves|stirs)|(?:does not|doesn't) budge|locked(?:[- ](?:off|down))|fixed(?! on)|unmoving)\b|{AT_REST}|\b(?:holds?|keeps?|holding|keeping) (?:its|one|the same|a single) (?:position|place|angle|framing|view)"
+    "static": rf"(?<!mostly )(?<!almost )(?<!nearly )(?<!largely )(?<!relatively )(?<!fairly )(?<!generally )\b(?:static|(?:completely|perfectly|entirely|totally|absolutely) stable|fixed on (?:a|its|the) tripod|on a tripod|tripod shot|(?:stays|remains) fixed|never (?:budges|moves|stirs)|(?:does not|doesn't) budge|locked(?:[- ](?:off|down))|fixed(?! on)|unmoving)\b|{AT_REST}|\b(?:holds?|keeps?|holding|keeping) (?:its|one|the same|a single) (?:position|place|angle|framing|view)"
     r"|\bstill (?:camera|shot)\b|\b(?:no|without(?: any)?) (?:\w+ )?(?:camera (?:movement|motion)|(?:movement|motion) (?:of|from|by) the camera)|\bframing (?:is|stays|remains) (?:the same|unchanged|constant)",
-    "shake": r"\b(?:shak(?:es|y|ing|e|iness)|jitter(?:s|y|ing|ed)?|trembl(?:es|ing|e)|wobbl(?:es|y|ing|e)|hand-?held|unsteady)\b",
+    "shake": r"(?<!minimal )(?<!little )(?<!negligible )(?<!imperceptible )(?<!shake-)\b(?:shak(?:es|y|ing|e|iness)(?!-free)|jitter(?:s|y|ing|ed)?|trembl(?:es|ing|e)|wobbl(?:es|y|ing|e)|vibrat(?:es|ing|ions?)|bump(?:y|s)|hand-?held|unstead(?:y|ily|iness))\b",
 }  # fmt: skip
 CAMERA_MOVES = rf"\b(?:moves?|moving|travels?|is in motion|moving shot|glides|drifts|flies)\b{NO_WAY}|\bmoves? (?:along|with)\b"
 OBJECT_RULES = {
@@ -151,7 +154,7 @@ RULES: dict[Subject, dict[str, re.Pattern[str]]] = {
 MOVES = re.compile(CAMERA_MOVES, re.IGNORECASE)
 
 SENTENCE = re.compile(r"(?<=[.!?;])\s+|\n+|(?<=[a-z]):\s|\s[-\u2013\u2014]\s|\u2014|[()]")
-FINITE = rf"(?:{ROOTS}|pan|tilt|zoom|roll|stay|hold|shak|follow|get|becom|remain|track|push|pull|rotat|end|begin|start|keep|stand|com)(?:s|es|ies)\b"
+FINITE = rf"(?:{ROOTS}|pan|tilt|zoom|roll|truck|doll|cran|boom|pedestal|arc|orbit|circl|approach|retreat|continu|conclud|lower|transition|eas|exhibit|show|maintain|stay|hold|shak|follow|get|becom|remain|track|push|pull|rotat|end|begin|start|keep|stand|com)(?:s|es|ies)\b"
 CLAUSE = re.compile(
     rf",?\s+(?:while|whereas|but|then|before|after|after which|as|when|until|where|because|since|so that|with)\s+|,\s+(?:and\s+(?:then\s+)?)?"
     rf"|\s+and\s+(?=(?:\w+ly\s+)?(?:then|it|he|she|they|the|an?|his|her|its|another|one|two|does|is|are|{FINITE})\b)",
@@ -164,12 +167,24 @@ SEES = re.compile(
 )
 CAMERA = re.compile(
     r"\b(?:camera|lens|viewpoint|point of view|perspective|shot|framing|footage|(?:the|our|camera's) view|(?:static|fixed|steady) (?:view|picture|image))\b"
-    r"|^\W*(?:the )?(?:frame|video|clip|scene|sequence|picture|image) (?:(?:is|does|do|not|doesn't|isn't|never|itself|\w+ly) )*(?:pan|tilt|zoom|mov|shak|rotat|roll|wobbl|trembl|jitter)\w*\b"
+    r"|^\W*(?:the )?(?:frame|video|clip|scene|sequence|picture|image) (?:(?:is|does|do|not|doesn't|isn't|never|itself|\w+ly) )*(?:pan|tilt|zoom|mov|shak|rotat|turn|roll|wobbl|trembl|jitter)\w*\b"
     r"|^\W*(?:and |then |\w+ly )*(?:we|the viewers?) (?:\w+ly )?(?:pan|tilt|zoom|push|pull|doll|mov|are (?:moving|zooming|pulled|pushed))\w*\b",
+    re.IGNORECASE,
+)
+# A text about camera work, in which a drone is what the camera flies on.
+CRAFTSMANSHIP = re.compile(
+    r"\b(?:aerial|bird'?s[ -]eye|footage|shot|pan(?:s|ning)|tilt(?:s|ing)|zoom(?:s|ing)|truck(?:s|ing)|roll(?:s|ing) (?:counter)?clockwise|shak(?:e|ing)|steadiness|the subject|in the frame|backs? away|pulls? back)\b",
+    re.IGNORECASE,
+)
+DRONE = re.compile(r"\b(?:the|an?) (?:FPV )?drone(?: (?:camera|shot|footage|view))?\b", re.IGNORECASE)
+# "The camera, high above the square, moves": what stands between the commas is left out.
+APPOSITION = re.compile(
+    r"^(\W*(?:the|an?) (?:[\w-]+ ){0,2}camera), (?:(?!\b(?:while|then|before|as|which|that|still|static|stationary|fixed)\b)[^,.;])*(?:, (?!\w+ly )[^,.;]{0,40})??, (?=(?:\w+ly )*\w+s\b)",
     re.IGNORECASE,
 )
 # Words of camera work that imply a camera.
 CRAFT = re.compile(
+    r"^\W*(?:(?:slow|quick|fast|gentle|slight|subtle|smooth|steady|gradual|brief|handheld)(?:ly|,)? )+(?:pan|tilt|zoom|dolly|truck|pedestal|push-?in|pull-?(?:back|out)|orbit|arc|roll|crane)\b|"
     rf"^\W*{ADVERBS}(?:it (?:\w+ly )?(?:(?:is|begins|starts|ends)(?: by| to)? )?)?(?:pans?|panned|panning|zoom\w* (?:\w+ly )?(?:in|out)|tilt(?:s|ed|ing)?(?= (?:\w+ly )?(?:up|down))|doll(?:y|ies|ied|ying)|roll(?:s|ed|ing)?(?= (?:\w+ly )?(?:counter-?|anti-?)?clockwise))\b"
     r"|\b(?:an?|the|by|no|any|of|one) (?:[\w-]+ ){0,2}(?:pan(?= (?:to|from|back|left|right|across|up|down|follow)|$|\W$)|panning|tilt(?:ing)?|zoom(?:ing)?|dolly|push-in|pull-(?:back|out)|zoom-(?:in|out))\b|\b(?:camera work|hand-?held|(?:counter)?clockwise roll|roll (?:counter)?clockwise)\b",
     re.IGNORECASE,
@@ -185,9 +200,24 @@ PRONOUN = re.compile(
     rf"^\W*{ADVERBS}(?:it|this|that|which|who|is|are|was|were|does|has|not)\b", re.IGNORECASE
 )
 VERB_FIRST = re.compile(rf"^\W*{ADVERBS}(?:{FINITE}|\w+ing\b|(?:{WENT})\b|moved\b)", re.IGNORECASE)
+STATE = re.compile(
+    rf"^\W*{ADVERBS}(?:unsteady|shaky|handheld|steady|stable|smooth|fixed|static|stationary|still|wobbly|bumpy|jittery)\b",
+    re.IGNORECASE,
+)
+# "... with a smooth motion": how what came before moves.
+MANNER = re.compile(
+    r"^\W*(?!no (?:clear|object))(?:(?!the\b|his\b|her\b)[\w-]+ ){0,5}?(?:motion|movement|pace|speed|steadiness|shak\w+|wobbl\w+|vibrations?|jitter\w*|trajectory|progression)\b",
+    re.IGNORECASE,
+)
+FROM_ABOVE = re.compile(r"\b(?:bird'?s[ -]?eye|top[ -]down|overhead|directly above)\b", re.IGNORECASE)
+SIGHT = {"pedestal_up": "dolly_out", "pedestal_down": "dolly_in"}
 WAY = r"(?:(?:to|toward|towards) the )?(?:left|right|up|down|top|bottom)(?:wards?)?"
-ONLY_WAY = re.compile(rf"^\W*{ADVERBS}{WAY}(?: and {WAY})?(?: again)?\W*$", re.IGNORECASE)
+ONLY_WAY = re.compile(
+    rf"^\W*{ADVERBS}(?:{WAY}(?: and {WAY})?(?: again)?|from (?:the )?(?:left|right) to (?:the )?(?:left|right))\W*$",
+    re.IGNORECASE,
+)
 ONLY_ZOOM = re.compile(rf"^\W*{ADVERBS}(?:in|out)(?: again)?\W*$", re.IGNORECASE)
+BY_DOING = re.compile(rf"^\W*by {ADVERBS}\w{{3,}}ing\b", re.IGNORECASE)
 PARTICIPLE = re.compile(rf"^\W*{ADVERBS}(?!during|everything|something|nothing)\w{{3,}}ing\b", re.IGNORECASE)
 WAYS = ("moves_left", "moves_right", "moves_up", "moves_down")
 IN_ORDER = words("then", "afterwards?", "before", "after which", "followed by", "later", "and back")
@@ -216,24 +246,41 @@ def claims(text: str) -> list[Claim]:
 def _read(text: str) -> Iterator[Claim]:
     """The claims of a text in order, possibly repeated."""
     last: Subject | None = None
+    if CRAFTSMANSHIP.search(text) and not re.search(
+        r"\bthe camera\b(?! (?:movement|motion|work))", text, re.IGNORECASE
+    ):
+        text = DRONE.sub("the camera", text)
     for sentence in SENTENCE.split(text):
         for pattern, plain in REWRITE:
             sentence = pattern.sub(plain, sentence)
+        sentence = APPOSITION.sub(r"\1 ", sentence)
+        follows = False
+        did = "moves"  # the camera's latest verb in this sentence
+        viewed = False  # the sentence is about the view
         way = None  # the latest direction of an object in this sentence
-        parts = [part for clause in CLAUSE.split(sentence) for part in _seen(clause)]
+        parts = [part for clause in CLAUSE.split(sentence) for part in _seen(clause, sentence)]
         for k, (part, seen) in enumerate(parts):
+            if k + 1 < len(parts) and re.fullmatch(r"\W*(?!\w+ing\b)\w*\W*", part):
+                continue  # "Meanwhile, ..."
             subject = "object" if seen else _subject(part, last)
+            # "The camera follows him, moving left": what the camera does, after the comma.
+            if follows and not seen and (PARTICIPLE.search(part) or BY_DOING.search(part)):
+                subject = "camera"
             if PARTICIPLE.search(part) and k + 1 < len(parts) and not last:  # its subject follows
                 subject = _subject(parts[k + 1][0], last)
             if subject is None:
                 continue
             again = bool(last and ONLY_WAY.search(part))
             if again:
-                subject, part = last, f"moves {part}"
+                subject, part = last, f"{did if last == 'camera' else 'moves'} {part}"
             elif last == "camera" and ONLY_ZOOM.search(part):
                 part = f"zooms {part}"
+            named = re.search(r"\bcamera\b", part, re.IGNORECASE)
+            viewed = not named and (viewed or bool(VIEW.search(part)))
+            if subject == "camera" and (verbs := VERBS.findall(part)):
+                did = "".join(verbs[-1])
             if not HEDGE.search(part):
-                found = list(_claims_of(part, subject or "object", sentence))
+                found = list(_claims_of(part, subject or "object", sentence, viewed))
                 yield from found
                 ways = [it.predicate for it in found if it.predicate in WAYS and not it.negated]
                 if len(ways) == 1:
@@ -242,14 +289,17 @@ def _read(text: str) -> Iterator[Claim]:
                         yield Claim("object", f"{way}_then_{ways[0].removeprefix('moves_')}")
                     way = ways[0]
             # After a camera that follows something, "it" is what is followed.
-            follows = subject == "camera" and re.search(r"\bfollow|\btracks? the|\bkeep", part)
-            last = "object" if follows else subject
+            followed = subject == "camera" and re.search(r"\b(?:follow|track|lead)\w*\b|\bkeep", part)
+            follows = bool(followed) or (follows and subject == "object")
+            last = "object" if followed else subject
 
 
-def _seen(clause: str) -> Iterator[tuple[str, bool]]:
+def _seen(clause: str, sentence: str) -> Iterator[tuple[str, bool]]:
     """A clause, or its two parts where a camera sees something move; with each, whether it is what is seen."""
     match = SEES.search(clause)
-    if match and (CAMERA.search(clause[: match.end()]) or CRAFT.search(clause[: match.end()])):
+    said = clause[: match.end()] if match else ""
+    goes_on = VERB_FIRST.search(said) and CAMERA.search(sentence)
+    if match and (CAMERA.search(said) or CRAFT.search(said) or goes_on):
         yield clause[: match.end()], False
         yield clause[match.end() :], True
     elif clause.strip():
@@ -264,14 +314,26 @@ def _subject(clause: str, before: Subject | None) -> Subject | None:
         return "object"
     if CRAFT.search(clause):
         return "camera"
+    if before == "camera" and (STATE.search(clause) or MANNER.search(clause)):
+        return "camera"
     if before and (PRONOUN.search(clause) or VERB_FIRST.search(clause)):
         return before
     return None if SCENERY.search(clause) else "object"
 
 
-def _claims_of(clause: str, subject: Subject, sentence: str) -> Iterator[Claim]:
-    """The claims of a clause, which is part of a sentence."""
+def _claims_of(clause: str, subject: Subject, sentence: str, viewed: bool) -> Iterator[Claim]:
+    """The claims of a clause, which is part of a sentence. viewed: it is about the view."""
     found = []
+    if subject == "camera":
+        found = [
+            Claim(subject, name, _negated(clause, match)) for name, match in ways(clause, CAMERA_WAYS, viewed)
+        ]
+        if FROM_ABOVE.search(sentence):  # there, up and down are along the line of sight
+            found += [
+                Claim(subject, SIGHT[it.predicate], it.negated) for it in found if it.predicate in SIGHT
+            ]
+        if any(claim.predicate.startswith("arc_") for claim in found):
+            found = [claim for claim in found if claim.predicate != "arc"]
     for name, rule in RULES[subject].items():
         match = rule.search(clause)
         if match and not (name == "none_moves" and EXCEPT.search(sentence)):

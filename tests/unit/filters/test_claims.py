@@ -62,7 +62,7 @@ def test_the_released_answers_are_read_as_people_read_them() -> None:
     [
         ("The camera pans left.", ["camera:pan_left"]),
         ("The camera slowly sweeps to the right while tilting up.", ["camera:pan_right", "camera:tilt_up"]),
-        ("The shot zooms in on the house, then it pulls back.", ["camera:zoom_in", "camera:zoom_out"]),
+        ("The shot zooms in on the house, then it pulls back.", ["camera:zoom_in", "camera:dolly_out"]),
         ("The camera does not pan left.", ["not camera:pan_left"]),
         ("The camera remains static and the dog runs to the left.", ["camera:static", "object:moves_left"]),
         (
