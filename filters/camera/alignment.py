@@ -5,8 +5,8 @@ from functools import cache
 import cv2
 import numpy as np
 
-from filters.camera.fit import Similarity
 from filters.camera.grid import CELL
+from filters.camera.motion import Similarity
 
 CODING_NOISE = 16.0  # variance, gray levels squared
 FLAT = 1e-3  # product of standard deviations, gray levels squared: nothing to correlate below

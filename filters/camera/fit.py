@@ -8,9 +8,8 @@ from functools import cache
 
 import numpy as np
 
-from filters.camera.grid import squared_abs
-
-Similarity = tuple[complex, complex]  # (a, b)
+from filters.camera.grid import squared_abs, upper_median
+from filters.camera.motion import Similarity
 
 SUBSET = 400  # cells on which hypotheses are compared
 PAIRS = 96  # random hypotheses
@@ -27,7 +26,6 @@ def fit(
     z: np.ndarray,
     tolerance: np.ndarray,
     guess: Similarity,
-    still: bool = False,
 ) -> tuple[complex, complex, float]:
     """Fit the camera's motion of the scene.
 
@@ -41,7 +39,6 @@ def fit(
         z: (K,) complex, positions in pixels.
         tolerance: (K,) float, pixels by which a cell may be off and still follow a motion.
         guess: The motion of the previous step.
-        still: The camera is known not to move: only the hypothesis of no motion is refined.
 
     Returns:
         a, b, and the share of the weight that follows (a, b), 0 to 1. All 0 without anything to fit.
@@ -56,12 +53,12 @@ def fit(
     support = supports(a, b, f, w, p, near)
     best = int(np.argmax(support))
     follows = squared_abs(f - a[best] * p - b[best]) < near
-    if not still and w @ follows <= MAJORITY * w.sum():
+    if w @ follows <= MAJORITY * w.sum():
         turn, shift = _random_hypotheses(f, w, p)
         a, b = np.concatenate([a, turn]), np.concatenate([b, shift])
         support = np.concatenate([support, supports(turn, shift, f, w, p, near)])
     support[1] *= INERTIA
-    best = 0 if still else int(np.argmax(support))
+    best = int(np.argmax(support))
     return _refined((complex(a[best]), complex(b[best])), flow, weight, z, square)
 
 
@@ -110,11 +107,6 @@ def _draws() -> np.ndarray:
     return np.random.default_rng(0).random((PAIRS, 2))
 
 
-def upper_median(values: np.ndarray) -> float:
-    """Compute the upper median of (K,) numbers, K >= 1; much faster than np.median on small arrays."""
-    return float(np.partition(values, len(values) // 2)[len(values) // 2])
-
-
 def supports(
     a: np.ndarray, b: np.ndarray, flow: np.ndarray, weight: np.ndarray, z: np.ndarray, square: np.ndarray
 ) -> np.ndarray:
@@ -133,34 +125,3 @@ def supports(
     """
     off = squared_abs(flow - a[:, None] * z - b[:, None])
     return (1 / (1 + off / square)) @ weight
-
-
-def stands_still(still: np.ndarray, weight: np.ndarray) -> bool:
-    """Decide whether the camera stands still: one side of the frame, or parts of both, do not move.
-
-    A moving camera leaves nothing in place, so this holds even where moving objects fill most of the frame.
-    What does keep its place under a moving camera is a subject that it follows, in the middle and down to the
-    lower edge, and captions. Therefore only the sides count, a quarter of the width each, and their corners,
-    where logos are, count half. Half of one side is more than a subject reaching into it covers; 0.15 of both
-    is what an object 0.8 of the frame wide leaves when it is half way across.
-
-    Args:
-        still: (h, w) bool, cells without motion.
-        weight: (h, w) float, how much each cell counts.
-
-    Returns:
-        True when the camera stands still.
-    """
-    height, width = weight.shape
-    quarter, fourths = max(1, width // 4), np.arange(4) * height // 4
-
-    def blocks(values: np.ndarray) -> np.ndarray:
-        """(2, 4) sums over the four blocks, top to bottom, of the left and the right side."""
-        sides = [values[:, :quarter].sum(1), values[:, -quarter:].sum(1)]
-        return np.add.reduceat(np.stack(sides), fourths, axis=1)
-
-    total = blocks(weight)
-    textured = total > weight.sum() / 64  # a quarter of an even share of one of sixteen blocks
-    share = np.divide(blocks(weight * still), total, out=np.zeros((2, 4)), where=textured)
-    sides = share @ np.array([1, 2, 2, 1]) / 6
-    return bool(sides.max() >= 0.5 or sides.min() >= 0.15)

@@ -44,17 +44,17 @@ def on_grid(flow: np.ndarray) -> np.ndarray:
     return small[..., 0] + 1j * small[..., 1]
 
 
-def texture(image: np.ndarray) -> np.ndarray:
+def texture(eigen: np.ndarray) -> np.ndarray:
     """Rate how reliable flow is in each cell: low on flat areas and along straight edges (aperture problem).
 
     Args:
-        image: (H, W) uint8.
+        eigen: (H, W) float32, `cv2.cornerMinEigenVal` of a uint8 image with blocks of 5.
 
     Returns:
         (h, w) float32, 0 to 1.
     """
-    height, width = image.shape
-    eigen = np.maximum(cv2.cornerMinEigenVal(image, 5), 0) / MIN_EIGEN_SCALE
+    height, width = eigen.shape
+    eigen = np.maximum(eigen, 0) / MIN_EIGEN_SCALE
     weight = eigen / (eigen + 4.0)  # one half at a slope of two gray levels per pixel
     return cv2.resize(weight, (width // CELL, height // CELL), interpolation=cv2.INTER_AREA)
 
@@ -110,3 +110,8 @@ def clear_of_edge(z: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 def squared_abs(values: np.ndarray) -> np.ndarray:
     """Compute |values|^2 of complex numbers, several times faster than through their absolute values."""
     return values.real**2 + values.imag**2
+
+
+def upper_median(values: np.ndarray) -> float:
+    """Compute the upper median of (K,) numbers, K >= 1; much faster than np.median on small arrays."""
+    return float(np.partition(values, len(values) // 2)[len(values) // 2])

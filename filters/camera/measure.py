@@ -1,23 +1,24 @@
-"""Measuring a clip: flow between samples, the camera's motion in each step, and shot boundaries."""
+"""Measuring a clip: flow and points between samples, shot boundaries, and the motion of the scene."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
-from itertools import pairwise
 
+import cv2
 import numpy as np
 
 from filters.camera.alignment import change, correlation, undone
 from filters.camera.config import CameraConfig
-from filters.camera.fit import Similarity, fit, stands_still
-from filters.camera.grid import border_prior, clear_of_edge, on_grid, positions, scene_weight, texture
+from filters.camera.grid import clear_of_edge, on_grid, positions, texture
 from filters.camera.motion import Motion, Step, compose
+from filters.camera.points import Follower, picture
+from filters.camera.scene import fit_scene
 from filters.camera.shots import find_cuts, find_dissolves, without_flashes
+from filters.camera.windows import windows
 from filters.flow.estimator import FlowEstimator
 
-# The error of flow: about a tenth of a pixel, and a few percent of its length.
-TOLERANCE = 0.15  # pixels
-TOLERANCE_SHARE = 0.03  # of the length
 REACH = 0.35  # of the frame width: a median displacement beyond it leaves too little to compare
+SLOW = 3  # times the long baseline: where slow moves are seen
+WINDOW_STRIDE = 2  # samples from one window to the next: a quarter of a second at 8 samples per second
 
 
 def measure(samples: np.ndarray, times: np.ndarray, estimate: FlowEstimator, config: CameraConfig) -> Motion:
@@ -30,77 +31,81 @@ def measure(samples: np.ndarray, times: np.ndarray, estimate: FlowEstimator, con
         config: `baseline_s` and `cut_correlation` apply.
 
     Returns:
-        The motion of the clip.
+        The motion of the clip. The scene's motion is that of its longest shot; elsewhere it is 0.
     """
     height, width = samples.shape[1:]
     samples = without_flashes(samples, estimate, config.cut_correlation)
-    weights = [texture(image) for image in samples]
     steps: list[Step] = []
     alike = np.ones(len(samples))
-    guess: Similarity = (0j, 0j)
-    for i in range(len(samples) - 1):
-        dense = estimate(samples[i], samples[i + 1])
-        alike[i + 1] = correlation(samples[i], samples[i + 1], dense)
-        step = _step(i, i + 1, on_grid(dense), weights[i], (width, height), guess)
-        guess = (step.a, step.b)
-        steps.append(step)
+    follower = Follower(picture(samples))
+    weight = np.empty(0)
+    for i, image in enumerate(samples):
+        eigen = cv2.cornerMinEigenVal(image, 5)
+        if i:
+            dense = estimate(samples[i - 1], image)
+            follower.follow(samples[i - 1], image, dense)
+            alike[i] = correlation(samples[i - 1], image, dense)
+            steps.append(Step(i - 1, i, on_grid(dense), weight, 0j, 0j, 0.0))
+        follower.begin(image, eigen)
+        weight = texture(eigen)
+    points = follower.points()
     cuts = find_cuts(alike, config.cut_correlation)
-    long = []
-    for i, j in _long_spans(times, cuts, config.baseline_s):
-        a, b = compose(steps[i:j])
-        if np.median(np.abs(a * positions((width, height)) + b)) < REACH * width:
-            long.append(_aligned_step(samples, (i, j), (a, b), weights[i], estimate))
-    dissolves = find_dissolves(samples, long)
-    long = [s for s in long if not any(s.i < cut <= s.j for cut in dissolves)]
-    return Motion(times, (width, height), steps, sorted({*cuts, *dissolves}), long)
+    motion = Motion(times, (width, height), steps, cuts, [], points=points)
+    motion = _with_scene(motion, samples, estimate, config)
+    dissolves = find_dissolves(samples, motion.long)
+    if not dissolves:
+        return motion
+    motion = replace(motion, steps=steps, cuts=sorted({*motion.cuts, *dissolves}))
+    return _with_scene(motion, samples, estimate, config)
 
 
-def _step(
-    i: int, j: int, flow: np.ndarray, weight: np.ndarray, size: tuple[int, int], guess: Similarity
-) -> Step:
-    """Fit the camera's motion to the flow (h, w) from sample i to sample j."""
-    speed = np.abs(flow)
-    tolerance = TOLERANCE + TOLERANCE_SHARE * speed
-    weighed = scene_weight(weight, border_prior(size))
-    still = stands_still(speed < tolerance, weighed)
-    z = positions(size)
-    a, b, share = fit(flow.ravel(), weighed.ravel(), z.ravel(), tolerance.ravel(), guess, still)
-    return Step(i, j, flow, weight, a, b, share, still=still)
+def _with_scene(motion: Motion, samples: np.ndarray, estimate: FlowEstimator, config: CameraConfig) -> Motion:
+    """The motion with that of the scene in its longest shot."""
+    first, last = motion.shot()
+    near = [(k, k + 1) for k in range(first, last)]
+    if not near:
+        return motion
+    spans = list(_spans(motion.times, (first, last), config.baseline_s, WINDOW_STRIDE)) or near
+    slow = list(_spans(motion.times, (first, last), SLOW * config.baseline_s)) or spans
+    fits = fit_scene(motion.points, [near, spans, slow], motion.size)
+    shares = fits[0].share(fits[0].followed() > 0.5)
+    steps = list(motion.steps)
+    for k, a, b, share in zip(range(first, last), fits[0].a, fits[0].b, shares, strict=True):
+        steps[k] = replace(steps[k], a=complex(a), b=complex(b), fit=float(share))
+    seen, slow_seen = (windows(each, fits[0], motion.times, motion.size) for each in fits[1:])
+    motion = replace(motion, steps=steps, windows=seen, slow=slow_seen)
+    return replace(motion, long=list(_long(motion, samples, estimate, config)))
 
 
-def _long_spans(times: np.ndarray, cuts: Sequence[int], baseline_s: float) -> Iterator[tuple[int, int]]:
-    """Half-overlapping spans (i, j) of about `baseline_s`: there a slow move is many times its noise."""
-    for low, high in pairwise([0, *cuts, len(times)]):
-        i = low
-        while i < high - 1:
-            j = min(int(np.searchsorted(times, times[i] + baseline_s - 1e-6)), high - 1)
-            if j - i < 2:
-                break
-            yield i, j
-            if j == high - 1:
-                break
-            i += max(1, (j - i) // 2)
+def _spans(
+    times: np.ndarray, shot: tuple[int, int], baseline_s: float, stride: int | None = None
+) -> Iterator[tuple[int, int]]:
+    """Spans (i, j) of about `baseline_s`; without a stride, half overlapping."""
+    i, last = shot
+    while i < last:
+        j = min(int(np.searchsorted(times, times[i] + baseline_s - 1e-6)), last)
+        if j - i < 2:
+            break
+        yield i, j
+        if j == last:
+            break
+        i += stride or max(1, (j - i) // 2)
 
 
-def _aligned_step(
-    samples: np.ndarray,
-    span: tuple[int, int],
-    predicted: Similarity,
-    weight: np.ndarray,
-    estimate: FlowEstimator,
-) -> Step:
-    """The step over a span, its predicted motion undone first, so that little flow is left to find."""
-    i, j = span
-    a, b = predicted
-    height, width = samples.shape[1:]
-    z = positions((width, height))
-    left = on_grid(estimate(samples[i], undone(samples[j], predicted)))
-    landed = z + left
-    landed = landed + a * landed + b
-    inside = clear_of_edge(landed, (width, height))
-    flow = (landed - z).astype(np.complex64)
-    step = _step(i, j, flow, weight * inside, (width, height), predicted)
-    # Undo the motion found, not the predicted one: after a fast roll that is off by pixels, and everything
-    # would look changed.
-    unlike = change(samples[i], undone(samples[j], (step.a, step.b)))
-    return replace(step, change=np.where(inside, unlike, np.nan))
+def _long(
+    motion: Motion, samples: np.ndarray, estimate: FlowEstimator, config: CameraConfig
+) -> Iterator[Step]:
+    """Steps over the long baseline: there a slow move is many times its noise."""
+    z = positions(motion.size)
+    for i, j in _spans(motion.times, motion.shot(), config.baseline_s):
+        a, b = compose(motion.steps[i:j])
+        if np.median(np.abs(a * z + b)) >= REACH * motion.size[0]:
+            continue
+        back = undone(samples[j], (a, b))
+        landed = z + on_grid(estimate(samples[i], back))
+        landed = landed + a * landed + b
+        inside = clear_of_edge(landed, motion.size)
+        unlike = np.where(inside, change(samples[i], back), np.nan)
+        weight = motion.steps[i].weight * inside
+        fit = float(np.mean([step.fit for step in motion.steps[i:j]]))
+        yield Step(i, j, (landed - z).astype(np.complex64), weight, a, b, fit, unlike)

@@ -1,13 +1,16 @@
 """The motion of a clip: its steps, and what in them moves apart from the camera."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 
 import numpy as np
 
-from filters.camera.fit import Similarity
 from filters.camera.grid import positions, squared_abs
+from filters.camera.points import Points
+from filters.camera.windows import Windows, no_windows
+
+Similarity = tuple[complex, complex]  # (a, b): the point z goes to z + a z + b
 
 CHANGED = 0.35  # of `Step.change`: an object that moves uncovers another picture, an error of flow does not
 TEXTURED = 0.15  # of `Step.weight`: below it the flow of a cell is noise
@@ -27,7 +30,6 @@ class Step:
         fit: Share of the scene that follows (a, b), 0 to 1.
         change: (h, w) float32: how unlike the picture is once the camera's motion is undone, 0 the same, 1
             two unrelated pictures, NaN where it left the frame. Only for steps over the long baseline.
-        still: The sides of the frame show that the camera does not move (`stands_still`).
     """
 
     i: int
@@ -38,7 +40,6 @@ class Step:
     b: complex
     fit: float
     change: np.ndarray | None = None
-    still: bool = False
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,10 @@ class Motion:
         size: Width and height of the working frame, pixels.
         steps: The N - 1 steps between neighbouring samples.
         cuts: Indices of the samples that start a new shot.
-        long: Steps over the long baseline; none crosses a cut.
+        long: Steps over the long baseline, in the longest shot.
+        windows: What each second of the longest shot shows of the camera.
+        slow: The same for windows of three seconds.
+        points: Points followed over the samples.
     """
 
     times: np.ndarray
@@ -58,6 +62,9 @@ class Motion:
     steps: list[Step]
     cuts: list[int]
     long: list[Step]
+    windows: Windows = field(default_factory=no_windows)
+    slow: Windows = field(default_factory=no_windows)
+    points: Points = field(default_factory=lambda: Points((), ()))
 
     def shot(self) -> tuple[int, int]:
         """Return the first and the last sample (inclusive) of the longest shot."""

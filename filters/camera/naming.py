@@ -1,15 +1,15 @@
-"""Labels for the camera's motion: which measured rates a viewer would name."""
+"""Labels for the camera's motion: the moves that a viewer would name, and when nothing may be said."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from filters.camera.config import CameraConfig
-from filters.camera.grid import border_prior, positions, scene_weight
-from filters.camera.motion import Motion, Step
-from filters.camera.path import jitter, rates, travel
-from filters.evidence import CameraMotion
+from filters.camera.motion import Motion
+from filters.camera.path import integrated, jitter, swings
+from filters.camera.windows import Windows
+from filters.evidence import CameraMotion, CameraMove
 from pipeline.schema import CAMERA_LABELS
 
 # The labels of a negative and a positive rate.
@@ -19,31 +19,43 @@ AXES = (
     ("zoom_out", "zoom_in"),
     ("roll_counterclockwise", "roll_clockwise"),
 )
-STRICT_AGREEMENT = 0.9  # share of the scene that must agree with a label where the fit explains little of it
-RETURN = 0.35  # of the longer way: a move back that is shorter is no move there and back
+ZOOM = 2
+DOLLIES = {"dolly_in": "zoom_in", "dolly_out": "zoom_out"}
+LONG_S = 3.0  # seconds: in a shorter clip, less of a move is enough to be seen
+SHORTEST = 3 / 8  # of the extents: and in the shortest
+CRAWL = 4.0  # pixels of the working frame per second: a slower move shows better in longer windows
+SWAY = 20.0  # times the jitter: a hand that trembles by so much also sways
+SWAY_MOST = 3.0  # times the extents: beyond it, a move is one however the hand trembles
+RETURN = 0.7  # of the largest move along an axis: a move the other way that is smaller is its recoil
+BEYOND_DOUBT = 0.9  # agreement that a move below the smallest rate needs
+COHERENT = 0.5  # of the picture: what follows one motion is more than a subject
+TRACE = 0.03  # of the picture: less that keeps its place may be by chance
+STAYS = 0.7  # of the windows in which something must keep its place for the camera to stand still
+RESTING = 0.3  # of the picture must be seen to rest for the camera to do so
+REST_S = 1.0  # seconds: a shorter rest is a pause
+TRAVEL = ("truck", "pedestal", "dolly", "arc")
+LOST = 0.1  # of the picture: when less follows the scene that was found, there is none
+LONE = 0.2  # of the picture: a motion that less follows is that of a subject, or of nothing, unless
+SHARED = 0.95  # of the picture agrees with it
+RADIAL = 0.45  # of what moves must do so away from one point for the camera to go there
+RADIAL_RATIO = 1.7  # times what moves toward one
+RADIAL_MOVED = 0.3  # of the picture must move at all
+PARALLEL = 0.92  # directions that are one to such a degree are a shift
+RELIEF = 0.2  # of what moves must lie at another depth: a lens that zooms moves all alike
 
 
 @dataclass(frozen=True)
-class _Shot:
-    """What was measured of the camera over one shot of K samples.
+class _Found:
+    """A move before it is named. axis: as in AXES; amount: signed; sure: enough of the picture agrees."""
 
-    Attributes:
-        net: (4,) mean rates.
-        path: (K, 4) the rates integrated.
-        times: (K,) seconds.
-        shake: RMS jitter, share of the frame width.
-        share: Share of the scene that the fit explains, 0 to 1.
-        disputed: (4,) bool: rates on which the short and the long baseline differ.
-        steps: The steps that `net` and `share` come from.
-    """
+    axis: int
+    start: float
+    end: float
+    amount: float
+    sure: bool
 
-    net: np.ndarray
-    path: np.ndarray
-    times: np.ndarray
-    shake: float
-    share: float
-    disputed: np.ndarray
-    steps: Sequence[Step]
+    def move(self) -> CameraMove:
+        return CameraMove(AXES[self.axis][self.amount > 0], self.start, self.end, abs(self.amount))
 
 
 def summarise(motion: Motion, config: CameraConfig) -> CameraMotion:
@@ -51,118 +63,152 @@ def summarise(motion: Motion, config: CameraConfig) -> CameraMotion:
 
     Args:
         motion: The motion of a clip.
-        config: When a rate counts as a move.
+        config: What counts as a move.
 
     Returns:
-        Labels and rates; without labels, and with `fit` 0, for a shot of a single sample.
+        Labels, moves and mean rates; without labels, and with `fit` 0, for a shot of a single sample.
     """
     first, last = motion.shot()
-    steps = [s for s in motion.steps if first <= s.i and s.j <= last]
-    if not steps:
-        return CameraMotion((), fit=0.0)
-    long = [s for s in motion.long if first <= s.i and s.j <= last]
-    shot = _measured(steps, long, motion, config)
-    pan, tilt, zoom, roll = (float(rate) for rate in shot.net)
-    return CameraMotion(_labels(shot, motion, config), pan, tilt, zoom, roll, shot.shake, shot.share)
+    shifts = np.array([step.b for step in motion.steps[first:last]])
+    return described(motion.windows, motion.slow, shifts, motion.times[first : last + 1], motion.size, config)
 
 
-def _measured(steps: Sequence[Step], long: Sequence[Step], motion: Motion, config: CameraConfig) -> _Shot:
-    """Rates of a shot, from its steps between neighbours and those over the long baseline."""
-    times, size = motion.times, motion.size
-    first = steps[0].i
-    within = times[first : steps[-1].j + 1]
-    spans = np.array([times[s.j] - times[s.i] for s in steps])
-    short = np.stack([rates(s, times, size) for s in steps])
-    path = np.concatenate([np.zeros((1, 4)), np.cumsum(short * spans[:, None], axis=0)])
-    net = np.mean([rates(s, times, size) for s in long], axis=0) if long else path[-1] / spans.sum()
-    shake = jitter(path[:, :2] * [1, size[1] / size[0]], within, config.smooth_s)
-    disputed = np.zeros(4, bool)
-    if long:
-        # Both baselines measure the same motion; where they differ, one followed something other than the
-        # scene. Short steps that fit better are believed, but only as far as they say that the camera moves.
-        walked = [(path[s.j - first] - path[s.i - first]) / (times[s.j] - times[s.i]) for s in long]
-        disputed = np.abs(np.mean(walked, axis=0) - net) > _floors(config) + 0.5 * np.abs(net)
-        if disputed.any() and np.median([s.fit for s in steps]) > np.median([s.fit for s in long]):
-            long, net = [], path[-1] / spans.sum()
-            disputed &= np.abs(net) < _floors(config)
-    used = long or steps
-    share = float(np.median([s.fit for s in used]))
-    return _Shot(net, path, within, shake, share, disputed, used)
+def described(
+    seen: Windows,
+    slow: Windows,
+    shifts: np.ndarray,
+    times: np.ndarray,
+    size: tuple[int, int],
+    config: CameraConfig,
+) -> CameraMotion:
+    """Describe the camera's motion over a shot.
+
+    Args:
+        seen: What each second shows.
+        slow: The same for windows of three seconds.
+        shifts: (N - 1,) complex, shift of the scene from sample to sample, pixels.
+        times: (N,) seconds, of the samples.
+        size: Width and height of the working frame, pixels.
+        config: What counts as a move.
+    """
+    if not len(seen.start):
+        return CameraMotion((), fit=0.0, reason="the shot has a single frame")
+    path = integrated(seen.rates, seen.middle, times)
+    pan, tilt, zoom, roll = (float(rate) for rate in path[-1] / (times[-1] - times[0]))
+    walked = np.concatenate([[0], np.cumsum(shifts)]) / size[0]
+    shake = jitter(np.stack([walked.real, walked.imag], 1), times, config.smooth_s)
+    fit = float(np.median(seen.follows + seen.rests))
+    found = list(_moves(path, times, shake, size, (seen, slow), config))
+    labels, reason = _labels(found, shake, seen, config)
+    moves = [it.move() for it in sorted(found, key=lambda it: it.start) if it.sure]
+    for dolly, zoom_label in DOLLIES.items():
+        if dolly in labels:
+            moves = [replace(it, label=dolly) if it.label == zoom_label else it for it in moves]
+            if all(it.label != dolly for it in moves):
+                moves.append(CameraMove(dolly, float(times[0]), float(times[-1]), abs(float(path[-1, ZOOM]))))
+    rests = tuple(_rests(seen, config)) if shake < config.shake_min else ()
+    return CameraMotion(labels, pan, tilt, zoom, roll, shake, fit, tuple(moves), reason, rests)
 
 
-def _floors(config: CameraConfig) -> np.ndarray:
-    """The smallest rates (4,) that count as a move."""
-    return np.array([config.pan_min, config.tilt_min, config.zoom_min, config.roll_min])
+def steadied(motion: Motion, camera: CameraMotion) -> Motion:
+    """Leave out the scene's motion where the camera stands still: what was fitted there is a subject."""
+    if camera.labels != ("static",):
+        return motion
+    return replace(motion, steps=[replace(step, a=0j, b=0j) for step in motion.steps])
 
 
-def _labels(shot: _Shot, motion: Motion, config: CameraConfig) -> tuple[str, ...]:
-    """The labels that the rates earn; none when no move can be named with confidence."""
-    floor = _floors(config)
-    width, height = motion.size
+def knows_objects(camera: CameraMotion, config: CameraConfig) -> bool:
+    """Whether the camera's motion is known well enough to say what moves apart from it.
+
+    Behind a camera that moves, that is what does not follow a scene that nearly all else does; behind one
+    that
+    travels, parallax moves everything.
+    """
+    if camera.labels in (("static",), ("shake",)):
+        return True
+    travels = any(label.split("_")[0] in TRAVEL for label in camera.labels)
+    return bool(camera.labels) and not travels and camera.fit >= config.fit_min
+
+
+def _rests(seen: Windows, config: CameraConfig) -> Iterator[tuple[float, float]]:
+    """The stretches of at least a second in which all rates are far below what counts as a move."""
+    slowest = np.array([config.pan_min, config.tilt_min, config.zoom_min, config.roll_min])
+    still = (np.abs(seen.rates) < slowest / 2).all(1) & (seen.rests + seen.follows > RESTING)
+    edges = np.flatnonzero(np.diff(still.astype(int), prepend=0, append=0))
+    for i, j in zip(edges[::2], edges[1::2], strict=True):
+        start, end = float(seen.start[i]), float(seen.end[j - 1])
+        if end - start >= REST_S:
+            yield start, end
+
+
+def _moves(
+    path: np.ndarray,
+    times: np.ndarray,
+    shake: float,
+    size: tuple[int, int],
+    windows: tuple[Windows, Windows],
+    config: CameraConfig,
+) -> Iterator[_Found]:
+    """The moves along a path (N, 4) large enough to be seen. windows: of one and of three seconds."""
+    width, height = size
     half = np.hypot(width, height) / 2
-    # Each rate as the speed it causes at the frame's corner, pixels per second, so that moves compare.
+    # The speed that each rate causes at the frame's corner, pixels per second, so that moves compare.
     visible = np.array([width, height, half / np.sqrt(2), np.radians(half) / np.sqrt(2)])
-    duration = shot.times[-1] - shot.times[0]
-    back, forth = travel(shot.path, shot.times, config.smooth_s)
-    turned = np.minimum(back, forth) / duration  # the part of the path that is covered in both directions
-    both = (turned > 2 * floor) & (np.minimum(back, forth) > RETURN * np.maximum(back, forth))
-    size = np.where(both, turned, np.abs(shot.net))
-    # Sway no wider than the jitter is not a move.
-    steady = size * duration > np.array([3 * shot.shake, 3 * shot.shake * width / height, 0, 0])
-    moves = (size > floor) & (steady | both)
-    seen = size * visible
-    moves &= seen >= config.minor_share * seen.max()
-    if not moves.any():
-        return _unmoved(shot, motion, config)
-    agreed = _agreements(shot.steps, motion.size)
-    needed = config.agreement_min if shot.share >= config.fit_min else STRICT_AGREEMENT
-    sure = both | ((agreed >= needed) & ~shot.disputed)
-    names = set()
-    for axis in np.flatnonzero(moves & sure):
-        negative, positive = AXES[axis]
-        if both[axis] or shot.net[axis] < 0:
-            names.add(negative)
-        if both[axis] or shot.net[axis] > 0:
-            names.add(positive)
-    return tuple(label for label in CAMERA_LABELS if label in names)
+    extents = np.array([config.pan_extent, config.tilt_extent, config.zoom_extent, config.roll_extent])
+    slowest = np.array([config.pan_min, config.tilt_min, config.zoom_min, config.roll_min])
+    extents = extents * np.clip((times[-1] - times[0]) / LONG_S, SHORTEST, 1)
+    sway = SWAY * shake * np.array([1, width / height, 0, np.degrees(1)])
+    for axis, least in enumerate(np.maximum(extents, np.minimum(sway, SWAY_MOST * extents))):
+        line = path[:, axis]
+        stretches = swings(line, least)
+        most = {way: max((way * (line[j] - line[i]) for i, j in stretches), default=0) for way in (-1, 1)}
+        for i, j in stretches:
+            amount = path[j] - path[i]
+            size_seen = np.abs(amount * visible)
+            recoil = abs(amount[axis]) < RETURN * most[-int(np.sign(amount[axis]))]
+            if recoil or size_seen[axis] < config.minor_share * size_seen.max():
+                continue
+            lasts = times[j] - times[i]
+            crawls = lasts >= LONG_S and size_seen[axis] < CRAWL * lasts
+            seen = windows[int(crawls)]
+            inside = seen.during(times[i], times[j])
+            agreed = np.average(seen.agreement[inside, axis], weights=np.abs(seen.rates[inside, axis]) + 1e-9)
+            slow = abs(amount[axis]) < slowest[axis] * lasts
+            lone = np.median(seen.follows[inside]) < LONE
+            sure = agreed >= (SHARED if lone else BEYOND_DOUBT if slow else config.agreement_min)
+            yield _Found(axis, float(times[i]), float(times[j]), float(amount[axis]), bool(sure))
 
 
-def _unmoved(shot: _Shot, motion: Motion, config: CameraConfig) -> tuple[str, ...]:
-    """The label of a shot without moves: static or shake, or none where a move may have been missed."""
-    shakes = shot.shake > config.shake_min
-    unsure = shot.share < config.fit_min and (shakes or _scene_speed(shot.steps, motion) > config.pan_min)
-    still = not shakes and np.mean([s.still for s in shot.steps]) > 0.5
-    if (unsure or shot.disputed.any()) and not still:
-        return ()
-    return ("shake",) if shakes else ("static",)
+def _labels(
+    found: list[_Found], shake: float, seen: Windows, config: CameraConfig
+) -> tuple[tuple[str, ...], str]:
+    """The labels, and why there are none."""
+    names = {it.move().label for it in found if it.sure}
+    for dolly, zoom in DOLLIES.items():
+        if _travels(dolly, seen):
+            names = names - {zoom} | {dolly}
+    if not (seen.moved + seen.in_place).any():
+        return (), "nothing in the picture can be followed"
+    if np.median(seen.follows + seen.rests) < LOST and not names & set(DOLLIES):
+        return (), "no one motion explains more than a small part of the picture"
+    if names:
+        return tuple(label for label in CAMERA_LABELS if label in names), ""
+    shakes = shake > config.shake_min
+    stays = np.mean(seen.in_place > TRACE) > STAYS and not np.median(seen.follows) > COHERENT
+    if (found or shakes) and stays:
+        return ("static",), ""
+    if found:
+        return (), "no one motion is shared by enough of the picture"
+    return (("shake",) if shakes else ("static",)), ""
 
 
-def _agreements(steps: Sequence[Step], size: tuple[int, int]) -> np.ndarray:
-    """The share (4,) of the reliable scene that moves in the direction of each fitted rate."""
-    z, prior = positions(size), border_prior(size)
-    shares = []
-    for s in steps:
-        weight = scene_weight(s.weight, prior)
-        shift = s.flow - s.a * z
-        turn = np.conj(z) * (s.flow - s.b)
-        lever = weight * np.abs(z)
-        shares.append(
-            [
-                weight[np.sign(shift.real) == np.sign(s.b.real)].sum() / max(weight.sum(), 1e-9),
-                weight[np.sign(shift.imag) == np.sign(s.b.imag)].sum() / max(weight.sum(), 1e-9),
-                lever[np.sign(turn.real) == np.sign(s.a.real)].sum() / max(lever.sum(), 1e-9),
-                lever[np.sign(turn.imag) == np.sign(s.a.imag)].sum() / max(lever.sum(), 1e-9),
-            ]
-        )
-    return np.mean(shares, axis=0)
-
-
-def _scene_speed(steps: Sequence[Step], motion: Motion) -> float:
-    """Median speed of the reliable scene at the frame's edges, frame widths per second."""
-    edge = border_prior(motion.size) > 4
-    speeds = []
-    for s in steps:
-        sure = s.flow[edge & (s.weight > 0.3)]
-        if sure.size:
-            speeds.append(np.median(np.abs(sure)) / motion.size[0] / (motion.times[s.j] - motion.times[s.i]))
-    return float(np.median(speeds)) if speeds else 0.0
+def _travels(dolly: str, seen: Windows) -> bool:
+    """Whether what moves does so away from one point (toward one, for `dolly_out`), near faster than far."""
+    one, other = (seen.outward, seen.inward)[:: 1 if dolly == "dolly_in" else -1]
+    return bool(
+        np.median(seen.moved) > RADIAL_MOVED
+        and np.median(seen.follows) < COHERENT
+        and one.share > max(RADIAL, RADIAL_RATIO * other.share)
+        and one.parallel < PARALLEL
+        and one.relief > RELIEF
+    )

@@ -1,28 +1,13 @@
-"""The camera's path over a shot: rates, integrated, and separated into a smooth path and jitter.
+"""The camera's path over a shot, and the moves in it: stretches in which it goes one way.
 
-Rates are pan, tilt, zoom and roll, in this order, in the units and signs of `CameraMotion`.
+A path has four columns, pan, tilt, zoom and roll, in the units and signs of `CameraMotion`.
 """
+
+from itertools import pairwise
 
 import numpy as np
 
-from filters.camera.motion import Step
-
-
-def rates(step: Step, times: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Convert a step's motion of the scene into rates of the camera.
-
-    Args:
-        step: A step.
-        times: (N,) seconds of the samples.
-        size: Width and height of the working frame, pixels.
-
-    Returns:
-        (4,) float64: pan, tilt, zoom, roll.
-    """
-    width, height = size
-    turn = 1 + step.a
-    change = [-step.b.real / width, -step.b.imag / height, np.log(abs(turn)), -np.degrees(np.angle(turn))]
-    return np.array(change) / (times[step.j] - times[step.i])
+DONE = 0.03  # of a move: what it covers before and after its main part is left out of its time
 
 
 def smoothed(path: np.ndarray, times: np.ndarray, smooth_s: float) -> np.ndarray:
@@ -61,7 +46,35 @@ def jitter(path: np.ndarray, times: np.ndarray, smooth_s: float) -> float:
     return float(np.sqrt(((path - smoothed(path, times, smooth_s)) ** 2).sum(1).mean()))
 
 
-def travel(path: np.ndarray, times: np.ndarray, smooth_s: float) -> tuple[np.ndarray, np.ndarray]:
-    """Sum how far each column of a path (N, D), smoothed, falls and rises: two arrays (D,), at least 0."""
-    change = np.diff(smoothed(path, times, smooth_s), axis=0)
-    return -np.minimum(change, 0).sum(0), np.maximum(change, 0).sum(0)
+def integrated(rates: np.ndarray, middle: np.ndarray, times: np.ndarray) -> np.ndarray:
+    """Integrate rates (S, D) known at times (S,) over `times` (N,): a path (N, D) that begins at 0."""
+    at = np.stack([np.interp(times, middle, column) for column in rates.T], 1)
+    steps = (at[1:] + at[:-1]) / 2 * np.diff(times)[:, None]
+    return np.concatenate([np.zeros((1, rates.shape[1])), np.cumsum(steps, axis=0)])
+
+
+def swings(path: np.ndarray, least: float) -> list[tuple[int, int]]:
+    """Cut a path (N,) at its turning points: stretches (i, j) over which it rises or falls by at least
+    `least`.
+
+    Smaller movements to and fro within a stretch do not end it. A stretch begins and ends where its main part
+    does: the first and the last 3 % of the way are left out.
+    """
+    turns, high, low, way = [0], 0, 0, 0
+    for k in range(1, len(path)):
+        high = k if path[k] > path[high] else high
+        low = k if path[k] < path[low] else low
+        fell, rose = path[high] - path[k] >= least, path[k] - path[low] >= least
+        if (way >= 0 and fell) or (way <= 0 and rose):
+            turn = high if fell and way >= 0 else low
+            turns[-1 if abs(path[turn] - path[turns[-1]]) < least else len(turns) :] = [turn]
+            way, high, low = (-1 if turn == high else 1), k, k
+    if way:
+        turns.append(high if way > 0 else low)
+    pairs = [(i, j) for i, j in pairwise(turns) if abs(path[j] - path[i]) >= least]
+    return [_main_part(path, i, j) for i, j in pairs]
+
+
+def _main_part(path: np.ndarray, i: int, j: int) -> tuple[int, int]:
+    done = (path[i : j + 1] - path[i]) / (path[j] - path[i])
+    return i + int(np.flatnonzero(done <= DONE)[-1]), i + int(np.flatnonzero(done >= 1 - DONE)[0])

@@ -17,7 +17,8 @@ def statistics(motion: Motion) -> dict[str, float]:
         `object_motion`: mean over the frame of the speed of what moves apart from the camera, frame diagonals
         per second. What does not move counts as 0: the errors of flow, which grow with zoom and roll, would
         otherwise drown small objects. `object_area`: share of the frame that moves apart from the camera over
-        the long baseline, 0 to 1. Cells without texture count as not moving.
+        the long baseline, 0 to 1. Cells without texture count as not moving. `unexplained`: the largest share
+        of the points that in any second moved apart from the scene, 0 to 1.
     """
     first, last = motion.shot()
     z = positions(motion.size)
@@ -30,7 +31,13 @@ def statistics(motion: Motion) -> dict[str, float]:
             moves = moving(s, motion) & clear_of_edge(z + s.a * z + s.b, motion.size)
             own.append(np.abs(residual(s, z)[moves]).sum() / z.size / scale)
     if not speeds:
-        return {"flow_mean": 0.0, "flow_p95": 0.0, "object_motion": 0.0, "object_area": 0.0}
+        return {
+            "flow_mean": 0.0,
+            "flow_p95": 0.0,
+            "object_motion": 0.0,
+            "object_area": 0.0,
+            "unexplained": 0.0,
+        }
     every = np.concatenate(speeds)
     areas = [moving(s, motion).mean() for s in motion.long if first <= s.i and s.j <= last]
     return {
@@ -38,4 +45,5 @@ def statistics(motion: Motion) -> dict[str, float]:
         "flow_p95": float(np.percentile(every, 95)),
         "object_motion": float(np.mean(own)),
         "object_area": float(np.mean(areas)) if areas else 0.0,
+        "unexplained": float(np.max(1 - motion.windows.follows - motion.windows.rests, initial=0.0)),
     }

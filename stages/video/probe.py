@@ -144,18 +144,24 @@ def _packet_times(container: Any, stream: Any) -> tuple[np.ndarray, float, float
     return times - times[0], float(times[-1] - times[0] + last), float(times[0])
 
 
+FEWEST = 9  # samples: with fewer, a short clip does not show whether a motion lasts
+
+
 def sample_times(probe: Probe, fps: float, most: int) -> np.ndarray:
     """Choose the frames nearest to an even grid of times.
 
     Args:
         probe: The clip.
-        fps: Samples per second; a lower rate is used where it would give more than `most`.
+        fps: Samples per second; a lower rate is used where it would give more than `most`, and a higher one
+            where it would give fewer than FEWEST.
         most: Largest number of samples.
 
     Returns:
         (N,) int, indices into `probe.times`, ascending, none twice.
     """
-    fps = min(fps, most / probe.duration_s)
+    fps = min(max(fps, FEWEST / probe.duration_s), most / probe.duration_s)
+    if fps * probe.duration_s >= len(probe.times):
+        return np.arange(len(probe.times))
     grid = np.arange(0, probe.times[-1] + 1e-9, 1 / fps)
     return np.unique(nearest(probe.times, grid))
 

@@ -31,8 +31,9 @@ def test_the_smallest_clips_are_measured(shape: tuple[int, int, int]) -> None:
 
 
 @pytest.mark.parametrize("value", [0, 128, 255])
-def test_a_blank_clip_stands_still(value: int) -> None:
+def test_of_a_blank_clip_nothing_is_said(value: int) -> None:
     samples = np.full((9, 144, 256), value, np.uint8)
     motion = measure(samples, np.arange(9) / 8, DisFlow("ultrafast"), CONFIG)
     assert motion.cuts == []
-    assert summarise(motion, CONFIG).labels == ("static",)
+    camera = summarise(motion, CONFIG)
+    assert (camera.labels, camera.reason) == ((), "nothing in the picture can be followed")

@@ -1,23 +1,11 @@
+from itertools import pairwise
+
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
 
-from filters.camera.motion import Step
-from filters.camera.path import jitter, rates, smoothed, travel
-
-
-def test_the_rates_are_the_cameras_not_the_scenes() -> None:
-    blank = np.zeros((2, 2), complex)
-
-    def one(a: complex, b: complex) -> np.ndarray:
-        return rates(Step(0, 1, blank, blank, a, b, 1.0), np.array([0.0, 0.5]), (200, 100))
-
-    assert one(0j, -20 + 0j) == pytest.approx([0.2, 0, 0, 0])  # the scene goes left: the camera pans right
-    assert one(0j, -20j) == pytest.approx([0, 0.4, 0, 0])  # the scene goes up: the camera tilts down
-    assert one(np.e - 1, 0j) == pytest.approx([0, 0, 2, 0])
-    # Positive angles turn clockwise where y points down: the scene clockwise, the camera counterclockwise.
-    assert one(np.exp(1j * np.radians(10)) - 1, 0j) == pytest.approx([0, 0, 0, -20])
+from filters.camera.path import integrated, jitter, smoothed, swings
 
 
 @given(st.floats(-1, 1), st.floats(-1, 1), st.integers(3, 40))
@@ -28,9 +16,33 @@ def test_a_steady_path_has_no_jitter(x: float, y: float, count: int) -> None:
     assert jitter(path, times, 1.0) < 1e-9
 
 
-@given(st.floats(-1, 1), st.integers(3, 40))
-def test_a_steady_path_travels_one_way_only(rate: float, count: int) -> None:
+@given(st.floats(-1, 1), st.integers(2, 40))
+def test_constant_rates_integrate_to_a_steady_path(rate: float, count: int) -> None:
     times = np.arange(count) / 8
-    fall, rise = travel(np.outer(times, [rate]), times, 1.0)
-    assert rise - fall == pytest.approx([rate * times[-1]], abs=1e-9)
-    assert np.minimum(fall, rise) == pytest.approx([0], abs=1e-9)
+    path = integrated(np.full((3, 1), rate), np.array([0.1, 0.2, 0.9]), times)
+    assert np.allclose(path[:, 0], rate * times)
+
+
+PATHS = hnp.arrays(np.float64, st.integers(1, 40), elements=st.floats(-1, 1))
+
+
+@given(PATHS, st.floats(0.05, 1))
+def test_swings_are_as_long_as_they_must_be_and_turn_in_turn(path: np.ndarray, least: float) -> None:
+    found = swings(path, least)
+    ways = [path[j] - path[i] for i, j in found]
+    assert all(abs(way) >= 0.9 * least for way in ways)
+    assert all(i < j for i, j in found)
+    assert all(one * other < 0 for one, other in pairwise(ways))
+    assert all(one[1] <= other[0] for one, other in pairwise(found))
+    if np.ptp(path) >= 2 * least:
+        assert found, "what is twice as far apart is not at rest"
+
+
+@given(PATHS, st.floats(0.05, 1))
+def test_a_path_upside_down_swings_the_other_way_at_the_same_times(path: np.ndarray, least: float) -> None:
+    assert swings(-path, least) == swings(path, least)
+
+
+def test_a_move_is_timed_by_its_main_part() -> None:
+    still_then_moves = np.concatenate([np.zeros(20), np.linspace(0, 1, 11), np.ones(9)])
+    assert swings(still_then_moves, 0.1) == [(20, 30)]
