@@ -105,11 +105,13 @@ class Detections:
         boxes: (N, 4) float32 xyxy pixels.
         scores: (N,) 0 to 1.
         labels: N names; "" for an object without one.
+        keys: N numbers, by which the detector knows objects again in other frames; none if it does not.
     """
 
     boxes: np.ndarray
     scores: np.ndarray
     labels: tuple[str, ...]
+    keys: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)

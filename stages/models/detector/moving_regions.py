@@ -1,13 +1,12 @@
-"""A detector without weights: regions that move once the camera's motion is removed."""
+"""A detector without weights: what moves by itself once the camera's motion is removed."""
 
 from collections.abc import Sequence
 from typing import ClassVar, Literal
 
-import cv2
 import numpy as np
 from pydantic import Field
 
-from filters.camera.motion import Motion, Step, moving
+from filters.movers import movers
 from stages.models.backend import DetectorBackend
 from stages.models.protocols import Detections, View
 
@@ -27,64 +26,38 @@ class MovingRegionsConfig(DetectorBackend):
 
 
 class MovingRegions:
-    """Finds regions of the motion grid that move on their own; it cannot name them, so their label is ""."""
+    """Finds what moves on its own; it cannot name it, so its label is ""."""
 
     name = "moving_regions"
-    version = "1"
+    version = "2"
 
     def __init__(self, config: MovingRegionsConfig) -> None:
         self._config = config
 
     def detect(self, view: View, labels: Sequence[str]) -> dict[float, Detections]:
-        """Detect moving regions in each sample of the longest shot.
+        """Detect what moves in the samples of the longest shot.
 
         Args:
             view: The frames, their times and the clip's motion.
             labels: Ignored.
 
         Returns:
-            Detections by the time of the sample in seconds, boxes in pixels of the view's frames.
+            Detections by time in seconds, boxes in pixels of the view's frames.
         """
         motion = view.motion
-        first, last = motion.shot()
         scale = np.array([view.size[0] / motion.size[0], view.size[1] / motion.size[1]] * 2)
-        slow = {k: step for step in motion.long for k in range(step.i, step.j)}
-        found = {}
-        for step in motion.steps[first:last]:
-            mask = self._mask(step, slow.get(step.i), motion)
-            boxes, scores = regions(mask, self._config.area_min, motion.size)
-            found[float(motion.times[step.i])] = Detections(
-                (boxes * scale).astype(np.float32), scores, ("",) * len(boxes)
+        least = self._config.area_min * motion.size[0] * motion.size[1]
+        found: dict[float, dict[int, np.ndarray]] = {}
+        for key, mover in enumerate(movers(motion, self._config.speed_min)):
+            large = np.prod(mover.boxes[:, 2:] - mover.boxes[:, :2], axis=1) >= least
+            for time, box in zip(mover.times[large], mover.boxes[large], strict=True):
+                found.setdefault(float(time), {})[key] = box * scale
+        return {
+            time: Detections(
+                np.array([*boxes.values()], np.float32),
+                np.ones(len(boxes), np.float32),
+                ("",) * len(boxes),
+                tuple(boxes),
             )
-        return found
-
-    def _mask(self, step: Step, slow: Step | None, motion: Motion) -> np.ndarray:
-        """Cells (h, w) bool that move in a step or, if none do, over the long baseline starting with it."""
-        mask = moving(step, motion, self._config.speed_min)
-        if not mask.any() and slow is not None and slow.i == step.i:
-            mask = moving(slow, motion, self._config.speed_min)
-        return mask
-
-
-def regions(mask: np.ndarray, area_min: float, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-    """Find the connected regions of a mask, after removing specks and closing small gaps.
-
-    Args:
-        mask: (h, w) bool, on the motion grid.
-        area_min: Smallest region, share of the frame.
-        size: Width and height of the working frame, pixels.
-
-    Returns:
-        Boxes (N, 4) float32, xyxy pixels of the working frame, and scores (N,) float32: the share of each box
-        that moves, 0 to 1.
-    """
-    solid = cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_OPEN, np.ones((2, 2), np.uint8))
-    solid = cv2.morphologyEx(solid, cv2.MORPH_CLOSE, np.ones((5, 5), np.uint8))
-    count, _, stats, _ = cv2.connectedComponentsWithStats(solid, connectivity=8)
-    cell = np.array([size[0] / mask.shape[1], size[1] / mask.shape[0]] * 2)
-    boxes, scores = [], []
-    for x, y, width, height, area in stats[1:count]:
-        if area >= area_min * mask.size:
-            boxes.append(np.array([x, y, x + width, y + height]) * cell)
-            scores.append(area / (width * height))
-    return np.array(boxes, np.float32).reshape(-1, 4), np.array(scores, np.float32)
+            for time, boxes in sorted(found.items())
+        }

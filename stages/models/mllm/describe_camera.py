@@ -2,15 +2,15 @@
 
 import random
 import re
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from filters.claims import claims
-from filters.evidence import CameraMotion, Evidence
+from filters.evidence import CameraMotion, CameraMove, Evidence
 from filters.motion_check import judge
-from stages.models.mllm.describe_objects import nothing_moves
-from stages.models.mllm.words import article, listed, lowered, part, percent, plural, seconds
+from stages.models.mllm.words import listed, lowered, part, percent, plural, seconds
 
 # Rates from which a move is called steady, and from which quick, in the units of CameraMotion.
 PACE = {"pan": (0.06, 0.2), "tilt": (0.06, 0.2), "zoom": (0.1, 0.25), "roll": (6.0, 15.0)}
@@ -22,59 +22,52 @@ KEPT_UP = 0.5  # of the object's speed: a camera whose velocity differs by less 
 
 
 class Phrase(NamedTuple):
-    """A move in three forms."""
-
-    verb: str
-    participle: str
-    noun: str
-
-
-class Move(NamedTuple):
-    """A move of the camera in words.
+    """A move in words.
 
     Attributes:
-        phrase: The move.
-        pace: slow, steady or quick; "" for a move in both directions.
-        axis: pan, tilt, zoom or roll.
-        amount: Its rate ("covering a fifth of ..."); "" for a move in both directions.
+        subject: Who moves: the view, where the picture leaves open how, or the camera.
+        verb: "moves to the left".
+        participle: "moving to the left".
     """
 
-    phrase: Phrase
-    pace: str
-    axis: str
-    amount: str
+    subject: str
+    verb: str
+    participle: str
 
 
+VIEW, CAMERA = "the view", "the camera"
 PHRASES = {
-    "pan_left": Phrase("pans to the left", "panning to the left", "pan to the left"),
-    "pan_right": Phrase("pans to the right", "panning to the right", "pan to the right"),
-    "tilt_up": Phrase("tilts up", "tilting up", "tilt upward"),
-    "tilt_down": Phrase("tilts down", "tilting down", "tilt downward"),
-    "roll_clockwise": Phrase("rolls clockwise", "rolling clockwise", "clockwise roll"),
-    "roll_counterclockwise": Phrase(
-        "rolls counterclockwise", "rolling counterclockwise", "counterclockwise roll"
-    ),
-    "zoom_in": Phrase("zooms in", "zooming in", "zoom in"),
-    "zoom_out": Phrase("zooms out", "zooming out", "zoom out"),
-}
-BOTH_WAYS = {
-    ("pan_left", "pan_right"): Phrase("pans back and forth", "panning back and forth", "pan back and forth"),
-    ("tilt_up", "tilt_down"): Phrase("tilts up and down", "tilting up and down", "tilt up and down"),
-    ("zoom_in", "zoom_out"): Phrase("zooms in and out", "zooming in and out", "zoom in and out"),
-    ("roll_clockwise", "roll_counterclockwise"): Phrase(
-        "rolls clockwise and counterclockwise in turn",
-        "rolling clockwise and counterclockwise in turn",
-        "roll clockwise and counterclockwise in turn",
+    "pan_left": Phrase(VIEW, "moves to the left", "moving to the left"),
+    "pan_right": Phrase(VIEW, "moves to the right", "moving to the right"),
+    "tilt_up": Phrase(VIEW, "moves up", "moving up"),
+    "tilt_down": Phrase(VIEW, "moves down", "moving down"),
+    "zoom_in": Phrase(VIEW, "closes in on the scene", "closing in on the scene"),
+    "zoom_out": Phrase(VIEW, "widens", "widening"),
+    "roll_clockwise": Phrase(CAMERA, "rolls clockwise", "rolling clockwise"),
+    "roll_counterclockwise": Phrase(CAMERA, "rolls counterclockwise", "rolling counterclockwise"),
+    "truck_left": Phrase(CAMERA, "trucks to the left", "trucking to the left"),
+    "truck_right": Phrase(CAMERA, "trucks to the right", "trucking to the right"),
+    "pedestal_up": Phrase(CAMERA, "pedestals up", "pedestaling up"),
+    "pedestal_down": Phrase(CAMERA, "pedestals down", "pedestaling down"),
+    "dolly_in": Phrase(CAMERA, "moves forward through the scene", "moving forward through the scene"),
+    "dolly_out": Phrase(CAMERA, "moves backward", "moving backward"),
+    "arc_clockwise": Phrase(CAMERA, "arcs clockwise around the scene", "arcing clockwise around the scene"),
+    "arc_counterclockwise": Phrase(
+        CAMERA, "arcs counterclockwise around the scene", "arcing counterclockwise around the scene"
     ),
 }
-PARALLAX = (
-    "The camera is moving, but near and far parts of the scene shift so differently that no"
-    " single direction can be named.",
-    "The camera moves through the scene, whose parts shift by different amounts and not all in"
-    " one direction.",
-    "This is a moving shot, in which strong parallax between near and far parts hides any one direction.",
-    "The camera is in motion, but nearer and farther parts of the scene shift in different directions.",
-)
+AXES = {
+    "pan": "pan",
+    "truck": "pan",
+    "tilt": "tilt",
+    "pedestal": "tilt",
+    "zoom": "zoom",
+    "dolly": "dolly",
+    "roll": "roll",
+    "arc": "pan",
+}
+TOGETHER = 0.5  # of the shorter of two moves that must coincide with the other for them to be one
+WHOLE = 0.8  # of the clip: a move that lasts longer goes on throughout
 
 
 def about_camera(evidence: Evidence, question: str, rng: random.Random, yes: bool | None = None) -> str:
@@ -94,8 +87,8 @@ def about_camera(evidence: Evidence, question: str, rng: random.Random, yes: boo
     if yes is None and not kinds:
         yes = camera_verdict(evidence, question)
     if not labels:
-        text = rng.choice(PARALLAX)
-    elif labels == ("static",):
+        return ""
+    if labels == ("static",):
         text = _static(evidence, rng)
     elif labels == ("shake",):
         text = _shaking(evidence, rng)
@@ -174,61 +167,113 @@ def _shaking(evidence: Evidence, rng: random.Random) -> str:
 
 
 def _moving(evidence: Evidence, rng: random.Random, plain: bool) -> str:
-    """Sentences on a camera whose labels name at least one move. plain: begin with "The camera"."""
-    moves = moves_of(evidence.camera)
-    first, *rest = moves
-    also = f" while {listed([ADVERBS[move.pace] + move.phrase.participle for move in rest])}" if rest else ""
-    does = f"{ADVERBS[first.pace]}{first.phrase.verb}{also}"
-    if not rest and first.amount:
-        does += f", {first.amount}"
-    text = f"The camera {does}."
-    forms = [text, f"Over {seconds(evidence.duration_s)}, {lowered(text)}"]
-    if nothing_moves(evidence):
-        forms.append(f"The whole scene shifts because {lowered(text)}")
-    k = 0 if plain else rng.randrange(len(forms) + 2)
-    as_nouns = k >= len(forms)
-    if as_nouns:
-        nouns = listed([_noun(move) for move in moves])
-        forms += [f"The camera movement is {nouns}.", f"The shot is made with {nouns}."]
-    text = forms[k]
-    amounts = [f"the {move.axis} {finite(move.amount)}" for move in moves if move.amount]
-    if amounts and (as_nouns or rest):  # elsewhere the amount is in the sentence already
-        text += f" {listed(amounts, ', and ').capitalize()}."
-    return f"{text} The move is not quite smooth." if evidence.camera.shake > ROUGH else text
+    """Sentences on a camera whose labels name at least one move, in the order of time. plain: no preamble."""
+    duration = evidence.duration_s
+    groups = together(moves_of(evidence.camera, duration))
+    texts = []
+    until = 0.0
+    for k, group in enumerate(groups):
+        start, end = min(move.start for move in group), max(move.end for move in group)
+        when = ""
+        if len(groups) > 1 or end - start < WHOLE * duration:
+            when = f" from {start:.1f} to {end:.1f} seconds"
+        text = f"{_said(group)}{when}{_amount(group)}"
+        if not k and _rested(0.0, start, evidence.camera):
+            text = f"the camera stays still for {seconds(start)}, then {text}"
+        texts.append(text)
+        until = max(until, end)
+    if _rested(until, duration, evidence.camera):
+        texts[-1] += ", then stops"
+    first, *rest = texts
+    preamble = rng.choice(("", f"over {seconds(duration)}, ", "in this shot, ", "as the clip goes on, "))
+    told = [first if plain else preamble + first, *(f"then {text}" for text in rest)]
+    told = [text[0].upper() + text[1:] + "." for text in told]
+    if evidence.camera.shake > ROUGH:
+        told.append("The move is not quite smooth.")
+    return " ".join(told)
 
 
-def _noun(move: Move) -> str:
-    """A move as a noun with its article: "a slow pan to the left"."""
-    return f"{article(move.pace or move.phrase.noun)} {move.pace} {move.phrase.noun}".replace("  ", " ")
+def _rested(start: float, end: float, camera: CameraMotion) -> bool:
+    """Whether the camera was seen to stand still for nearly all of a time of more than a second."""
+    rested = sum(max(0.0, min(end, until) - max(start, since)) for since, until in camera.rests)
+    return end - start > 1 and rested > WHOLE * (end - start)
 
 
-def moves_of(camera: CameraMotion) -> list[Move]:
-    """List the moves of a camera, opposite ones as one move in both directions."""
-    labels = list(camera.labels)
+def _said(group: Sequence[CameraMove]) -> str:
+    """A group of moves at the same time as a clause."""
+    first, *rest = sorted(group, key=lambda move: move.label.startswith("roll"))
+    phrase = PHRASES[first.label]
+    text = f"{phrase.subject} {ADVERBS[pace_of(first)]}{phrase.verb}"
+    same = [PHRASES[it.label].participle for it in rest if PHRASES[it.label].subject == phrase.subject]
+    other = [PHRASES[it.label] for it in rest if PHRASES[it.label].subject != phrase.subject]
+    if same:
+        text += f" while {listed(same)}"
+    if other:
+        text += f"{' and' if same else ' while'} {other[0].subject} {listed([it.verb for it in other])}"
+    return text
+
+
+def _amount(group: Sequence[CameraMove]) -> str:
+    """How fast a single move is, with a leading comma; "" for several at once and where that is unknown."""
+    if len(group) > 1 or not group[0].amount or group[0].label.startswith("dolly"):
+        return ""
+    return f", {amount_of(group[0])}"
+
+
+def together(moves: Sequence[CameraMove]) -> list[list[CameraMove]]:
+    """Group moves, sorted by their start, that take place at the same time."""
+    groups: list[list[CameraMove]] = []
+    for move in sorted(moves, key=lambda it: (it.start, it.label)):
+        shared = [
+            min(move.end, it.end) - move.start >= TOGETHER * min(move.end - move.start, it.end - it.start)
+            for it in (groups[-1] if groups else [])
+        ]
+        if shared and all(shared):
+            groups[-1].append(move)
+        else:
+            groups.append([move])
+    return groups
+
+
+def moves_of(camera: CameraMotion, duration_s: float) -> list[CameraMove]:
+    """List the moves of a camera; known by labels and mean rates alone, each lasts for all of the clip.
+
+    (Opposite ones for half of it, one after the other.)
+    """
+    if camera.moves:
+        return list(camera.moves)
+    rates = {
+        "pan": camera.pan,
+        "tilt": camera.tilt,
+        "zoom": camera.zoom,
+        "dolly": camera.zoom,
+        "roll": camera.roll,
+    }
+    axes = [AXES[label.split("_")[0]] for label in camera.labels]
     moves = []
-    for pair, phrase in BOTH_WAYS.items():
-        if set(pair) <= set(labels):
-            labels = [label for label in labels if label not in pair]
-            moves.append(Move(phrase, "", pair[0].split("_")[0], ""))
-    for label in labels:
-        axis = label.split("_")[0]
-        rate = float(getattr(camera, axis))
-        pace = ("slow", "steady", "quick")[int(np.searchsorted(PACE[axis], abs(rate), "right"))]
-        moves.append(Move(PHRASES[label], pace, axis, amount_of(axis, rate)))
+    for k, (label, axis) in enumerate(zip(camera.labels, axes, strict=True)):
+        half = axes.count(axis) == 2
+        start = duration_s / 2 if half and axis in axes[:k] else 0.0
+        end = duration_s / 2 if half and axis not in axes[:k] else duration_s
+        moves.append(CameraMove(label, start, end, abs(rates[axis]) * (end - start)))
     return moves
 
 
-def amount_of(axis: str, rate: float) -> str:
-    """Express a rate of `CameraMotion`: "covering about a fifth of the frame width per second"."""
+def pace_of(move: CameraMove) -> str:
+    """Call a move slow, steady or quick; "" for one whose speed is not measured."""
+    axis = AXES[move.label.split("_")[0]]
+    if axis not in PACE or not move.amount:
+        return ""
+    return ("slow", "steady", "quick")[int(np.searchsorted(PACE[axis], move.rate, "right"))]
+
+
+def amount_of(move: CameraMove) -> str:
+    """Express the rate of a move: "covering about a fifth of the frame width per second"."""
+    axis = AXES[move.label.split("_")[0]]
     if axis == "zoom":
-        does = "enlarging" if rate > 0 else "shrinking"
-        return f"{does} the scene by about {percent(abs(float(np.expm1(rate))))} per second"
+        grows = move.label == "zoom_in"
+        rate = np.expm1(move.rate) if grows else -np.expm1(-move.rate)
+        return f"{'enlarging' if grows else 'shrinking'} the scene by about {percent(float(rate))} per second"
     if axis == "roll":
-        return f"turning by about {plural(max(1, round(abs(rate))), 'degree')} per second"
-    return f"covering {part(abs(rate), 'frame width' if axis == 'pan' else 'frame height')} per second"
-
-
-def finite(amount: str) -> str:
-    """Turn the participle of `amount_of` into a finite verb: "covers about a fifth of the ..."."""
-    verb, rest = amount.split(" ", 1)
-    return f"{verb.removesuffix('ing')}{'es' if verb == 'enlarging' else 's'} {rest}"
+        return f"turning by about {plural(max(1, round(move.rate)), 'degree')} per second"
+    return f"covering {part(move.rate, 'frame width' if axis == 'pan' else 'frame height')} per second"

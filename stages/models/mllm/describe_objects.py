@@ -9,16 +9,16 @@ import numpy as np
 from filters.claims import claims
 from filters.evidence import Evidence, Track
 from filters.motion_check import judge
-from stages.models.mllm.words import article, lowered, part, percent, seconds
+from filters.objects import PAUSE_S
+from stages.models.mllm.words import article, listed, lowered, part, seconds
 
 DESCRIBED = 3  # objects described one by one, the most salient
 OBJECT_PACE = (0.05, 0.2)  # frame diagonals per second up to which an object is slow, and from which quick
 GROWTH = 0.12  # e-folds per second above which an object visibly grows or shrinks
-CHANGED_AREA = 0.01  # share of the frame that must move for anything else to be said to move
-FIT = 0.35  # share of the scene that the camera must explain for anything to be said of the rest
+CHANGED_AREA = 0.01  # share of the frame up to which nothing may be said to move
 FASTER = 1.3  # ratio of speeds above which one object is called faster
 ALONG = 0.9  # cosine of the angle within which two directions are called the same
-PHASE_MIN = 0.2  # of the movement: a direction kept for less is left out
+STRETCHES = 4  # of a path that are told
 
 DIRECTIONS = (
     "to the right",
@@ -42,14 +42,15 @@ def about_objects(evidence: Evidence, question: str, rng: random.Random) -> str:
         rng: Where the wording is drawn from.
 
     Returns:
-        One to six sentences.
+        One to six sentences; "" where too little is certain for an answer.
     """
-    tracks = evidence.tracks[:DESCRIBED]
-    if not tracks:
-        text = _without_objects(evidence, rng)
+    paths = [track for track in evidence.tracks if track.phases or track.sway]
+    if not paths:
+        if not nothing_moves(evidence):
+            return ""
         some = re.match(r"(does|is|are) any", question)
-        asked = some and nothing_moves(evidence)
-        return "No, nothing was found that clearly moves on its own." if asked else text
+        return "No, nothing was found that clearly moves on its own." if some else _nothing(evidence, rng)
+    tracks = paths[:DESCRIBED]
     names = names_of(tracks)
     sentences = [_about_track(tracks[k], name, evidence, rng, not k) for k, name in enumerate(names)]
     if "its size" in question and all(abs(track.growth) < GROWTH / 2 for track in tracks):
@@ -58,15 +59,15 @@ def about_objects(evidence: Evidence, question: str, rng: random.Random) -> str:
     if not fastest:
         sentences += _comparisons(tracks, (evidence.width, evidence.height))
     text = " ".join(sentences)
-    count = len(evidence.tracks)
+    count = len(paths)
     if question.startswith("how many"):
-        many = NUMBERS[count] if count < len(NUMBERS) else str(count)
+        many = NUMBERS[count].lower() if count < len(NUMBERS) else str(count)
         more = ", of which the largest three are described here" if count > DESCRIBED else ""
-        return f"{many} moving {'object' if count == 1 else 'objects'} could be followed{more}. {text}"
+        return f"At least {many} {'object moves' if count == 1 else 'objects move'}{more}. {text}"
     if fastest:
         if count == 1:
             return f"Only one moving object could be followed. {text}"
-        quickest = max(evidence.tracks, key=lambda track: track.speed)
+        quickest = max(paths, key=lambda track: track.speed)
         where, speed = place(quickest, evidence), speed_of(quickest, evidence)
         return f"The fastest movement begins {where}, at {speed} per second. {text}"
     yes = object_verdict(evidence, question)
@@ -75,9 +76,8 @@ def about_objects(evidence: Evidence, question: str, rng: random.Random) -> str:
 
 def nothing_moves(evidence: Evidence) -> bool:
     """Decide whether it is certain that nothing moves apart from the camera."""
-    camera = evidence.camera
-    known = bool(camera.labels) and camera.fit >= FIT
-    return known and not evidence.tracks and evidence.object_area < CHANGED_AREA
+    quiet = evidence.object_area < CHANGED_AREA and evidence.unexplained < CHANGED_AREA
+    return bool(evidence.camera.labels) and not evidence.tracks and quiet
 
 
 def object_verdict(evidence: Evidence, question: str) -> bool | None:
@@ -101,32 +101,15 @@ def object_verdict(evidence: Evidence, question: str) -> bool | None:
     return judge(said[0], evidence) if len(said) == 1 else None
 
 
-def _without_objects(evidence: Evidence, rng: random.Random) -> str:
-    """A sentence on a clip without tracks."""
-    if not evidence.camera.labels or evidence.camera.fit < FIT:
-        return rng.choice(
-            (
-                "The whole picture shifts with the camera, and unevenly, so what the objects do by themselves"
-                " cannot be told from it.",
-                "Near and far parts of the scene shift so differently that no object's own motion can be"
-                " singled out.",
-            )
-        )
-    if evidence.object_area < CHANGED_AREA:
-        still = evidence.camera.labels == ("static",)
-        none = "No clear" if still else "Apart from the camera, no clear"
-        return rng.choice(
-            (
-                "No object was found that clearly moves on its own.",
-                "No object's own movement stands out in this clip.",
-                f"{none} movement was found in the scene.",
-            )
-        )
-    area = f"about {percent(evidence.object_area)} of the picture"
+def _nothing(evidence: Evidence, rng: random.Random) -> str:
+    """A sentence on a clip in which nothing moves apart from the camera."""
+    still = evidence.camera.labels == ("static",)
+    none = "No clear" if still else "Apart from the camera, no clear"
     return rng.choice(
         (
-            f"There is movement in {area}, but no single object could be followed.",
-            f"Something changes in {area}, though no one object stands out.",
+            "No object was found that clearly moves on its own.",
+            "No object's own movement stands out in this clip.",
+            f"{none} movement was found in the scene.",
         )
     )
 
@@ -148,37 +131,37 @@ def names_of(tracks: Sequence[Track]) -> list[str]:
 
 def _about_track(track: Track, name: str, evidence: Evidence, rng: random.Random, scene: bool) -> str:
     """A sentence or two on one object. scene: say that a direction is across the scene, not the frame."""
-    where, last, when = place(track, evidence), place(track, evidence, -1), interval(track, evidence)
-    pace = ("slowly ", "", "quickly ")[int(np.searchsorted(OBJECT_PACE, track.speed))]
-    still = evidence.camera.labels in (("static",), ("shake",))
-    over = " across the scene" if scene and not still else ""
-    speed = speed_of(track, evidence)
-    ways = directions(track, evidence)
-    if len(ways) > 1:
-        text = f"{name} {where} first moves {ways[0]}{over}, then {ways[1]}"
-        text += f", and finally {ways[2]}." if len(ways) > 2 else "."
-    elif ways:
+    if track.sway:
+        when = interval(track.sway, evidence)
         text = rng.choice(
             (
-                f"{name} {where} {pace}moves {ways[0]}{over}{when}, at {speed} per second.",
-                f"{name} {where} travels {ways[0]}{over}{when}, covering {speed} each second.",
-                f"{name} starts {where} and {pace}moves {ways[0]}{over}{when}.",
+                f"{name} {place(track, evidence, track.sway[0])} moves to and fro{when}.",
+                f"{name} {place(track, evidence, track.sway[0])} keeps moving back and forth{when}.",
             )
         )
+        return text[0].upper() + text[1:]
+    steps = stretches(track, evidence)
+    (start, end, way), *rest = steps
+    where, last = place(track, evidence, start), place(track, evidence, steps[-1][1])
+    still = evidence.camera.labels in (("static",), ("shake",))
+    over = " across the scene" if scene and not still else ""
+    if rest:
+        later = [f"then moves {way} from {begin:.1f} to {until:.1f} seconds" for begin, until, way in rest]
+        text = f"{name} {where} moves {way}{over} from {start:.1f} to {end:.1f} seconds, {listed(later)}."
     else:
+        pace = ("slowly ", "", "quickly ")[int(np.searchsorted(OBJECT_PACE, track.speed))]
+        speed, when = speed_of(track, evidence), interval((start, end), evidence)
         text = rng.choice(
             (
-                f"{name} {where} moves this way and that{when} without keeping to one direction.",
-                f"{name} {where} keeps moving in place{when}, at {speed} per second.",
+                f"{name} {where} {pace}moves {way}{over}{when}, at {speed} per second.",
+                f"{name} {where} travels {way}{over}{when}, covering {speed} each second.",
+                f"{name} starts {where} and {pace}moves {way}{over}{when}.",
             )
         )
     text = text[0].upper() + text[1:]
     if abs(track.growth) > GROWTH:
-        size = "larger" if track.growth > 0 else "smaller"
-        text += f" It gets {size} in the frame{'' if last == where else f' and ends {last}'}."
-    elif ways and last != where:
-        text += f" It ends {last}."
-    return text
+        text += f" It gets {'larger' if track.growth > 0 else 'smaller'} in the frame."
+    return f"{text} It ends {last}." if last != where and still else text
 
 
 def _comparisons(tracks: Sequence[Track], size: tuple[int, int]) -> list[str]:
@@ -200,26 +183,26 @@ def _comparisons(tracks: Sequence[Track], size: tuple[int, int]) -> list[str]:
     return sentences
 
 
-def directions(track: Track, evidence: Evidence) -> list[str]:
-    """List the directions in which an object moves across the scene, in order, at most three.
+def stretches(track: Track, evidence: Evidence) -> list[tuple[float, float, str]]:
+    """List the stretches of an object's path, at most four: start and end in seconds, and the direction.
 
-    Empty when it keeps to none; a direction kept for a small part of the movement is left out.
+    Stretches in the same direction are one if little time lies between them.
     """
-    length = track.moving[1] - track.moving[0]
-    kept = [phase for phase in track.phases if phase[1] - phase[0] >= PHASE_MIN * length]
-    words = []
-    for _, _, x, y in kept[:3]:
+    steps: list[tuple[float, float, str]] = []
+    for start, end, x, y in track.phases:
         sector = round(np.degrees(np.arctan2(y * evidence.height, x * evidence.width)) / 45) % 8
-        words.append(DIRECTIONS[sector])
-    return [word for k, word in enumerate(words) if k == 0 or word != words[k - 1]]
+        if steps and steps[-1][2] == DIRECTIONS[sector] and start - steps[-1][1] < PAUSE_S:
+            start = steps.pop()[0]
+        steps.append((start, end, DIRECTIONS[sector]))
+    return steps[:STRETCHES]
 
 
-def place(track: Track, evidence: Evidence, which: int = 0) -> str:
-    """Say in which of nine parts of the frame an object is when first (0) or last (-1) seen."""
-    seen = track.boxes[~np.isnan(track.boxes).any(1)]
+def place(track: Track, evidence: Evidence, time: float | None = None) -> str:
+    """Say in which of nine parts of the frame an object is at a time, or when first seen."""
+    seen = np.flatnonzero(~np.isnan(track.boxes).any(1))
     if not len(seen):
         return "in the frame"
-    box = seen[which]
+    box = track.boxes[seen[0] if time is None else seen[np.abs(track.times[seen] - time).argmin()]]
     x, y = (box[0] + box[2]) / 2 / evidence.width, (box[1] + box[3]) / 2 / evidence.height
     column = ("left", "", "right")[int(np.searchsorted((1 / 3, 2 / 3), x))]
     row = ("upper", "", "lower")[int(np.searchsorted((1 / 3, 2 / 3), y))]
@@ -230,9 +213,9 @@ def place(track: Track, evidence: Evidence, which: int = 0) -> str:
     return f"in the {row} part of the frame" if row else f"on the {column} side of the frame"
 
 
-def interval(track: Track, evidence: Evidence) -> str:
+def interval(moving: tuple[float, float], evidence: Evidence) -> str:
     """Say when an object moves, with a leading space; "" for one that does not."""
-    start, end = track.moving
+    start, end = moving
     if end <= start:
         return ""
     if start < 0.15 * evidence.duration_s and end > 0.8 * evidence.duration_s:

@@ -53,11 +53,14 @@ class KinematicMllm:
             for attempt in range(ATTEMPTS):
                 rng = random.Random(f"{request.seed} {request.question} {attempt}")
                 text = answer(request, rng)
+                if not text:
+                    break
                 if attempt >= PLAIN_ATTEMPTS:
                     text = f"{rng.choice(OPENINGS)} {lowered(text)}"
                 if given.setdefault(text, request.question) == request.question:
                     break
-            replies.append(Reply(text))
+            why = _withheld(request)
+            replies.append(Reply(text) if text else Reply("", error="withheld", detail=why))
         return replies
 
 
@@ -65,11 +68,22 @@ def answer(request: Request, rng: random.Random) -> str:
     """Answer one request, drawing the wording from `rng`."""
     evidence, question = request.evidence, request.question.lower()
     if evidence is None:
-        return "Nothing was measured of this clip, so nothing can be said about its motion."
+        return ""
     if request.category == "camera":
         return about_camera(evidence, question, rng)
     if request.category == "object":
         return about_objects(evidence, question, rng)
     asked = re.match(r"do(es)? the (camera|shot) (follow|track|keep)", question)
     follows = followed(evidence) if asked else None
-    return f"{about_camera(evidence, '', rng, follows)} {about_objects(evidence, '', rng)}"
+    camera, objects = about_camera(evidence, "", rng, follows), about_objects(evidence, "", rng)
+    return f"{camera} {objects}" if camera and objects else ""
+
+
+def _withheld(request: Request) -> str:
+    """Why nothing is said in answer to a request."""
+    evidence = request.evidence
+    if evidence is None:
+        return "nothing was measured"
+    if request.category != "object" and not evidence.camera.labels:
+        return f"the camera's motion is unknown: {evidence.camera.reason or 'nothing explains the picture'}"
+    return "something moves, but no path of it is beyond doubt"

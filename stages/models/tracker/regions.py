@@ -1,4 +1,4 @@
-"""A tracker without weights: boxes carried by optical flow and matched over time."""
+"""A tracker without weights: detections joined over time by the detector's own keys, or by their overlap."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,11 +7,10 @@ from typing import Literal
 import numpy as np
 from pydantic import Field
 
-from filters.camera.motion import Motion, Step
 from filters.evidence import Track
 from stages.models.backend import TrackerBackend
 from stages.models.protocols import Detections, View
-from stages.models.tracker.own_motion import believable, carry, growth, headings, own_velocity
+from stages.models.tracker.own_motion import measured
 from stages.video.boxes import iou, matches
 
 
@@ -35,24 +34,25 @@ class FlowTrackerConfig(TrackerBackend):
 
 @dataclass
 class _Path:
-    """An object, while the clip is gone through: when and where it was detected, and its own velocity there.
-
-    carried: (4,) its latest box, carried on by the flow. Boxes are in pixels of the working frame.
-    """
+    """An object, while the clip is gone through: when and where, pixels of the view, it was detected."""
 
     label: str
+    key: int | None = None
     times: list[float] = field(default_factory=list)
     boxes: list[np.ndarray] = field(default_factory=list)
     scores: list[float] = field(default_factory=list)
-    own: list[complex] = field(default_factory=list)
-    carried: np.ndarray = field(default_factory=lambda: np.zeros(4))
+
+    def extend(self, time: float, box: np.ndarray, score: float) -> None:
+        self.times.append(time)
+        self.boxes.append(box)
+        self.scores.append(score)
 
 
 class FlowTracker:
-    """Matches each sample's detections greedily, by IoU, with the boxes that the flow has carried there."""
+    """Matches detections by their keys or, without keys, greedily by IoU with where the objects were last."""
 
     name = "flow_tracker"
-    version = "1"
+    version = "2"
 
     def __init__(self, config: FlowTrackerConfig) -> None:
         self._config = config
@@ -62,90 +62,56 @@ class FlowTracker:
 
         Args:
             view: The frames, their times and the clip's motion.
-            found: The detections, by the time of a sample in seconds.
+            found: The detections, by time in seconds.
 
         Returns:
             Tracks at the view's times, the most salient (side times time seen times speed) first.
         """
-        motion = view.motion
-        scale = np.array([view.size[0] / motion.size[0], view.size[1] / motion.size[1]] * 2, np.float32)
-        slow = {step.i: step for step in motion.long}
         live: list[_Path] = []
         ended: list[_Path] = []
-        for step in motion.steps:
-            now = float(motion.times[step.i])
+        for now, detections in sorted(found.items()):
             ended += [path for path in live if now - path.times[-1] > self._config.lost_s]
             live = [path for path in live if now - path.times[-1] <= self._config.lost_s]
-            self._match(live, found.get(now), step, slow.get(step.i), motion, scale)
-            for path in live:
-                path.carried = path.carried + carry(path.carried, step, motion)
+            live += self._match(live, now, detections)
         paths = [path for path in ended + live if path.times[-1] - path.times[0] >= self._config.life_min_s]
-        paths = [path for path in paths if believable(path.times, path.boxes, np.array(path.own), motion)]
-        paths.sort(key=lambda path: (-salience(path), path.times[0], path.boxes[0].tolist()))
-        tracks = [_track(path, view, scale) for path in paths]
-        return [track for track in tracks if track.scores.any()][: self._config.most]
+        tracks = [_track(path, view) for path in paths]
+        tracks = [track for track in tracks if track.scores.any()]
+        return sorted(tracks, key=lambda track: (-salience(track), track.moving))[: self._config.most]
 
-    def _match(
-        self,
-        live: list[_Path],
-        found: Detections | None,
-        step: Step,
-        slow: Step | None,
-        motion: Motion,
-        scale: np.ndarray,
-    ) -> None:
-        """Extend the live objects by the detections of a sample, and add those that match none."""
-        if found is None or not len(found.boxes):
-            return
-        boxes = found.boxes / scale
-        overlap = np.array([[iou(path.carried, box) for box in boxes] for path in live]).reshape(
-            len(live), len(boxes)
-        )
-        pairs = matches(overlap, self._config.iou_min)
-        now = float(motion.times[step.i])
-        own = [own_velocity(box, step, slow, motion) for box in boxes]
+    def _match(self, live: list[_Path], now: float, found: Detections) -> list[_Path]:
+        """Extend the live objects by the detections of a sample; return those that match none."""
+        if found.keys:
+            by_key = {path.key: p for p, path in enumerate(live)}
+            pairs = [(by_key[key], b) for b, key in enumerate(found.keys) if key in by_key]
+        else:
+            overlap = np.array([[iou(path.boxes[-1], box) for box in found.boxes] for path in live])
+            pairs = matches(overlap.reshape(len(live), len(found.boxes)), self._config.iou_min)
         for p, b in pairs:
-            _extend(live[p], boxes[b], float(found.scores[b]), now, own[b])
-        for b in sorted(set(range(len(boxes))) - {b for _, b in pairs}):
-            path = _Path(found.labels[b])
-            _extend(path, boxes[b], float(found.scores[b]), now, own[b])
-            live.append(path)
+            live[p].extend(now, found.boxes[b], float(found.scores[b]))
+        new = []
+        for b in sorted(set(range(len(found.boxes))) - {b for _, b in pairs}):
+            new.append(_Path(found.labels[b], found.keys[b] if found.keys else None))
+            new[-1].extend(now, found.boxes[b], float(found.scores[b]))
+        return new
 
 
-def _extend(path: _Path, box: np.ndarray, score: float, now: float, own: complex) -> None:
-    """Add a detection, and its own velocity, to an object."""
-    path.times.append(now)
-    path.boxes.append(box)
-    path.scores.append(score)
-    path.own.append(own)
-    path.carried = box.astype(np.float64)
+def salience(track: Track) -> float:
+    """Rate how salient a track is: mean side of its boxes times its way, more if that is proven."""
+    seen = track.boxes[~np.isnan(track.boxes).any(1)]
+    side = float(np.mean(np.sqrt(np.prod(seen[:, 2:] - seen[:, :2], axis=1))))
+    way = track.speed * (track.moving[1] - track.moving[0])
+    return side * way * (1 if track.phases else 0.3 if track.sway else 0.1)
 
 
-def salience(path: _Path) -> float:
-    """Rate how salient an object is: mean side of its boxes times times seen times own velocity."""
-    sides = np.sqrt([np.prod(box[2:] - box[:2]) for box in path.boxes])
-    return float(np.mean(sides) * len(path.times) * abs(np.mean(path.own)))
-
-
-def _track(path: _Path, view: View, scale: np.ndarray) -> Track:
-    """The track of an object, interpolated to the view's times. scale: from working frame to view."""
+def _track(path: _Path, view: View) -> Track:
+    """The track of an object, interpolated to the view's times."""
     times, boxes = np.array(path.times), np.array(path.boxes)
-    width, height = view.motion.size
     # Seen from its first to its last detection, and a little beyond: the view's times fall between samples.
     seen = (view.times >= times[0] - 0.25) & (view.times <= times[-1] + 0.25)
     at = np.full((len(view.times), 4), np.nan, np.float32)
     for column in range(4):
         at[seen, column] = np.interp(view.times[seen], times, boxes[:, column])
     scores = np.where(seen, np.interp(view.times, times, path.scores), 0).astype(np.float32)
-    velocity = complex(np.mean(path.own))
-    return Track(
-        path.label,
-        view.times,
-        at * scale,
-        scores,
-        (velocity.real / width, velocity.imag / height),
-        growth(times, boxes, (width, height)),
-        float(np.abs(path.own).mean() / np.hypot(width, height)),
-        (float(times[0]), float(times[-1])),
-        headings(times, np.array(path.own), view.motion),
-    )
+    if not seen.any():
+        return Track(path.label, view.times, at, scores, (0.0, 0.0))
+    return measured(path.label, view, at, scores, fine=(times, boxes))

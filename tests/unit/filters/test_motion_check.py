@@ -57,6 +57,44 @@ def test_the_opposite_of_what_was_measured_is_caught() -> None:
     assert check("The camera pans right.", evidence)[0] == 1
     assert check("The camera pans right and zooms in.", evidence)[0] == 0.5
     assert check("It is a lovely day.", evidence)[0] is None
-    moving = Evidence(320, 240, 3.0, CameraMotion((), fit=0.1))
-    assert check("The camera pans left.", moving)[0] is None
-    assert check("The camera is static.", moving)[0] == 0
+    unknown = Evidence(320, 240, 3.0, CameraMotion((), fit=0.1))
+    assert check("The camera pans left.", unknown)[0] is None
+    assert check("The camera is static.", unknown)[0] is None
+
+
+RIGHT, LEFT, UNKNOWN = (
+    CameraMotion(("pan_right",), pan=0.1),
+    CameraMotion(("pan_left",), pan=-0.1),
+    CameraMotion(()),
+)
+
+
+@pytest.mark.parametrize(
+    ("second", "right", "left"), [(RIGHT, True, False), (LEFT, None, None), (UNKNOWN, None, None)]
+)
+def test_a_claim_is_judged_where_two_measurements_agree(
+    second: CameraMotion, right: bool | None, left: bool | None
+) -> None:
+    evidence = Evidence(320, 240, 3.0, RIGHT, second=second)
+    assert check("The camera pans right.", evidence)[1][0][1] is right
+    assert check("The camera pans left.", evidence)[1][0][1] is left
+
+
+@pytest.mark.parametrize(
+    ("text", "labels", "verdict"),
+    [
+        ("The camera zooms in.", ("dolly_in",), False),
+        ("The camera moves forward.", ("dolly_in",), True),
+        ("The view closes in.", ("dolly_in",), True),
+        ("The camera zooms in.", ("zoom_in",), True),
+        ("The camera moves forward.", ("zoom_in",), None),
+        ("The camera moves backward.", ("zoom_in",), False),
+        ("The camera trucks left.", ("pan_left",), None),
+        ("The view moves to the left.", ("pan_left",), True),
+        ("The camera pans left.", ("truck_left",), False),
+    ],
+)
+def test_travelling_is_believed_only_where_it_is_proven(
+    text: str, labels: tuple[str, ...], verdict: bool | None
+) -> None:
+    assert check(text, Evidence(320, 240, 3.0, CameraMotion(labels)))[1][0][1] is verdict

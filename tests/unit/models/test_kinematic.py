@@ -1,6 +1,7 @@
 """Answers composed from measurements: true to them, to the question, and to English."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 from filters.claims import claims
 from filters.evidence import CameraMotion, Evidence, Track
-from filters.motion_check import check
+from filters.motion_check import check, opened
 from pipeline.schema import CAMERA_LABELS
 from stages.annotate.questions import BANK, choose
 from stages.models.mllm.kinematic import KinematicMllm
@@ -99,8 +100,8 @@ def track(velocity: tuple[float, float], label: str = "", **measured: float) -> 
 @settings(deadline=None, max_examples=300)
 def test_answers_are_english_and_no_two_alike(evidence: Evidence, seed: int, clip: str, count: int) -> None:
     texts = ask(evidence, choose(clip, count, seed), seed)
-    assert len(set(texts)) == len(texts)
-    for text in texts:
+    assert len(set(filter(None, texts))) == len([*filter(None, texts)])
+    for text in filter(None, texts):
         assert re.fullmatch(r"[A-Z\d].*[.]", text), text
         assert not re.search(r"  | [.,;:]|[.,]{2}|\b(nan|inf|None)\b|[{}_]", text), text
         assert not re.search(r"\b[Aa] [aeio]|\b[Aa]n [^aeiou]", text), text
@@ -121,8 +122,8 @@ def test_every_claim_of_an_answer_is_read_back_and_holds(evidence: Evidence, see
 @settings(deadline=None, max_examples=300)
 def test_an_answer_about_the_camera_says_every_label(evidence: Evidence, seed: int, question: str) -> None:
     (text,) = ask(evidence, [(question, "camera")], seed)
-    said = {claim.predicate for claim in claims(text) if claim.subject == "camera" and not claim.negated}
-    assert said >= set(evidence.camera.labels), text
+    said = {opened(it.predicate) for it in claims(text) if it.subject == "camera" and not it.negated}
+    assert not text or said >= {opened(label) for label in evidence.camera.labels}, text
 
 
 @given(evidences(), st.integers(0, 10**6), st.sampled_from(BANK["object"]))
@@ -186,12 +187,10 @@ LOST = CameraMotion((), fit=0.1)
         ("Does the shot pan right?", ZOOM, "No, "),
         ("Is the camera moving?", ZOOM, "Yes, "),
         ("Is the camera moving?", STILL, "No, "),
-        ("Is the camera moving?", LOST, "Yes, "),
         ("Is the camera still?", ZOOM, "No, "),
         ("Is the camera static?", STILL, "Yes, "),
         ("Is the footage shaky?", SHAKE, "Yes, "),
         ("Is the footage shaky?", STILL, "No, "),
-        ("Does the camera pan left?", LOST, "Th"),
         ("Is this shot steady, shaky or moving?", SHAKE, "It is a shaky shot"),
     ],
 )
@@ -206,7 +205,7 @@ def test_the_camera_follows_what_goes_its_way() -> None:
     question: list[tuple[str, Category]] = [("Does the camera follow what moves in the scene?", "both")]
     right, left = track((0.2, 0.0)), track((-0.2, 0.0))
     camera = CameraMotion(("pan_right",), pan=0.18)
-    assert ask(Evidence(320, 240, 4.0, camera, (right,), 0.1), question)[0].startswith("Yes, the camera")
+    assert ask(Evidence(320, 240, 4.0, camera, (right,), 0.1), question)[0].startswith("Yes, ")
     assert not ask(Evidence(320, 240, 4.0, camera, (left,), 0.1), question)[0].startswith("Yes")
     assert ask(Evidence(320, 240, 4.0, STILL, (right,), 0.1), question)[0].startswith("No, ")
 
@@ -214,7 +213,7 @@ def test_the_camera_follows_what_goes_its_way() -> None:
 def test_counts_and_comparisons_are_those_of_the_tracks() -> None:
     two = Evidence(320, 240, 4.0, STILL, (track((0.1, 0.0)), track((-0.3, 0.0))), 0.1)
     (many,) = ask(two, [("How many objects move?", "object")])
-    assert many.startswith("Two moving objects could be followed.")
+    assert many.startswith("At least two objects move.")
     assert "The second moves the faster of the two. They move in opposite directions." in many
     (fastest,) = ask(two, [("Which object moves the fastest, and where does it go?", "object")])
     assert "about 30% of the frame width per second" in fastest.split(". ")[0]
@@ -245,10 +244,33 @@ def test_that_nothing_moves_is_read_back_in_any_wording(camera: CameraMotion) ->
     assert {check(text, evidence)[0] for text in texts} == {1.0}
 
 
-def test_without_evidence_or_tracks_nothing_is_claimed_beyond_it() -> None:
-    (nothing,) = ask(None, [("How does the camera move?", "camera")])
-    assert claims(nothing) == []
-    (some,) = ask(Evidence(320, 240, 4.0, STILL, (), 0.12), [("What moves?", "object")])
-    assert "about 12% of the picture" in some
-    (lost,) = ask(Evidence(320, 240, 4.0, LOST, (), 0.0), [("What moves?", "object")])
-    assert claims(lost) == []
+@pytest.mark.parametrize(
+    ("evidence", "question", "why"),
+    [
+        (None, ("How does the camera move?", "camera"), "nothing was measured"),
+        (
+            Evidence(320, 240, 4.0, STILL, (), 0.12),
+            ("What moves?", "object"),
+            "no path of it is beyond doubt",
+        ),
+        (Evidence(320, 240, 4.0, LOST, (), 0.0), ("What moves?", "object"), "no path of it is beyond doubt"),
+        (
+            Evidence(320, 240, 4.0, LOST, (), 0.0),
+            ("Is the camera moving?", "camera"),
+            "camera's motion is unknown",
+        ),
+        (
+            Evidence(320, 240, 4.0, replace(LOST, reason="fog")),
+            ("Does the camera follow what moves?", "both"),
+            "camera's motion is unknown: fog",
+        ),
+    ],
+)
+def test_where_too_little_is_certain_the_answer_is_withheld_for_a_reason(
+    evidence: Evidence | None, question: tuple[str, Category], why: str
+) -> None:
+    frames = np.zeros((2, 8, 8, 3), np.uint8)
+    request = Request("", *question, frames, TIMES[:2], evidence)
+    (reply,) = KinematicMllm().generate([request])
+    assert (reply.text, reply.error) == ("", "withheld")
+    assert why in reply.detail

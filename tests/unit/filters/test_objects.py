@@ -1,0 +1,82 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from filters.objects import Own, Phase, agreed, by_itself, by_points, phases, shifts, sway
+from tests.unit.filters.tracks import SIZE, block, moving, spread
+
+TIMES = np.arange(0, 6, 0.125)
+
+
+def held(*legs: tuple[float, complex]) -> np.ndarray:
+    """Velocities at TIMES: each until its time, 0 afterwards."""
+    velocity = np.zeros(len(TIMES), complex)
+    since = 0.0
+    for until, value in legs:
+        velocity[(since <= TIMES) & (until > TIMES)] = value
+        since = until
+    return velocity
+
+
+def test_a_path_is_told_by_its_stretches_and_not_by_where_it_ends() -> None:
+    there_and_back = phases(TIMES, held((2, 30j), (3, 0), (5, -30j)), 15)
+    assert [phase.shift.imag for phase in there_and_back] == pytest.approx([60, -60], rel=0.05)
+    assert [round(phase.start) for phase in there_and_back] == [0, 3]
+    (around,) = phases(TIMES, held((1.5, 30), (2, 0), (4, 30)), 15)
+    assert around.shift.real == pytest.approx(105, abs=5)
+
+
+@given(st.floats(0, 2 * np.pi), st.floats(10, 60))
+def test_a_steady_path_is_one_stretch_in_its_direction(angle: float, speed: float) -> None:
+    (phase,) = phases(TIMES, held((4, speed * np.exp(1j * angle))), 15)
+    assert abs(np.angle(phase.shift * np.exp(-1j * angle))) < 0.02
+
+
+def test_trembling_is_no_path_and_going_to_and_fro_is_told_as_such() -> None:
+    swing = 25 * np.cos(2 * np.pi * TIMES)
+    assert phases(TIMES, swing.astype(complex), 15) == ()
+    start, end = sway(TIMES, swing.astype(complex), SIZE)
+    assert start < 0.6
+    assert end > 5
+    assert sway(TIMES, 0.05 * swing.astype(complex), SIZE) is None
+    assert sway(TIMES, swing + 30, SIZE) is None
+
+
+def test_the_points_in_a_box_tell_its_own_motion_whatever_the_camera_does() -> None:
+    car = [lambda t, at=at: at + (20 - 40) * t for at in block(20 + 0j)]
+    behind = [lambda t, at=at: at - 40 * t for at in spread(150)]
+    motion = moving([*car, *behind], 3.0, shift=-40)
+    boxes = np.array([[128 + 20 - 20 * t - 25, 47, 128 + 20 - 20 * t + 25, 97] for t in motion.times])
+    own = by_points(shifts(motion), motion.times, boxes, motion)
+    assert own.phases[0].velocity == pytest.approx(20, abs=2)
+
+
+@pytest.mark.parametrize(
+    ("own", "itself"),
+    [
+        (20j, True),  # across the scene's way
+        (-20 + 0j, False),  # the scene's way: it may be near, and at rest
+        (-120 + 0j, True),  # so near that it would be three times nearer
+        (40 + 0j, False),  # it keeps its place in the frame: the camera may circle it
+        (80 + 0j, True),  # ahead of the camera
+    ],
+)
+def test_what_parallax_may_explain_does_not_move_by_itself(own: complex, itself: bool) -> None:
+    motion = moving([], 2.0, shift=-40)
+    one = Own(motion.times, np.full(len(motion.times), own), np.zeros(len(motion.times)))
+    assert by_itself(Phase(0.0, 1.0, own), one, motion) is itself
+
+
+def test_a_camera_at_rest_needs_no_such_proof() -> None:
+    motion = moving([], 2.0)
+    one = Own(motion.times, np.full(len(motion.times), -20.0), np.zeros(len(motion.times)))
+    assert by_itself(Phase(0.0, 1.0, -20 + 0j), one, motion)
+
+
+@pytest.mark.parametrize(
+    ("other", "bears"), [(20, True), (9, True), (2, False), (-20, False), (20j, False), (0, False)]
+)
+def test_another_measurement_bears_a_stretch_out_if_it_goes_the_same_way(other: complex, bears: bool) -> None:
+    second = Own(TIMES, np.full(len(TIMES), complex(other)), np.zeros(len(TIMES)))
+    assert agreed(Phase(1.0, 3.0, 40 + 0j), second) is bears
