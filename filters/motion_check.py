@@ -1,4 +1,9 @@
-"""Motion check: the share of an answer's checkable claims that the measurements support."""
+"""Motion check: the share of an answer's checkable claims that the measurements support.
+
+A claim is supported if two measurements say so, and contradicted if both deny it: the one that answers are
+written
+from, and one that had no part in them. Otherwise it cannot be judged. (Where there is only one, it decides.)
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,7 +12,7 @@ from itertools import combinations, pairwise
 import numpy as np
 
 from filters.claims import Claim, claims
-from filters.evidence import Evidence, Track
+from filters.evidence import CameraMotion, Evidence, Track
 
 
 @dataclass(frozen=True)
@@ -20,8 +25,9 @@ class Thresholds:
         faster: Ratio of two speeds from which one is faster.
         alike: Ratio of two speeds up to which they are the same.
         shake: RMS jitter, share of the frame width, above which a camera that also moves shakes.
-        still_area: Share of the frame below which a claim that nothing moves is supported.
-        quiet_area: Share of the frame below which a claim that something moves is refuted.
+        still_area: Share of the frame, and of the points, below which a claim that nothing moves is
+            supported.
+        quiet_area: The same, below which a claim that something moves is refuted.
     """
 
     growth: float = 0.05
@@ -58,36 +64,80 @@ def check(
 
 def judge(claim: Claim, evidence: Evidence, thresholds: Thresholds = DEFAULT) -> bool | None:
     """Decide whether the evidence supports a claim; None where it does not decide."""
-    of = _camera if claim.subject == "camera" else _objects
-    verdict = of(claim.predicate, evidence, thresholds)
+    if claim.subject == "camera":
+        verdict = _camera(claim.predicate, evidence.camera, thresholds)
+        if evidence.second:  # it does not tell travelling from turning
+            verdict = _both(verdict, _camera(opened(claim.predicate), evidence.second, thresholds))
+    else:
+        verdict = _objects(claim.predicate, evidence, evidence.tracks, thresholds)
+        others = [track.second for track in evidence.tracks if track.second]
+        if len(others) == len(evidence.tracks):
+            verdict = _both(verdict, _objects(claim.predicate, evidence, others, thresholds))
     return None if verdict is None else verdict != claim.negated
 
 
-def _camera(predicate: str, evidence: Evidence, thresholds: Thresholds) -> bool | None:
-    """The verdict on a predicate of the camera."""
-    labels = evidence.camera.labels
+def _both(one: bool | None, other: bool | None) -> bool | None:
+    return one if one == other else None
+
+
+# The directions of the camera by the words for them: those for turning, for travelling, and open ones.
+WAYS: dict[str, tuple[str, str, str]] = {
+    "left": ("pan_left", "truck_left", "view_left"),
+    "right": ("pan_right", "truck_right", "view_right"),
+    "up": ("tilt_up", "pedestal_up", "view_up"),
+    "down": ("tilt_down", "pedestal_down", "view_down"),
+    "in": ("zoom_in", "dolly_in", "view_in"),
+    "out": ("zoom_out", "dolly_out", "view_out"),
+}
+WAY_OF = {name: way for way, names in WAYS.items() for name in names}
+
+
+def opened(predicate: str) -> str:
+    """Return a predicate of the camera without saying whether it turns or travels."""
+    return WAYS[WAY_OF[predicate]][2] if predicate in WAY_OF else predicate
+
+
+def _camera(predicate: str, camera: CameraMotion, thresholds: Thresholds) -> bool | None:
+    """The verdict of one measurement on a predicate of the camera."""
+    labels = camera.labels
+    if not labels:
+        return None
     if predicate == "static":
         return labels == ("static",)
     if predicate == "moves":  # a camera that only shakes may be said to move, or not to
         return None if labels == ("shake",) else labels != ("static",)
     if predicate == "shake":  # a moving camera may shake as well; only the amount tells
         moves = labels not in (("static",), ("shake",))
-        return evidence.camera.shake > thresholds.shake if moves else labels == ("shake",)
-    return predicate in labels if labels else None
+        return camera.shake > thresholds.shake if moves else labels == ("shake",)
+    if predicate == "arc":
+        return any(label.startswith("arc") for label in labels)
+    way = WAY_OF.get(predicate)
+    if way is None:
+        return predicate in labels
+    turn, travel, view = WAYS[way]
+    if not {turn, travel} & set(labels):
+        return False
+    if predicate == view or predicate in labels:
+        return True
+    return None if predicate == travel else False  # what turns in the labels may travel, but not the reverse
 
 
-def _objects(predicate: str, evidence: Evidence, thresholds: Thresholds) -> bool | None:
+def _objects(
+    predicate: str, evidence: Evidence, tracks: Sequence[Track], thresholds: Thresholds
+) -> bool | None:
     """The verdict on a predicate of objects: any track supports it, as it is unknown which one is meant."""
     sure = bool(evidence.camera.labels)
+    moved = max(evidence.object_area, evidence.unexplained)
+    paths = [track for track in tracks if track.phases or track.sway]
     if predicate in ("still", "none_moves"):
-        if evidence.tracks:
+        if paths:
             return False if predicate == "none_moves" else None
-        return True if sure and evidence.object_area < thresholds.still_area else None
+        return True if sure and not tracks and moved < thresholds.still_area else None
     if predicate in ("faster", "same_speed"):
-        return _paces(predicate, [track.speed for track in evidence.tracks], thresholds)
-    if not evidence.tracks:
-        return False if sure and evidence.object_area < thresholds.quiet_area else None
-    found = [_track(predicate, track, evidence, thresholds) for track in evidence.tracks]
+        return _paces(predicate, [track.speed for track in tracks], thresholds)
+    if not tracks:
+        return False if sure and moved < thresholds.quiet_area else None
+    found = [_track(predicate, track, evidence, thresholds) for track in tracks]
     return True if True in found else None if None in found else False
 
 
@@ -108,6 +158,8 @@ def _track(predicate: str, track: Track, evidence: Evidence, thresholds: Thresho
         change = np.hypot(*pixels[-1]) / np.hypot(*pixels[0])
         return bool((change if predicate == "speeds_up" else 1 / change) >= thresholds.faster)
     if predicate == "to_and_fro":
+        if track.sway:
+            return True
         turns = [np.dot(a, b) < -0.5 * np.hypot(*a) * np.hypot(*b) for a, b in pairwise(pixels)]
         return True if any(turns) else False if len(pixels) == 1 else None
     if "_then_" in predicate:
@@ -118,9 +170,12 @@ def _track(predicate: str, track: Track, evidence: Evidence, thresholds: Thresho
         ]
         return any(order) if pixels else None
     if predicate in ("grows", "shrinks"):
+        if np.isnan(track.growth):
+            return None
         return (track.growth if predicate == "grows" else -track.growth) > thresholds.growth
-    mean = (track.velocity[0] * evidence.width, track.velocity[1] * evidence.height)
-    return any(_heads(predicate, x, y, thresholds.angle) for x, y in pixels or [mean])
+    if not pixels:  # it moves, but no path of it is certain
+        return None
+    return any(_heads(predicate, x, y, thresholds.angle) for x, y in pixels)
 
 
 def _heads(predicate: str, x: float, y: float, angle: float) -> bool:

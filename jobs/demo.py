@@ -53,7 +53,8 @@ def show(session: Session, made: list[Recipe]) -> None:
 
 def confusion_table(pairs: Counter[tuple[str, str]]) -> Table:
     """Counts of (true, reported) camera labels: true ones down, reported ones across."""
-    names = [*CAMERA_LABELS, NOTHING]
+    occurring = {name for pair in pairs for name in pair}
+    names = [name for name in (*CAMERA_LABELS, NOTHING) if name in occurring]
     table = Table("true \\ reported", title="Camera labels")
     for name in names:
         table.add_column(

@@ -15,6 +15,7 @@ ERRORS = {
     "out_of_memory": "the clip needed more memory than it may have",
     "mllm_error": "the multimodal model did not answer",
     "mllm_bad_output": "the multimodal model answered, but not in the form asked for",
+    "withheld": "what was measured is not certain enough for an answer",
     "internal": "a defect of this program: please report it",
 }
 

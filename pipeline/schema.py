@@ -18,6 +18,14 @@ CAMERA_LABELS = (
     "roll_counterclockwise",
     "zoom_in",
     "zoom_out",
+    "truck_left",
+    "truck_right",
+    "pedestal_up",
+    "pedestal_down",
+    "dolly_in",
+    "dolly_out",
+    "arc_clockwise",
+    "arc_counterclockwise",
     "shake",
 )
 
@@ -38,6 +46,16 @@ CLIPS = pa.schema(
 # Inputs with the same bytes as a clip in `clips`: recorded, but never processed.
 DUPLICATES = pa.schema([("uri", pa.string()), ("clip_id", pa.string())])
 
+# One move of the camera. amount: frame widths (pan, truck), frame heights (tilt, pedestal), e-folds of scale
+# (zoom, dolly), degrees (roll).
+CAMERA_MOVE = pa.struct(
+    [
+        ("label", pa.string()),
+        ("start_s", pa.float64()),
+        ("end_s", pa.float64()),
+        ("amount", pa.float64()),
+    ]
+)
 SCORES = pa.schema(
     [
         ("clip_id", pa.string()),
@@ -59,6 +77,8 @@ SCORES = pa.schema(
         ("roll", pa.float64()),
         ("shake", pa.float64()),
         ("camera_motion", pa.list_(pa.string())),
+        ("camera_moves", pa.list_(CAMERA_MOVE)),
+        ("camera_unknown", pa.string()),
         ("camera_fit", pa.float64()),
         ("cuts", pa.list_(pa.float64())),
         ("phash", pa.string()),
@@ -78,6 +98,7 @@ QA = pa.struct(
         ("vqascore", pa.float64()),
         ("motion_check", pa.float64()),
         ("baseline_check", pa.float64()),
+        ("unjudged", pa.int64()),
         ("claims", pa.list_(pa.string())),
         ("error", pa.string()),
     ]

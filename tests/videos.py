@@ -22,7 +22,7 @@ SEEN = {
     # moves, and no single direction would be right.
     "pexels_landscape_landscape_7895832_002.mp4": [],
     # A drone flies forward over tracks in the sand: bushes spread from the middle, the car falls out below.
-    "pixabay_Beach_Sunrise_37084_001.mp4": ["zoom_in"],
+    "pixabay_Beach_Sunrise_37084_001.mp4": ["dolly_in"],
     # Held by hand at a pool: over five seconds ceiling lamps leave at the top and water comes in below.
     "v_JNr0oI927ng_t0.13-5.64.mp4": ["tilt_down"],
 }

@@ -126,7 +126,8 @@ class Annotate(Stage):
             _qa(one, answer, baselines.get(k, Reply("")), scores.get(k))
             for k, (one, answer) in enumerate(zip(inquiry.questions, answers, strict=True))
         ]
-        failed = next((answer for answer in answers if answer.error), None)
+        # A question that is not answered because too little is certain is no failure of the clip.
+        failed = next((it for it in answers if it.error and it.error != "withheld"), None)
         tracked = self._tracked(inquiry)
         notes = [] if tracked["objects"] else ["no_detection"]
         notes += ["no_baseline"] if any(other.error for other in baselines.values()) else []
@@ -203,6 +204,7 @@ def _qa(asked: GroundedQuestion, answer: Reply, baseline: Reply, vqascore: float
         "vqascore": vqascore,
         "motion_check": held,
         "baseline_check": check(baseline.text, evidence)[0],
+        "unjudged": sum(verdict is None for _, verdict in claims),
         "claims": [str(claim) for claim, _ in claims],
         "error": answer.error,
     }

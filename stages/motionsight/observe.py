@@ -9,7 +9,8 @@ from functools import partial
 import numpy as np
 
 from filters.camera.measure import measure
-from filters.camera.naming import summarise
+from filters.camera.naming import knows_objects, steadied, summarise
+from filters.camera.second import second_opinion
 from filters.camera.statistics import statistics
 from filters.evidence import CameraMotion, Evidence, Track
 from filters.flow.registry import estimator
@@ -40,6 +41,7 @@ class Observation:
         sample_times: (K,) seconds.
         duration_s: Length of the clip, seconds.
         camera: The camera's motion.
+        second: The camera's motion by a measurement that shares neither points nor fit with `camera`.
         numbers: The clip's flow statistics, by name.
         seconds: Wall time of each step, by name; later steps add theirs.
     """
@@ -50,6 +52,7 @@ class Observation:
     sample_times: np.ndarray
     duration_s: float
     camera: CameraMotion
+    second: CameraMotion
     numbers: dict[str, float]
     seconds: dict[str, float]
 
@@ -100,7 +103,8 @@ def observe(
     times = probe.times[sampled]
     with timed(seconds, "measure"):
         motion = measure(samples, times, estimator(config.flow), config.camera)
-        camera = summarise(motion, config.camera)
+        camera, second = summarise(motion, config.camera), second_opinion(motion, config.camera)
+        motion = steadied(motion, camera)
         numbers = statistics(motion)
     with timed(seconds, "enhance"):
         windows = windowed(pictures, held, shown, len(weights))
@@ -109,7 +113,9 @@ def observe(
     ends = np.array([0, len(times) - 1])
     near = np.unique([*ends, *(int(np.abs(times - t).argmin()) for t in probe.times[shown])])
     view = View(frames, probe.times[shown], motion)
-    return Observation(view, smeared, samples[near], times[near], probe.duration_s, camera, numbers, seconds)
+    return Observation(
+        view, smeared, samples[near], times[near], probe.duration_s, camera, second, numbers, seconds
+    )
 
 
 class Observer:
@@ -173,15 +179,16 @@ class Observer:
             tracks = self.tracker.track(view, self.detector.detect(view, labels))
         with timed(observation.seconds, "focus"):
             boxes = self.focus(observation, tracks)
-        # Where no global motion explains the scene, the residual motion is not that of an object.
-        explained = observation.camera.labels and observation.camera.fit >= config.camera.fit_min
+        told = knows_objects(observation.camera, config.camera)
         evidence = Evidence(
             *view.size,
             observation.duration_s,
             observation.camera,
-            tuple(tracks if explained else ()),
+            tuple(tracks if told else ()),
             observation.numbers["object_area"],
             observation.numbers["flow_mean"],
+            observation.numbers["unexplained"],
+            observation.second,
         )
         return Grounding(tracks, boxes, evidence)
 

@@ -65,4 +65,5 @@ def evidence(
                 phases=((0.0, duration_s, *velocity),),
             ),
         )
-    return Evidence(size[0], size[1], duration_s, camera, tracks, float(fast.mean()), float(speed.mean()))
+    area = float(fast.mean()) if tracks else 0.0
+    return Evidence(size[0], size[1], duration_s, camera, tracks, area, float(speed.mean()))

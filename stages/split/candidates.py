@@ -11,6 +11,8 @@ from stages.split.schema import Row
 from stages.split.settings import SplitConfig
 from stages.split.votes import Choice
 
+VAGUE = {"camera:moves", "object:still", "object:none_moves"}  # claims that say little
+
 
 @dataclass(frozen=True)
 class Candidate:
@@ -88,8 +90,14 @@ def candidate(
     if choice or check is None or baseline_check is None:
         return one
     # A NaN compares as false, and so makes no pair.
-    enough = check - baseline_check >= config.min_dpo_margin
+    enough = check - baseline_check >= config.min_dpo_margin and _certain(qa)
     return _paired(one, qa["baseline"], "motion_check", qa) if enough else one
+
+
+def _certain(qa: Mapping[str, Any]) -> bool:
+    """Whether an answer may be preferred: all its claims are judged, and one says more than that it moves."""
+    said = {claim.removeprefix("not ") for claim in qa["claims"] or ()}
+    return not qa.get("unjudged") and bool(said - VAGUE)
 
 
 def _length_gate(answer: str, config: SplitConfig) -> str | None:

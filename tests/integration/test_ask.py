@@ -23,9 +23,9 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize(
     ("question", "category", "said"),
     [
-        ("How does the camera move?", "camera", ("tilt", "down")),
+        ("How does the camera move?", "camera", ("view", "down")),
         ("Which way does the cup go?", "object", ("to the left",)),
-        ("How do the camera and the cup move?", "both", ("tilt", "to the left")),
+        ("How do the camera and the cup move?", "both", ("down", "to the left")),
     ],
 )
 def test_the_answer_is_on_standard_output_and_what_led_to_it_beside(
