@@ -14,8 +14,7 @@ class CameraMove:
         start: Seconds.
         end: Seconds.
         amount: How far it goes, at least 0: frame widths (pan, truck), frame heights (tilt, pedestal),
-            e-folds of
-            scale (zoom, dolly) or degrees (roll).
+            e-folds of scale (zoom, dolly) or degrees (roll).
     """
 
     label: str

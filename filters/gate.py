@@ -69,7 +69,8 @@ class ClipGate(Gate):
         Returns:
             (N,) float64; NaN where it was not measured, which drops the clip if there is a limit.
         """
-        raise NotImplementedError
+        # Not abstract: a gate with rules of its own overrides `drops` and limits no number.
+        raise NotImplementedError(f"the gate {cls.name} has a limit, but no `values` to compare it with")
 
     @classmethod
     def drops(cls, scores: pa.Table, settings: Any, left: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
@@ -105,7 +106,8 @@ class AnswerGate(Gate):
         Returns:
             The number; None where it is missing, which keeps the answer.
         """
-        raise NotImplementedError
+        # Not abstract: a gate with rules of its own overrides `verdict` and limits no number.
+        raise NotImplementedError(f"the gate {cls.name} has a limit, but no `value` to compare it with")
 
     @classmethod
     def verdict(cls, qa: Mapping[str, Any], settings: Any) -> Verdict | None:

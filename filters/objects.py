@@ -254,10 +254,8 @@ def by_itself(phase: Phase, one: Own, motion: Motion) -> bool:
     """Whether a stretch cannot be parallax: a thing at rest, nearer or farther than the scene around it.
 
     Under a camera that travels, a nearer thing at rest is shifted further the way the scene is, and one that
-    the
-    camera circles keeps its place in the frame. So what is shifted across the scene's way, or along it by far
-    more
-    than parallax does, moves by itself.
+    the camera circles keeps its place in the frame. So what is shifted across the scene's way, or along it by
+    far more than parallax does, moves by itself.
     """
     first, last = motion.shot()
     steps = [s for s in motion.steps[first:last] if phase.start <= motion.times[s.i] < phase.end]

@@ -2,6 +2,7 @@
 
 import json
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -56,7 +57,7 @@ class Exchange(BaseHTTPRequestHandler):
         """Keep quiet."""
 
 
-class FakeServer(ThreadingHTTPServer):
+class FakeServer(ABC, ThreadingHTTPServer):
     """A server on a free port of 127.0.0.1, running inside a `with` block; subclasses say what it answers.
 
     Attributes:
@@ -77,9 +78,9 @@ class FakeServer(ThreadingHTTPServer):
         self.lock = threading.Lock()
         self._thread = threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.02})
 
+    @abstractmethod
     def respond(self, exchange: Exchange) -> None:
         """Answer one request, in a thread of its own."""
-        raise NotImplementedError
 
     @contextmanager
     def busy(self) -> Iterator[None]:

@@ -59,22 +59,27 @@ def texture(eigen: np.ndarray) -> np.ndarray:
     return cv2.resize(weight, (width // CELL, height // CELL), interpolation=cv2.INTER_AREA)
 
 
-@cache
-def border_prior(size: tuple[int, int]) -> np.ndarray:
-    """Weigh cells by how likely they are background: the scene reaches the edges, most objects do not.
+def toward_edge(z: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Weigh positions by how likely they are background: the scene reaches the edges, most objects do not.
 
     The weight rises to 8, so that a band of a tenth of the frame along each edge, a third of its area, still
     outweighs everything inside when half of the band is hidden.
 
     Args:
+        z: Complex positions of any shape, pixels from the frame's centre.
         size: Width and height of the working frame, pixels.
 
     Returns:
-        (h, w) float32, 1 in the middle to 8 at the edges.
+        Float of the shape of z, 1 in the middle to 8 at the edges.
     """
-    z = positions(size)
     edge = np.maximum(np.abs(z.real) / (size[0] / 2), np.abs(z.imag) / (size[1] / 2))
-    return (1 + 7 * np.clip((edge - 0.6) / 0.3, 0, 1)).astype(np.float32)
+    return 1 + 7 * np.clip((edge - 0.6) / 0.3, 0, 1)
+
+
+@cache
+def border_prior(size: tuple[int, int]) -> np.ndarray:
+    """Weigh the cells as `toward_edge` does: (h, w) float32."""
+    return toward_edge(positions(size), size).astype(np.float32)
 
 
 def scene_weight(weight: np.ndarray, prior: np.ndarray) -> np.ndarray:

@@ -121,8 +121,7 @@ def knows_objects(camera: CameraMotion, config: CameraConfig) -> bool:
     """Whether the camera's motion is known well enough to say what moves apart from it.
 
     Behind a camera that moves, that is what does not follow a scene that nearly all else does; behind one
-    that
-    travels, parallax moves everything.
+    that travels, parallax moves everything.
     """
     if camera.labels in (("static",), ("shake",)):
         return True

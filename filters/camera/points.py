@@ -11,11 +11,12 @@ from itertools import starmap
 import cv2
 import numpy as np
 
+from filters.camera.grid import MIN_EIGEN_SCALE
+
 SPACING = 14  # pixels of the working frame: the best corner of each square of this side is followed
 MARGIN = 6  # pixels: a corner nearer to the edge of the frame is not begun
 BLACK = 24  # gray levels: what is never brighter is a bar, not picture
 SLOPE_MIN = 0.6  # gray levels per pixel in every direction: below it there is no corner but noise
-MIN_EIGEN_SCALE = 6.15e-5  # cv2.cornerMinEigenVal(uint8, 5) of a slope of one gray level per pixel
 WINDOW = (13, 13)  # pixels, the patch that is compared
 LEVELS = 0  # of the image pyramid above the frame itself: dense flow gives a guess to a pixel
 LIT_ALIKE = 0.02  # relative contrast, and gray levels in hundreds: up to it two samples are lit alike
@@ -118,8 +119,8 @@ class Follower:
         b = _lit_alike(a, b)
         column, row = np.rint(points).astype(np.intp).T
         guess = points + flow[row, column]
-        there, found, _ = _lucas_kanade(a, b, points, guess)
-        back, returned, _ = _lucas_kanade(b, a, there, points + (there - guess))
+        there, found = _lucas_kanade(a, b, points, guess)
+        back, returned = _lucas_kanade(b, a, there, points + (there - guess))
         size = np.array(a.shape[::-1], np.float32)
         inside = (there > 3).all(1) & (there < size - 4).all(1)
         kept = (found & returned)[:, 0].astype(bool) & inside
@@ -143,8 +144,8 @@ def _lit_alike(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 def _lucas_kanade(
     a: np.ndarray, b: np.ndarray, points: np.ndarray, guess: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    there, found, error = cv2.calcOpticalFlowPyrLK(
+) -> tuple[np.ndarray, np.ndarray]:
+    there, found, _ = cv2.calcOpticalFlowPyrLK(
         a,
         b,
         points[:, None].copy("C"),
@@ -154,7 +155,7 @@ def _lucas_kanade(
         criteria=STOP,
         flags=cv2.OPTFLOW_USE_INITIAL_FLOW,
     )
-    return there[:, 0], found, error
+    return there[:, 0], found
 
 
 def picture(samples: np.ndarray) -> tuple[slice, slice]:

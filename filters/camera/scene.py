@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from filters.camera.grid import squared_abs
+from filters.camera.grid import squared_abs, toward_edge
 from filters.camera.points import Pairs, Points
 
 ROUNDS = 3  # of fitting and rating the points
@@ -79,17 +79,6 @@ def evenly(pairs: Pairs, size: tuple[int, int]) -> np.ndarray:
     return 1 / np.sqrt(1 + np.bincount(part, minlength=pairs.count * ROWS * COLUMNS)[part])
 
 
-def toward_edge(z: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Weigh positions by how likely they are background: 1 in the middle to 8 at the edges.
-
-    So a band of a tenth of the frame along each edge, a third of its area, outweighs everything inside even
-    when
-    half of the band is hidden.
-    """
-    edge = np.maximum(np.abs(z.real) / (size[0] / 2), np.abs(z.imag) / (size[1] / 2))
-    return 1 + 7 * np.clip((edge - 0.6) / 0.3, 0, 1)
-
-
 def fit_scene(
     points: Points, spans: Sequence[Sequence[tuple[int, int]]], size: tuple[int, int]
 ) -> list[Fits]:
@@ -98,8 +87,7 @@ def fit_scene(
     Args:
         points: The points.
         spans: Lists of spans of the shot; the first is that of the neighbouring samples, in order, which
-            later
-            ones start from. All lists together decide what belongs to the scene.
+            later ones start from. All lists together decide what belongs to the scene.
         size: Width and height of the working frame, pixels.
 
     Returns:

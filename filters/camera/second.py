@@ -30,10 +30,7 @@ def second_opinion(motion: Motion, config: CameraConfig) -> CameraMotion:
         As `summarise`; without labels for a shot that is too short, or too quick, for flow over a second.
     """
     first, last = motion.shot()
-    if (
-        not motion.long
-        or max(after.i - before.j for before, after in pairwise([*motion.long, motion.long[-1]])) > 0
-    ):
+    if not motion.long or any(before.j < after.i for before, after in pairwise(motion.long)):
         return CameraMotion((), fit=0.0, reason="the flow over a second is not known throughout")
     z, prior = positions(motion.size), border_prior(motion.size)
     fitted, parts, guess = [], [], (0j, 0j)

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from filters.camera.scene import Fits, sums, toward_edge
+from filters.camera.grid import toward_edge
+from filters.camera.scene import Fits, sums
 
 FEW = 15  # points seen at both ends of a window; with fewer, its neighbouring samples are asked instead
 ALONG = 0.3  # of the motion fitted: a point that moves less than this share of it does not bear it out
@@ -90,8 +91,7 @@ def windows(fits: Fits, steps: Fits | None, times: np.ndarray, size: tuple[int, 
     Args:
         fits: The scene's motion over spans of about a second.
         steps: The scene's motion between neighbouring samples, which stands in where few points are seen at
-            both
-            ends of a span; None where that does not happen.
+            both ends of a span; None where that does not happen.
         times: (N,) seconds, of the clip's samples.
         size: Width and height of the working frame, pixels.
     """

@@ -1,5 +1,6 @@
 """The interface of an optical flow estimator, and of the settings that build it."""
 
+from abc import abstractmethod
 from collections.abc import Iterable
 from typing import Protocol
 
@@ -32,9 +33,9 @@ class FlowBackend(BaseModel):
 
     backend: str = ""
 
+    @abstractmethod
     def build(self) -> FlowEstimator:
         """Build the estimator; heavy packages are imported here."""
-        raise NotImplementedError
 
     def requirements(self) -> Iterable[Requirement]:
         """Return what `build` requires, for `motionsight doctor` to check."""

@@ -7,6 +7,7 @@ is reported with the file and the line.
 
 import json
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,7 +55,7 @@ class BenchmarkQuestion:
         return "\n".join([self.question, *lettered])
 
 
-class Benchmark:
+class Benchmark(ABC):
     """The published files of one benchmark.
 
     Attributes:
@@ -67,6 +68,7 @@ class Benchmark:
     help: ClassVar[str]
     folders: ClassVar[Sequence[str]] = ("", "videos")
 
+    @abstractmethod
     def read(self, path: Path, find: FindVideo) -> Iterator[BenchmarkQuestion]:
         """Read all questions.
 
@@ -77,7 +79,6 @@ class Benchmark:
         Raises:
             CallError: A file is not as published; the message names the file and the line.
         """
-        raise NotImplementedError
 
 
 BENCHMARKS = Registry("benchmark", "stages.evaluate.benchmarks", Benchmark)

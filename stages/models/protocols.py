@@ -5,6 +5,7 @@ This file must not import any package but NumPy, so that it loads in the environ
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
@@ -13,6 +14,7 @@ from filters.evidence import Evidence, Track
 
 if TYPE_CHECKING:  # it imports OpenCV, which a model's environment may lack
     from filters.camera.motion import Motion
+    from filters.objects import Shifts
 
 Category = Literal["object", "camera", "both"]
 
@@ -132,6 +134,13 @@ class View:
     def size(self) -> tuple[int, int]:
         """Width and height of the frames, pixels."""
         return self.frames.shape[2], self.frames.shape[1]
+
+    @cached_property
+    def shifts(self) -> "Shifts":
+        """How the clip's points shift by themselves; each object is measured by them."""
+        from filters.objects import shifts
+
+        return shifts(self.motion)
 
 
 class Detector(Protocol):

@@ -16,7 +16,7 @@ from stages.video.frames import Clip, Wanted
 from stages.video.pixels import fitted
 from stages.video.probe import sample_times
 
-MEASURES = Registry("measure", "stages.score.measures", Measure)  # type: ignore[type-abstract]
+MEASURES = Registry("measure", "stages.score.measures", Measure)
 
 
 class Score(Stage):

@@ -55,4 +55,4 @@ class Format(ABC):
         return {}
 
 
-FORMATS = Registry("format", "stages.split.formats", Format)  # type: ignore[type-abstract]
+FORMATS = Registry("format", "stages.split.formats", Format)

@@ -199,6 +199,7 @@ def test_clips_are_annotated_with_tiny_random_grounding_dino_and_sam2(
     for row in rows:
         assert row["error"] is None, row["error_detail"]
         assert all(one["answer"] or one["error"] == "withheld" for one in row["qa"])
+        assert any(one["answer"] for one in row["qa"])
         models = dict(row["models"])
         assert models["detector"] == "grounding_dino tiny-dino"
         assert models["tracker"] == "sam2 tiny-sam"

@@ -6,7 +6,7 @@ import numpy as np
 
 from filters.camera.motion import Motion, Step, moving
 from filters.evidence import Track
-from filters.objects import Own, agreed, by_flow, by_itself, by_points, cells, shifts
+from filters.objects import Own, agreed, by_flow, by_itself, by_points, cells
 from stages.models.protocols import View
 from stages.video.masks import Rle
 
@@ -33,19 +33,17 @@ def measured(
         scores: (T,) float32, 0 to 1.
         masks: (T,) masks, or none.
         fine: Times (K,) and boxes (K, 4) around the points of it that move, in the same pixels, where these
-            are
-            what it was found by: they do not show its size.
+            are what it was found by: they do not show its size.
 
     Returns:
         The track, with the stretches of its path that both measurements show and that cannot be parallax;
-        with
-        zero velocity when the object does not move on its own.
+        with zero velocity when the object does not move on its own.
     """
     motion = view.motion
     seen = ~np.isnan(boxes).any(1)
     times, at = fine or (view.times[seen], boxes[seen])
     small = at / np.array([view.size[0] / motion.size[0], view.size[1] / motion.size[1]] * 2)
-    one, other = by_points(shifts(motion), times, small, motion), by_flow(motion, times, small)
+    one, other = by_points(view.shifts, times, small, motion), by_flow(motion, times, small)
     proven = tuple(it for it in one.phases if agreed(it, other) and by_itself(it, one, motion))
     grows = float("nan") if fine else growth(times, small, motion.size)
     plain = Track(label, view.times, boxes, scores, (0.0, 0.0), grows, masks=masks)
