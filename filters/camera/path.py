@@ -77,4 +77,5 @@ def swings(path: np.ndarray, least: float) -> list[tuple[int, int]]:
 
 def _main_part(path: np.ndarray, i: int, j: int) -> tuple[int, int]:
     done = (path[i : j + 1] - path[i]) / (path[j] - path[i])
-    return i + int(np.flatnonzero(done <= DONE)[-1]), i + int(np.flatnonzero(done >= 1 - DONE)[0])
+    begin = int(np.flatnonzero(done <= DONE)[-1])  # of a path that came back, what goes on from there
+    return i + begin, i + begin + int(np.flatnonzero(done[begin:] >= 1 - DONE)[0])

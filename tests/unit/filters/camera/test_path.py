@@ -1,7 +1,7 @@
 from itertools import pairwise
 
 import numpy as np
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -27,6 +27,7 @@ PATHS = hnp.arrays(np.float64, st.integers(1, 40), elements=st.floats(-1, 1))
 
 
 @given(PATHS, st.floats(0.05, 1))
+@example(np.array([1, 0.02, 1, 0]), 1)  # it nearly ends, comes back and goes again
 def test_swings_are_as_long_as_they_must_be_and_turn_in_turn(path: np.ndarray, least: float) -> None:
     found = swings(path, least)
     ways = [path[j] - path[i] for i, j in found]
