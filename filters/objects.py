@@ -26,9 +26,12 @@ EXTENT_SHARE = 0.3  # of the box's side: nor is one shorter than this
 SWAY = 0.015  # frame diagonals: a shorter way to and fro is trembling
 SWAYS = 3  # ways one after the other, there, back and there again, make a to and fro
 PAUSE_S = 1.0  # seconds: a longer pause parts two stretches in the same direction
+STEADY = 0.6  # of a stretch: one in which the object is seen to move for less is no path, but an eddy
 STRETCH_S = 0.3  # seconds: a direction kept for less is none that a person would name
 FAR_NEARER = 2.0  # times the scene's shift: a thing at rest would be three times nearer than the scene
 OUTRUNS = 1.5  # times the scene's shift: a thing that runs ahead of the camera
+CARRIED = 0.35  # of a stretch: a box that goes less far along it is not carried by what moves in it
+SPREAD = 0.6  # of a stretch: nor is one that goes so far across it
 TURN = np.cos(np.radians(45))  # stretches whose directions differ by less are one
 
 
@@ -185,7 +188,8 @@ def phases(times: np.ndarray, velocity: np.ndarray, least: float) -> tuple[Phase
     found: list[Phase] = []
     for i, j in zip(sorted(ends), sorted(ends)[1:], strict=False):
         shift = complex(path[j] - path[i])
-        if abs(shift) < least / np.sqrt(2) or times[j] - times[i] < STRETCH_S:
+        eddy = np.mean(velocity[i : j + 1] != 0) < STEADY
+        if eddy or abs(shift) < least / np.sqrt(2) or times[j] - times[i] < STRETCH_S:
             continue
         before = found[-1] if found else None
         close = before and times[i] - before.end < PAUSE_S
@@ -248,6 +252,28 @@ def agreed(phase: Phase, other: Own) -> bool:
     shift = complex(other.velocity[during].mean()) * (phase.end - phase.start)
     along = (shift * phase.shift.conjugate()).real / max(abs(phase.shift), 1e-9)
     return along > 0.35 * abs(phase.shift) and along > 0.6 * abs(shift)
+
+
+def carried(phase: Phase, times: np.ndarray, boxes: np.ndarray, motion: Motion) -> bool:
+    """Whether an object's box goes where a stretch of its path leads.
+
+    Ripples pass through a place, and a hand that comes slowly and leaves at once seems to have gone one way;
+    the box around what moves does not go with them. That of a thing which enters or leaves the frame goes
+    half as far.
+
+    Args:
+        phase: The stretch.
+        times: (T,) seconds, ascending.
+        boxes: (T, 4) float64, xyxy pixels of the working frame.
+        motion: The clip's motion.
+    """
+    low, high = corner_points(at_times(np.array([phase.start, phase.end]), times, boxes), motion.size)
+    first, last = motion.shot()
+    steps = [s for s in motion.steps[first:last] if phase.start <= motion.times[s.i] < phase.end]
+    a, b = compose(steps) if steps else (0j, 0j)
+    begin, end = (low + high) / 2
+    gone = (end - begin - a * begin - b) * phase.shift.conjugate() / abs(phase.shift) ** 2
+    return bool(gone.real >= CARRIED and abs(gone.imag) <= SPREAD)
 
 
 def by_itself(phase: Phase, one: Own, motion: Motion) -> bool:

@@ -32,6 +32,9 @@ COHERENT = 0.5  # of the picture: what follows one motion is more than a subject
 TRACE = 0.03  # of the picture: less that keeps its place may be by chance
 STAYS = 0.7  # of the windows in which something must keep its place for the camera to stand still
 RESTING = 0.3  # of the picture must be seen to rest for the camera to do so
+SWEPT = 0.6  # of the picture: when more than this goes
+ONE_WAY = 0.85  # one way to such a degree, what keeps its place is far away, or drawn over the picture,
+UNEVEN = 0.1  # unless all of it goes as fast, like a large thing that passes
 REST_S = 1.0  # seconds: a shorter rest is a pause
 TRAVEL = ("truck", "pedestal", "dolly", "arc")
 LOST = 0.1  # of the picture: when less follows the scene that was found, there is none
@@ -193,6 +196,8 @@ def _labels(
     if names:
         return tuple(label for label in CAMERA_LABELS if label in names), ""
     shakes = shake > config.shake_min
+    if np.median(seen.moved) > SWEPT and seen.one_way > ONE_WAY and seen.uneven > UNEVEN:
+        return (), "most of the picture goes one way, but no one motion explains it"
     stays = np.mean(seen.in_place > TRACE) > STAYS and not np.median(seen.follows) > COHERENT
     if (found or shakes) and stays:
         return ("static",), ""

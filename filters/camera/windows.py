@@ -50,6 +50,9 @@ class Windows:
         rests: (S,) the share that follows a scene that does not move.
         in_place: (S,) the share that keeps its place, whatever the scene does.
         moved: (S,) the share that moves by more than a pixel.
+        one_way: How much all of that moves in one direction, over all windows: 0 to 1.
+        uneven: How unlike its speeds are: their range from the tenth to the ninetieth hundredth, by their
+            median.
         outward: Motion away from a point, over all windows.
         inward: Motion toward a point.
     """
@@ -62,6 +65,8 @@ class Windows:
     rests: np.ndarray
     in_place: np.ndarray
     moved: np.ndarray
+    one_way: float = 0.0
+    uneven: float = 0.0
     outward: Radial = Radial()
     inward: Radial = Radial()
 
@@ -120,6 +125,7 @@ def windows(fits: Fits, steps: Fits | None, times: np.ndarray, size: tuple[int, 
         fits.share(~moving & follows),
         fits.share(still),
         fits.share(np.abs(fits.pairs.f) > 1),
+        *_sweep(fits),
         *_radial(fits, size),
     )
 
@@ -149,6 +155,17 @@ def _agreement(fits: Fits, chosen: np.ndarray, size: tuple[int, int]) -> np.ndar
         bears = own * fitted > ALONG * fitted**2
         shares.append(sums(counts * bears, pairs) / np.maximum(sums(counts, pairs), 1e-9))
     return np.stack(shares, 1)
+
+
+def _sweep(fits: Fits) -> tuple[float, float]:
+    """How far what moves goes one way, and how uneven its speeds are within a window."""
+    far = np.abs(fits.pairs.f) > 1
+    f, span = fits.pairs.f[far], fits.pairs.span[far]
+    speed = np.abs(f)
+    parts = np.split(speed, np.flatnonzero(np.diff(span)) + 1)
+    ranges = [np.quantile(part, [0.1, 0.5, 0.9]) for part in parts if len(part) >= FEW]
+    uneven = float(np.median([(high - low) / middle for low, middle, high in ranges])) if ranges else 0.0
+    return float(np.abs(f.sum()) / max(speed.sum(), 1e-9)), uneven
 
 
 def _radial(fits: Fits, size: tuple[int, int]) -> tuple[Radial, Radial]:

@@ -13,6 +13,10 @@ from filters.objects import PAUSE_S
 from stages.models.mllm.words import article, listed, lowered, part, seconds
 
 DESCRIBED = 3  # objects described one by one, the most salient
+MINOR = 0.5  # of the salience of the most salient: a lesser object is not described beside it
+PART = 0.5  # of the smaller box inside the other: it may be a part of what is described already
+STIR_S = 1.0  # seconds for which both measurements see what is said to be in motion,
+STIR = 0.012  # and frame diagonals per second that it does at least
 OBJECT_PACE = (0.05, 0.2)  # frame diagonals per second up to which an object is slow, and from which quick
 GROWTH = 0.12  # e-folds per second above which an object visibly grows or shrinks
 CHANGED_AREA = 0.01  # share of the frame up to which nothing may be said to move
@@ -30,7 +34,7 @@ DIRECTIONS = (
     "upward",
     "up and to the right",
 )
-NUMBERS = ("None", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine", "Ten")
+NUMBERS = ("none", "one", "two", "three")
 
 
 def about_objects(evidence: Evidence, question: str, rng: random.Random) -> str:
@@ -44,34 +48,74 @@ def about_objects(evidence: Evidence, question: str, rng: random.Random) -> str:
     Returns:
         One to six sentences; "" where too little is certain for an answer.
     """
-    paths = [track for track in evidence.tracks if track.phases or track.sway]
-    if not paths:
+    told = told_of(evidence)
+    if not told:
         if not nothing_moves(evidence):
             return ""
         some = re.match(r"(does|is|are) any", question)
         return "No, nothing was found that clearly moves on its own." if some else _nothing(evidence, rng)
-    tracks = paths[:DESCRIBED]
-    names = names_of(tracks)
-    sentences = [_about_track(tracks[k], name, evidence, rng, not k) for k, name in enumerate(names)]
-    if "its size" in question and all(abs(track.growth) < GROWTH / 2 for track in tracks):
-        sentences.append("The size in the frame hardly changes.")
     fastest = re.search(r"\b(fastest|quickest|faster|quicker)\b", question)
+    if (fastest or question.startswith("how many")) and not (told[0].phases or told[0].sway):
+        return ""
+    names = names_of(told)
+    sentences = [_about_track(told[k], name, evidence, rng, not k) for k, name in enumerate(names)]
+    if "its size" in question and all(abs(track.growth) < GROWTH / 2 for track in told):
+        sentences.append("The size in the frame hardly changes.")
     if not fastest:
-        sentences += _comparisons(tracks, (evidence.width, evidence.height))
+        sentences += _comparisons(told, (evidence.width, evidence.height))
     text = " ".join(sentences)
-    count = len(paths)
     if question.startswith("how many"):
-        many = NUMBERS[count].lower() if count < len(NUMBERS) else str(count)
-        more = ", of which the largest three are described here" if count > DESCRIBED else ""
-        return f"At least {many} {'object moves' if count == 1 else 'objects move'}{more}. {text}"
+        many = NUMBERS[len(told)]
+        return f"At least {many} {'object moves' if len(told) == 1 else 'objects move'}. {text}"
     if fastest:
-        if count == 1:
+        if len(told) == 1:
             return f"Only one moving object could be followed. {text}"
-        quickest = max(paths, key=lambda track: track.speed)
+        quickest = max(told, key=lambda track: track.speed)
         where, speed = place(quickest, evidence), speed_of(quickest, evidence)
         return f"The fastest movement begins {where}, at {speed} per second. {text}"
     yes = object_verdict(evidence, question)
     return text if yes is None else f"{'Yes' if yes else 'No'}, {lowered(text)}"
+
+
+def told_of(evidence: Evidence) -> list[Track]:
+    """Choose what to describe: up to three objects with a certain path, none minor and none part of another.
+
+    Where no path is certain, the most salient thing before a fixed camera still certainly moves.
+    """
+    most = max(map(_salience, evidence.tracks), default=0.0)
+    told: list[Track] = []
+    for track in evidence.tracks:
+        major = _salience(track) >= MINOR * most
+        apart = all(track.label != other.label or _overlap(track, other) <= PART for other in told)
+        if (track.phases or track.sway) and major and apart:
+            told.append(track)
+    if told or evidence.camera.labels not in (("static",), ("shake",)):
+        return told[:DESCRIBED]
+    return sorted((track for track in evidence.tracks if stirs(track, evidence)), key=_salience)[-1:]
+
+
+def stirs(track: Track, evidence: Evidence) -> bool:
+    """Whether both measurements see an object move for a while, wherever it goes."""
+    if not track.second or min(track.speed, track.second.speed) < STIR:
+        return False
+    common = min(track.moving[1], track.second.moving[1]) - max(track.moving[0], track.second.moving[0])
+    return common >= min(STIR_S, evidence.duration_s / 2)
+
+
+def _salience(track: Track) -> float:
+    """How much of an object's motion there is to see: mean side of its boxes times its way."""
+    width, height = (track.boxes[:, 2:] - track.boxes[:, :2]).T
+    side = float(np.sqrt(np.nanmean(width * height))) if np.isfinite(width).any() else 0.0
+    return side * track.speed * (track.moving[1] - track.moving[0])
+
+
+def _overlap(one: Track, other: Track) -> float:
+    """The share of the smaller of two boxes that lies in the other, where both are seen; else 0."""
+    low, high = np.maximum(one.boxes, other.boxes)[:, :2], np.minimum(one.boxes, other.boxes)[:, 2:]
+    shared = np.prod(np.maximum(high - low, 0), axis=1)
+    areas = [np.prod(track.boxes[:, 2:] - track.boxes[:, :2], axis=1) for track in (one, other)]
+    both = np.isfinite(shared) & np.isfinite(areas[0]) & np.isfinite(areas[1])
+    return float(np.mean(shared[both] / np.maximum(np.minimum(*areas), 1)[both])) if both.any() else 0.0
 
 
 def nothing_moves(evidence: Evidence) -> bool:
@@ -131,6 +175,10 @@ def names_of(tracks: Sequence[Track]) -> list[str]:
 
 def _about_track(track: Track, name: str, evidence: Evidence, rng: random.Random, scene: bool) -> str:
     """A sentence or two on one object. scene: say that a direction is across the scene, not the frame."""
+    if not track.phases and not track.sway:
+        where, when = place(track, evidence, track.moving[0]), interval(track.moving, evidence)
+        text = f"{name if track.label.strip() else 'something'} {where} is in motion{when}."
+        return text[0].upper() + text[1:]
     if track.sway:
         when = interval(track.sway, evidence)
         text = rng.choice(

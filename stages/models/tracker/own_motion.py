@@ -6,7 +6,7 @@ import numpy as np
 
 from filters.camera.motion import Motion, Step, moving
 from filters.evidence import Track
-from filters.objects import Own, agreed, by_flow, by_itself, by_points, cells
+from filters.objects import Own, agreed, by_flow, by_itself, by_points, carried, cells
 from stages.models.protocols import View
 from stages.video.masks import Rle
 
@@ -44,10 +44,14 @@ def measured(
     times, at = fine or (view.times[seen], boxes[seen])
     small = at / np.array([view.size[0] / motion.size[0], view.size[1] / motion.size[1]] * 2)
     one, other = by_points(view.shifts, times, small, motion), by_flow(motion, times, small)
-    proven = tuple(it for it in one.phases if agreed(it, other) and by_itself(it, one, motion))
+    proven = tuple(
+        it
+        for it in one.phases
+        if agreed(it, other) and by_itself(it, one, motion) and carried(it, times, small, motion)
+    )
     grows = float("nan") if fine else growth(times, small, motion.size)
     plain = Track(label, view.times, boxes, scores, (0.0, 0.0), grows, masks=masks)
-    sways = one.sway if other.sway and not proven else None
+    sways = one.sway if other.sway and not one.phases else None
     first = _moved(plain, replace(one, phases=proven, sway=sways), motion)
     return replace(first, second=_moved(plain, other, motion))
 
@@ -58,7 +62,9 @@ def _moved(plain: Track, own: Own, motion: Motion) -> Track:
     goes = own.times[own.velocity != 0]
     if len(goes) < 2 or goes[-1] - goes[0] < MOVING_S:
         return plain
-    during = (own.times >= goes[0]) & (own.times <= goes[-1])
+    # Of an object with a path, the speed is that with which it goes along it.
+    spans = [(it.start, it.end) for it in own.phases] or [(goes[0], goes[-1])]
+    during = np.any([(own.times >= start) & (own.times <= end) for start, end in spans], axis=0)
     mean = complex(own.velocity[during].mean())
     speed = float(np.abs(own.velocity[during]).mean() / np.hypot(width, height))
     path = tuple((it.start, it.end, it.velocity.real / width, it.velocity.imag / height) for it in own.phases)

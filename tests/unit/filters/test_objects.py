@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from filters.objects import Own, Phase, agreed, by_itself, by_points, phases, shifts, sway
+from filters.objects import Own, Phase, agreed, by_itself, by_points, carried, phases, shifts, sway
 from tests.unit.filters.tracks import SIZE, block, moving, spread
 
 TIMES = np.arange(0, 6, 0.125)
@@ -25,6 +25,26 @@ def test_a_path_is_told_by_its_stretches_and_not_by_where_it_ends() -> None:
     assert [round(phase.start) for phase in there_and_back] == [0, 3]
     (around,) = phases(TIMES, held((1.5, 30), (2, 0), (4, 30)), 15)
     assert around.shift.real == pytest.approx(105, abs=5)
+
+
+def test_a_stretch_in_which_an_object_is_seldom_seen_to_move_is_no_path() -> None:
+    eddies = np.where(np.arange(len(TIMES)) % 4 < 2, 20.0, 0.0).astype(complex)
+    assert phases(TIMES, eddies, 15) == ()
+    assert phases(TIMES, eddies + 10, 15)
+
+
+@pytest.mark.parametrize(
+    ("goes", "bears"),
+    [(30 + 0j, True), (15 + 0j, True), (2 + 0j, False), (-30 + 0j, False), (30 + 30j, False)],
+)
+@pytest.mark.parametrize("camera", [0, -40])
+def test_a_stretch_along_which_the_box_does_not_go_is_no_path(
+    goes: complex, bears: bool, camera: int
+) -> None:
+    motion = moving([], 2.0, shift=camera)
+    at = 128 + (goes.real + camera) * motion.times, 72 + goes.imag * motion.times
+    boxes = np.stack([at[0] - 20, at[1] - 20, at[0] + 20, at[1] + 20], axis=1)
+    assert carried(Phase(0.0, 1.0, 30 + 0j), motion.times, boxes, motion) is bears
 
 
 @given(st.floats(0, 2 * np.pi), st.floats(10, 60))

@@ -13,6 +13,7 @@ from filters.evidence import CameraMotion, Evidence, Track
 from filters.motion_check import check, opened
 from pipeline.schema import CAMERA_LABELS
 from stages.annotate.questions import BANK, choose
+from stages.models.mllm.describe_objects import told_of
 from stages.models.mllm.kinematic import KinematicMllm
 from stages.models.protocols import Category, Request
 
@@ -80,9 +81,9 @@ def ask(evidence: Evidence | None, questions: list[tuple[str, Category]], seed: 
     return [reply.text for reply in KinematicMllm().generate(requests)]
 
 
-def track(velocity: tuple[float, float], label: str = "", **measured: float) -> Track:
+def track(velocity: tuple[float, float], label: str = "", top: float = 80.0, **measured: float) -> Track:
     """An object that moves for all of 4 seconds, at a velocity in frame widths and heights per second."""
-    corner = np.array([100.0, 80]) + TIMES[:, None] * velocity * np.array([320, 240])
+    corner = np.array([100.0, top]) + TIMES[:, None] * velocity * np.array([320, 240])
     speed = float(np.hypot(velocity[0] * 320, velocity[1] * 240)) / 400
     return Track(
         label,
@@ -131,7 +132,7 @@ def test_an_answer_about_the_camera_says_every_label(evidence: Evidence, seed: i
 def test_an_answer_says_which_way_each_object_goes(evidence: Evidence, seed: int, question: str) -> None:
     (text,) = ask(evidence, [(question, "object")], seed)
     said = {claim.predicate for claim in claims(text) if claim.subject == "object"}
-    for one in evidence.tracks[:3]:
+    for one in told_of(evidence):
         length = one.moving[1] - one.moving[0]
         for start, end, x, y in one.phases:
             across, down = abs(x) * 320 > 1.01 * abs(y) * 240, abs(y) * 240 > 1.01 * abs(x) * 320
@@ -211,7 +212,7 @@ def test_the_camera_follows_what_goes_its_way() -> None:
 
 
 def test_counts_and_comparisons_are_those_of_the_tracks() -> None:
-    two = Evidence(320, 240, 4.0, STILL, (track((0.1, 0.0)), track((-0.3, 0.0))), 0.1)
+    two = Evidence(320, 240, 4.0, STILL, (track((0.2, 0.0)), track((-0.3, 0.0), top=140.0)), 0.1)
     (many,) = ask(two, [("How many objects move?", "object")])
     assert many.startswith("At least two objects move.")
     assert "The second moves the faster of the two. They move in opposite directions." in many
@@ -223,13 +224,35 @@ def test_counts_and_comparisons_are_those_of_the_tracks() -> None:
     assert one.startswith("Only one")
 
 
+def test_neither_a_part_of_an_object_nor_what_hardly_shows_beside_it_is_described() -> None:
+    one = track((0.2, 0.0))
+    part, minor = track((0.2, 0.01)), track((0.05, 0.0), top=160.0)
+    for other in (part, minor):
+        (text,) = ask(Evidence(320, 240, 4.0, STILL, (one, other), 0.1), [("What moves?", "object")])
+        assert [claim.predicate for claim in claims(text) if claim.subject == "object"] == ["moves_right"]
+    named = replace(part, label="dog")
+    assert len(told_of(Evidence(320, 240, 4.0, STILL, (one, named), 0.1))) == 2
+
+
+def test_without_a_certain_path_an_object_is_only_said_to_be_in_motion_before_a_fixed_camera() -> None:
+    seen = replace(track((0.2, 0.0)), phases=())
+    sure = replace(seen, second=seen)
+    question: list[tuple[str, Category]] = [("What moves?", "object")]
+    (text,) = ask(Evidence(320, 240, 4.0, STILL, (sure,), 0.1), question)
+    assert text == "Something near the centre of the frame is in motion throughout the clip."
+    panned = CameraMotion(("pan_right",), pan=0.18)
+    for tracks, camera in (((seen,), STILL), ((sure,), panned)):
+        assert ask(Evidence(320, 240, 4.0, camera, tracks, 0.1), question) == [""]
+    assert ask(Evidence(320, 240, 4.0, STILL, (sure,), 0.1), [("How many objects move?", "object")]) == [""]
+
+
 def test_only_what_the_detector_named_has_a_name() -> None:
     for seed in range(50):
         (plain,) = ask(
             Evidence(320, 240, 4.0, STILL, (track((0.1, 0.0)),), 0.1), [("What moves?", "object")], seed
         )
         assert not re.search(r"\b(person|man|woman|car|animal|ball|dog)\b", plain)
-        dogs = (track((0.1, 0.0), "dog"), track((-0.1, 0.0), "dog"), track((0.1, 0.1), "owl"))
+        dogs = (track((0.1, 0.0), "dog"), track((-0.1, 0.0), "dog", 140.0), track((0.1, 0.1), "owl"))
         (text,) = ask(Evidence(320, 240, 4.0, STILL, dogs, 0.1), [("What moves?", "object")], seed)
         assert {"A dog", "A second dog", "An owl"} <= {
             match[0] for match in re.finditer(r"\bAn? (second )?\w+", text)

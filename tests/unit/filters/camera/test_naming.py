@@ -6,13 +6,16 @@ from _pytest.mark import ParameterSet
 
 from filters.camera.measure import measure
 from filters.camera.motion import Motion
-from filters.camera.naming import summarise
+from filters.camera.naming import described, summarise
+from filters.camera.scene import fit_scene
+from filters.camera.windows import windows
 from filters.evidence import CameraMotion
 from filters.flow.dis import DisFlow
 from stages.demo.hard_cases import hard_cases
 from stages.demo.recipe import Camera, Recipe
 from tests import videos
 from tests.unit.filters.camera.measured import CONFIG, rendered
+from tests.unit.filters.tracks import SIZE, points, spread
 
 
 def seen(recipe: Recipe, folder: Path) -> tuple[CameraMotion, Motion]:
@@ -68,6 +71,19 @@ def test_a_move_there_and_back_gets_both_names() -> None:
     samples = np.stack([videos.scene(256, 192, offset)[..., 1] for offset in offsets])
     motion = measure(samples[::2], np.arange(24) / 6, DisFlow("ultrafast"), CONFIG)
     assert summarise(motion, CONFIG).labels == ("pan_left", "pan_right")
+
+
+def test_a_sky_too_far_away_to_be_seen_to_move_does_not_make_the_camera_static() -> None:
+    speeds = np.linspace(10, 60, 150)
+    near = [lambda t, at=at, v=v: at - v * (t - 1.5) for at, v in zip(spread(150), speeds, strict=True)]
+    far = [lambda t, at=at: at for at in spread(40, 1)]
+    found, times = points([*near, *far], 3.0)
+    spans = [(k, k + 8) for k in range(0, len(times) - 8, 2)]
+    steps, fits = fit_scene(found, [[(k, k + 1) for k in range(len(times) - 1)], spans], SIZE)
+    seen = windows(fits, steps, times, SIZE)
+    camera = described(seen, seen, np.zeros(len(times) - 1, complex), times, SIZE, CONFIG)
+    assert camera.labels == ()
+    assert "one way" in camera.reason
 
 
 def test_a_shot_of_a_single_sample_has_no_labels() -> None:
