@@ -86,8 +86,7 @@ def told_of(evidence: Evidence) -> list[Track]:
     told: list[Track] = []
     for track in evidence.tracks:
         major = _salience(track) >= MINOR * most
-        apart = all(track.label != other.label or _overlap(track, other) <= PART for other in told)
-        if (track.phases or track.sway) and major and apart:
+        if (track.phases or track.sway) and major and not any(_belongs(track, it) for it in told):
             told.append(track)
     if told or evidence.camera.labels not in (("static",), ("shake",)):
         return told[:DESCRIBED]
@@ -107,6 +106,25 @@ def _salience(track: Track) -> float:
     width, height = (track.boxes[:, 2:] - track.boxes[:, :2]).T
     side = float(np.sqrt(np.nanmean(width * height))) if np.isfinite(width).any() else 0.0
     return side * track.speed * (track.moving[1] - track.moving[0])
+
+
+def _belongs(track: Track, other: Track) -> bool:
+    """Whether an object may be a part of another, its shadow or reflection: it is there, or goes along."""
+    if track.label != other.label:
+        return False
+    return _overlap(track, other) > PART or (bool(track.phases) and _goes_with(track, other))
+
+
+def _goes_with(track: Track, other: Track) -> bool:
+    """Whether each stretch of an object's path runs beside one of another's, at the same time."""
+    return all(
+        any(
+            min(end, it[1]) - max(start, it[0]) > PART * (end - start)
+            and x * it[2] + y * it[3] > ALONG * np.hypot(x, y) * np.hypot(it[2], it[3])
+            for it in other.phases
+        )
+        for start, end, x, y in track.phases
+    )
 
 
 def _overlap(one: Track, other: Track) -> float:

@@ -224,10 +224,11 @@ def test_counts_and_comparisons_are_those_of_the_tracks() -> None:
     assert one.startswith("Only one")
 
 
-def test_neither_a_part_of_an_object_nor_what_hardly_shows_beside_it_is_described() -> None:
+def test_no_part_of_an_object_nor_its_shadow_nor_what_hardly_shows_beside_it_is_described() -> None:
     one = track((0.2, 0.0))
-    part, minor = track((0.2, 0.01)), track((0.05, 0.0), top=160.0)
-    for other in (part, minor):
+    part, minor = track((0.2, 0.01)), track((0.05, 0.05), top=160.0)
+    shadow = track((0.2, 0.0), top=140.0)
+    for other in (part, minor, shadow):
         (text,) = ask(Evidence(320, 240, 4.0, STILL, (one, other), 0.1), [("What moves?", "object")])
         assert [claim.predicate for claim in claims(text) if claim.subject == "object"] == ["moves_right"]
     named = replace(part, label="dog")
