@@ -66,6 +66,8 @@ def examine(config: Config, weights: str) -> Iterator[Finding]:
         yield from decord.examine(Context("decode"))
     for requirement in config.flow.requirements():
         yield from requirement.examine(Context("flow", weights))
+    for requirement in config.shots.requirements():
+        yield from requirement.examine(Context("shots", weights))
     if config.quality.metric:
         yield metric(config.quality.metric)
     seen: list[Backend] = []

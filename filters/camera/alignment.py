@@ -1,5 +1,6 @@
 """Comparing two frames once the motion between them has been undone."""
 
+from dataclasses import dataclass
 from functools import cache
 
 import cv2
@@ -9,7 +10,10 @@ from filters.camera.grid import CELL
 from filters.camera.motion import Similarity
 
 CODING_NOISE = 16.0  # variance, gray levels squared
-FLAT = 1e-3  # product of standard deviations, gray levels squared: nothing to correlate below
+CONTRAST = 8.0  # deviation in gray levels, half full weight: captions count hardly more than faces
+FLAT_WEIGHT = 0.05  # of areas without any texture
+COMPARED = 128  # longer side, pixels
+AREA = 8  # side of the blocks correlated with each other, pixels
 
 
 @cache
@@ -19,24 +23,46 @@ def pixels(shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
     return x, y
 
 
-def correlation(a: np.ndarray, b: np.ndarray, flow: np.ndarray) -> float:
-    """Correlate frame a with frame b warped back along the flow; independent of brightness.
+@dataclass(frozen=True)
+class Dissimilarity:
+    """How unlike two aligned frames are: 0 the same scene, 0.6 and more two unrelated ones.
+
+    Attributes:
+        mean: Over the frame.
+        quarter: In all but the most similar quarter of the frame, at least.
+    """
+
+    mean: float
+    quarter: float
+
+
+def dissimilarity(a: np.ndarray, b: np.ndarray, flow: np.ndarray) -> Dissimilarity:
+    """Compare frame a with frame b warped back along the flow: 1 minus the local correlation.
+
+    Both are shrunk first: what matters is large. The variance of coding noise is added, so that flat areas
+    come out alike. Textured areas count in full, flat ones hardly; brightness and contrast do not matter.
 
     Args:
         a: (H, W) uint8.
         b: (H, W) uint8.
         flow: (H, W, 2) float32 from a to b, pixels.
-
-    Returns:
-        -1 to 1; 1 when neither frame has any contrast.
     """
-    # Every second pixel of every second row is enough.
-    x, y = (index[::2, ::2] for index in pixels(a.shape))
-    x, y = x + flow[::2, ::2, 0], y + flow[::2, ::2, 1]
-    back = cv2.remap(b, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    p, q = (cv2.subtract(image, cv2.mean(image)[0], dtype=cv2.CV_32F) for image in (a[::2, ::2], back))
-    scale = (np.vdot(p, p) * np.vdot(q, q)) ** 0.5
-    return float(np.vdot(p, q) / scale) if scale > FLAT * p.size else 1.0
+    if (scale := COMPARED / max(a.shape)) < 1:
+        size = max(AREA, round(a.shape[1] * scale)), max(AREA, round(a.shape[0] * scale))
+        a, b = (cv2.resize(image, size, interpolation=cv2.INTER_AREA) for image in (a, b))
+        flow = cv2.resize(flow, size, interpolation=cv2.INTER_NEAREST) * np.float32(scale)
+    x, y = pixels(a.shape)
+    back = cv2.remap(b, x + flow[..., 0], y + flow[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    p, q = a.astype(np.float32), back.astype(np.float32)
+    blocks = max(1, a.shape[1] // AREA), max(1, a.shape[0] // AREA)
+    mean_p, mean_q, pp, qq, pq = (
+        cv2.resize(each, blocks, interpolation=cv2.INTER_AREA).ravel() for each in (p, q, p * p, q * q, p * q)
+    )
+    var_p, var_q = np.maximum(pp - mean_p**2, 0), np.maximum(qq - mean_q**2, 0)
+    like = (pq - mean_p * mean_q + CODING_NOISE) / np.sqrt((var_p + CODING_NOISE) * (var_q + CODING_NOISE))
+    deviation = np.sqrt(np.maximum(var_p, var_q))
+    weight = np.maximum(deviation / (deviation + CONTRAST), FLAT_WEIGHT)
+    return Dissimilarity(1 - float(like @ weight / weight.sum()), 1 - float(np.quantile(like, 0.75)))
 
 
 def undone(image: np.ndarray, motion: Similarity) -> np.ndarray:

@@ -45,6 +45,3 @@ class CameraConfig(BaseModel):
     smooth_s: float = Field(
         1.0, gt=0, description="time scale between path (slower) and shake (faster), seconds"
     )
-    cut_correlation: float = Field(
-        0.35, ge=0, le=1, description="aligned frames that correlate less than this may be a cut"
-    )

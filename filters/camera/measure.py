@@ -6,37 +6,48 @@ from dataclasses import replace
 import cv2
 import numpy as np
 
-from filters.camera.alignment import change, correlation, undone
+from filters.camera.alignment import change, dissimilarity, undone
 from filters.camera.config import CameraConfig
+from filters.camera.flashes import without_flashes
 from filters.camera.grid import clear_of_edge, on_grid, positions, texture
 from filters.camera.motion import Motion, Step, compose
 from filters.camera.points import Follower, picture
 from filters.camera.scene import fit_scene
-from filters.camera.shots import find_cuts, find_dissolves, without_flashes
 from filters.camera.windows import windows
 from filters.flow.estimator import FlowEstimator
+from filters.shots.continuity import find_shots
+from filters.shots.detector import Footage, Look, ShotDetector
 
 REACH = 0.35  # of the frame width: a median displacement beyond it leaves too little to compare
 SLOW = 3  # times the long baseline: where slow moves are seen
 WINDOW_STRIDE = 2  # samples from one window to the next: a quarter of a second at 8 samples per second
 
 
-def measure(samples: np.ndarray, times: np.ndarray, estimate: FlowEstimator, config: CameraConfig) -> Motion:
+def measure(
+    samples: np.ndarray,
+    times: np.ndarray,
+    estimate: FlowEstimator,
+    config: CameraConfig,
+    detect: ShotDetector = find_shots,
+    look: Look | None = None,
+) -> Motion:
     """Measure the flow and the camera's motion of a clip.
 
     Args:
         samples: (N, H, W) uint8, N >= 2.
         times: (N,) float64, seconds, ascending.
         estimate: Optical flow.
-        config: `baseline_s` and `cut_correlation` apply.
+        config: `baseline_s` applies.
+        detect: Finds where shots begin.
+        look: Shows all frames, where shots may begin; None if there are only the samples.
 
     Returns:
         The motion of the clip. The scene's motion is that of its longest shot; elsewhere it is 0.
     """
     height, width = samples.shape[1:]
-    samples = without_flashes(samples, estimate, config.cut_correlation)
+    samples = without_flashes(samples, estimate)
     steps: list[Step] = []
-    alike = np.ones(len(samples))
+    unlike = np.zeros(len(samples))
     follower = Follower(picture(samples))
     weight = np.empty(0)
     for i, image in enumerate(samples):
@@ -44,18 +55,12 @@ def measure(samples: np.ndarray, times: np.ndarray, estimate: FlowEstimator, con
         if i:
             dense = estimate(samples[i - 1], image)
             follower.follow(samples[i - 1], image, dense)
-            alike[i] = correlation(samples[i - 1], image, dense)
+            unlike[i] = dissimilarity(samples[i - 1], image, dense).mean
             steps.append(Step(i - 1, i, on_grid(dense), weight, 0j, 0j, 0.0))
         follower.begin(image, eigen)
         weight = texture(eigen)
-    points = follower.points()
-    cuts = find_cuts(alike, config.cut_correlation)
-    motion = Motion(times, (width, height), steps, cuts, [], points=points)
-    motion = _with_scene(motion, samples, estimate, config)
-    dissolves = find_dissolves(samples, motion.long)
-    if not dissolves:
-        return motion
-    motion = replace(motion, steps=steps, cuts=sorted({*motion.cuts, *dissolves}))
+    cuts = detect(Footage(samples, times, unlike, estimate, look))
+    motion = Motion(times, (width, height), steps, cuts, [], points=follower.points())
     return _with_scene(motion, samples, estimate, config)
 
 

@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 
 from filters.flow.dis import DisConfig
+from filters.shots.continuity import ContinuityConfig
 from stages.models.detector.moving_regions import MovingRegionsConfig
 from stages.models.tracker.regions import FlowTrackerConfig
 from stages.motionsight.observe import Observer
@@ -26,9 +27,14 @@ class Filmstrip:
         """Set up the observer.
 
         Args:
-            config: How clips are looked at; flow, detector and tracker are replaced by those without weights.
+            config: How clips are looked at; whatever may need weights is replaced.
         """
-        light = {"flow": DisConfig(), "detector": MovingRegionsConfig(), "tracker": FlowTrackerConfig()}
+        light = {
+            "flow": DisConfig(),
+            "shots": ContinuityConfig(),
+            "detector": MovingRegionsConfig(),
+            "tracker": FlowTrackerConfig(),
+        }
         self._observer = Observer(config.model_copy(update=light))
 
     def __call__(self, clip: Mapping[str, Any], annotation: Mapping[str, Any] | None) -> dict[str, bytes]:

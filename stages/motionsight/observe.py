@@ -14,6 +14,7 @@ from filters.camera.second import second_opinion
 from filters.camera.statistics import statistics
 from filters.evidence import CameraMotion, Evidence, Track
 from filters.flow.registry import estimator
+from filters.shots.registry import shot_detector
 from pipeline.isolation import Isolated, Limits
 from stages.models.actors import Handle
 from stages.models.protocols import Detector, Tracker, View
@@ -25,6 +26,7 @@ from stages.motionsight.settings import ObserveConfig
 from stages.motionsight.spotlight import spotlight
 from stages.motionsight.variants import background_blur, crop, red_circle
 from stages.video.frames import Clip, Wanted
+from stages.video.look import CloserLook
 from stages.video.masks import union
 from stages.video.pixels import fitted
 from stages.video.probe import middles, sample_times
@@ -102,7 +104,9 @@ def observe(
         samples, pictures = (taken.pictures for taken in clip.read(wanted, exact))
     times = probe.times[sampled]
     with timed(seconds, "measure"):
-        motion = measure(samples, times, estimator(config.flow), config.camera)
+        look = CloserLook(uri, start_s, end_s, config.decode.threads)
+        estimate, detect = estimator(config.flow), shot_detector(config.shots)
+        motion = measure(samples, times, estimate, config.camera, detect, look)
         camera, second = summarise(motion, config.camera), second_opinion(motion, config.camera)
         motion = steadied(motion, camera)
         numbers = statistics(motion)

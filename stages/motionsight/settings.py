@@ -5,6 +5,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from filters.camera.config import CameraConfig
 from filters.flow.dis import DisConfig
 from filters.flow.registry import FlowConfig
+from filters.shots.continuity import ContinuityConfig
+from filters.shots.registry import ShotsConfig
 from stages.models.backend import Backend
 from stages.models.detector.moving_regions import MovingRegionsConfig
 from stages.models.mllm.kinematic import KinematicConfig
@@ -46,6 +48,7 @@ class ObserveConfig(BaseModel):
 
     decode: DecodeConfig = DecodeConfig()
     flow: FlowConfig = Field(DisConfig(), description="estimator of dense optical flow")
+    shots: ShotsConfig = Field(ContinuityConfig(), description="detector of shot boundaries")
     camera: CameraConfig = CameraConfig()
     frames: FramesConfig = FramesConfig()
     detector: DetectorConfig = Field(

@@ -9,6 +9,8 @@ import numpy as np
 from filters.camera.measure import measure
 from filters.camera.motion import Motion
 from filters.flow.registry import estimator
+from filters.shots.detector import Look
+from filters.shots.registry import shot_detector
 from stages.score.settings import ScoreConfig
 from stages.video.frames import Wanted
 from stages.video.probe import Probe
@@ -23,13 +25,17 @@ class Measured:
         times: (N,) seconds, of the samples.
     """
 
-    def __init__(self, probe: Probe, samples: np.ndarray, times: np.ndarray, config: ScoreConfig) -> None:
-        self.probe, self.samples, self.times, self._config = probe, samples, times, config
+    def __init__(
+        self, probe: Probe, samples: np.ndarray, times: np.ndarray, look: Look, config: ScoreConfig
+    ) -> None:
+        self.probe, self.samples, self.times, self._look, self._config = probe, samples, times, look, config
 
     @cached_property
     def motion(self) -> Motion:
         """Optical flow between the samples, and the camera motion; computed on first access."""
-        return measure(self.samples, self.times, estimator(self._config.flow), self._config.camera)
+        config = self._config
+        estimate, detect = estimator(config.flow), shot_detector(config.shots)
+        return measure(self.samples, self.times, estimate, config.camera, detect, self._look)
 
 
 class Measure(ABC):

@@ -6,6 +6,8 @@ from filters.camera.config import CameraConfig
 from filters.flow.dis import DisConfig
 from filters.flow.registry import FlowConfig
 from filters.quality import QualityConfig
+from filters.shots.continuity import ContinuityConfig
+from filters.shots.registry import ShotsConfig
 from stages.video.frames import DecodeConfig
 
 
@@ -16,5 +18,6 @@ class ScoreConfig(BaseModel):
 
     decode: DecodeConfig = DecodeConfig()
     flow: FlowConfig = Field(DisConfig(), description="estimator of dense optical flow")
+    shots: ShotsConfig = Field(ContinuityConfig(), description="detector of shot boundaries")
     camera: CameraConfig = CameraConfig()
     quality: QualityConfig = QualityConfig()

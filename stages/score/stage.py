@@ -13,6 +13,7 @@ from pipeline.stage import Row, Stage
 from stages.score.measure import Measure, Measured
 from stages.score.settings import ScoreConfig
 from stages.video.frames import Clip, Wanted
+from stages.video.look import CloserLook
 from stages.video.pixels import fitted
 from stages.video.probe import sample_times
 
@@ -78,7 +79,8 @@ class Scorer:
         indices, firsts = np.unique(taken.indices, return_index=True)
         if len(indices) < 2:
             raise ClipError("too_few_frames", "the clip has only one distinct frame")
-        seen = Measured(probe, taken.pictures[firsts], probe.times[indices], self._config)
+        look = CloserLook(row["uri"], row["start_s"], row["end_s"], decode.threads)
+        seen = Measured(probe, taken.pictures[firsts], probe.times[indices], look, self._config)
         done = empty_row("scores") | {"clip_id": row["clip_id"]}
         for measure in self._measures:
             done |= measure(seen, pictures.get(measure.name))

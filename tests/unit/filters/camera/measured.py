@@ -9,6 +9,7 @@ from filters.flow.dis import DisFlow
 from stages.demo.recipe import Recipe
 from stages.demo.render import render
 from stages.video.frames import Clip, DecodeConfig, Wanted
+from stages.video.look import CloserLook
 from stages.video.pixels import fitted
 from stages.video.probe import sample_times
 
@@ -21,7 +22,8 @@ def measured(path: Path) -> Motion:
     indices = sample_times(clip.probe, 8, 1200)
     size = fitted(clip.probe.width, clip.probe.height, 256)
     samples = clip.read([Wanted(indices, size, False)], DecodeConfig())[0].pictures
-    return measure(samples, clip.probe.times[indices], DisFlow("ultrafast"), CONFIG)
+    look = CloserLook(str(path), None, None, 1)
+    return measure(samples, clip.probe.times[indices], DisFlow("ultrafast"), CONFIG, look=look)
 
 
 def rendered(recipe: Recipe, folder: Path) -> Motion:
