@@ -28,6 +28,7 @@ CHOSEN = (
     "tracker.backend=frozen",
     "vqascore.backend=brevity",
     "flow.backend=farneback",
+    "shots.backend=brightness",
     "gates.motion_check_required=false",  # a parrot claims nothing
     "quality.metric=null",
     "gates.quality_max=null",
@@ -81,7 +82,7 @@ def test_the_page_has_an_example_of_each_kind() -> None:
     folders = {Path(example["path"]).parent.as_posix() for example in FILE.finditer(PAGE)}
     assert folders == {
         *(f"stages/models/{kind}" for kind in ("mllm", "detector", "tracker", "alignment")),
-        *("filters/flow", "filters/gates"),
+        *("filters/flow", "filters/shots", "filters/gates"),
         *("stages/score/measures", "stages/split/formats", "stages/evaluate/benchmarks"),
         ".",
     }
