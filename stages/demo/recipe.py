@@ -91,8 +91,38 @@ class Finish:
     crf: int = CRF
 
 
+@dataclass(frozen=True, kw_only=True)
+class Shot:
+    """What every rendered shot has, whatever it shows.
+
+    Attributes:
+        seconds: Its length, including its dissolve.
+        fps: Frames per second.
+        width: Pixels, even.
+        height: Pixels, even.
+        seed: Of the sensor noise, the shake, and whatever is made at random.
+        flicker: Amplitude of the brightness oscillation, as a share of the brightness.
+        bands: How many dark bands of the flicker roll over the frame's height; 0 flickers as a whole.
+        finish: Post-processing.
+    """
+
+    seconds: float = 3.0
+    fps: int = 24
+    width: int = 480
+    height: int = 320
+    seed: int = 0
+    flicker: float = 0.0
+    bands: float = 0.0
+    finish: Finish = Finish()
+
+    @property
+    def times(self) -> np.ndarray:
+        """Times of the frames, (T,) float64, seconds from the start of the shot."""
+        return np.arange(round(self.seconds * self.fps)) / self.fps
+
+
 @dataclass(frozen=True)
-class Recipe:
+class Recipe(Shot):
     """Everything that determines a clip: one shot, and what it cuts to.
 
     Attributes:
@@ -100,34 +130,18 @@ class Recipe:
         photo: The scene, one of `photos.SCENES`.
         camera: How the camera moves.
         movers: The moving objects, painted in this order; the first is the main object.
-        seconds: Length of the shot, including its dissolve.
-        fps: Frames per second.
-        width: Pixels, even.
-        height: Pixels, even.
-        seed: Of the sensor noise and the shake.
         contrast: Of the scene. 1 is as photographed; below that it is blurred and fades to gray.
-        flicker: Amplitude of the brightness oscillation, as a share of the brightness.
-        bands: How many dark bands of the flicker roll over the frame's height; 0 flickers as a whole.
         then: The next shot, of the same size and frame rate.
         dissolve_s: How long the two shots overlap, one fading into the other; 0 is a hard cut.
-        finish: Post-processing.
     """
 
     name: str
     photo: str
     camera: Camera = Camera()
     movers: tuple[Mover, ...] = ()
-    seconds: float = 3.0
-    fps: int = 24
-    width: int = 480
-    height: int = 320
-    seed: int = 0
     contrast: float = 1.0
-    flicker: float = 0.0
-    bands: float = 0.0
     then: "Recipe | None" = None
     dissolve_s: float = 0.0
-    finish: Finish = Finish()
 
     @property
     def camera_labels(self) -> tuple[str, ...]:
@@ -161,8 +175,3 @@ class Recipe:
             return ()
         start = self.seconds - self.dissolve_s
         return (self.seconds - self.dissolve_s / 2, *(start + cut for cut in self.then.cuts_s))
-
-    @property
-    def times(self) -> np.ndarray:
-        """Times of the frames of the first shot, (T,) float64, seconds from the start."""
-        return np.arange(round(self.seconds * self.fps)) / self.fps

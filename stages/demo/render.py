@@ -5,18 +5,18 @@ camera and objects move exactly as the recipe says, to a fraction of a pixel, wi
 """
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 import av
 import cv2
 import numpy as np
 
 from stages.demo.photos import scene_image, sprite_image
-from stages.demo.recipe import Recipe
+from stages.demo.recipe import Recipe, Shot
 from stages.demo.trajectory import middle, mover_path, trajectory
 
 NOISE_MARGIN = 64  # pixels by which the noise exceeds the frame: each frame gets another window of it
@@ -25,6 +25,8 @@ LOGO_SIZE = 0.12  # share of the frame width
 TICKER_SPEED = 0.15  # frame widths per second, to the left
 SUBTITLE = ("Nobody had told him that the last", "train had left an hour before.")
 TICKER = "FLOODS IN THE NORTH - TALKS GO ON - RAIN BY NIGHT - "
+
+AShot = TypeVar("AShot", bound=Shot)
 
 
 def render(recipe: Recipe, path: Path) -> None:
@@ -37,13 +39,24 @@ def render(recipe: Recipe, path: Path) -> None:
     Raises:
         CallError: scikit-image, which brings the photographs, is not installed.
     """
+    encode(recipe, frames(recipe), path)
+
+
+def encode(shot: Shot, images: Iterable[np.ndarray], path: Path) -> None:
+    """Write frames as H.264; with one version of the encoder, the same ones always give the same bytes.
+
+    Args:
+        shot: Its size, frame rate and finish hold for all frames.
+        images: (H, W, 3) uint8 RGB each.
+        path: The file to write; its suffix chooses the container.
+    """
     with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=Fraction(recipe.fps))
-        stream.width, stream.height, stream.pix_fmt = recipe.width, recipe.height, "yuv420p"
+        stream = container.add_stream("libx264", rate=Fraction(shot.fps))
+        stream.width, stream.height, stream.pix_fmt = shot.width, shot.height, "yuv420p"
         # x264's macroblock tree is not deterministic on processors with AVX-512 (seen: one encode in ten).
-        stream.options = {"crf": str(recipe.finish.crf), "preset": "veryfast", "x264-params": "no-mbtree=1"}
+        stream.options = {"crf": str(shot.finish.crf), "preset": "veryfast", "x264-params": "no-mbtree=1"}
         stream.codec_context.thread_count = 1
-        for frame in frames(recipe):
+        for frame in images:
             container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
         container.mux(stream.encode())
 
@@ -56,45 +69,53 @@ def frames(recipe: Recipe) -> Iterator[np.ndarray]:
     """
     following = frames(recipe.then) if recipe.then else iter(())
     fading = round(recipe.dissolve_s * recipe.fps)
-    for t, frame in enumerate(_finished(recipe)):
+    for t, frame in enumerate(finished(recipe, _drawn)):
         gone = t + 1 + fading - len(recipe.times)
         share = max(gone, 0) / (fading + 1)
         yield cv2.addWeighted(frame, 1 - share, next(following), share, 0) if gone > 0 else frame
     yield from following
 
 
-def _finished(recipe: Recipe) -> Iterator[np.ndarray]:
-    """The frames of one shot, (H, W, 3) uint8 RGB, after all of `recipe.finish`."""
-    finish = recipe.finish
-    rng = np.random.default_rng((recipe.seed, 0))
-    noise = rng.normal(0, finish.noise, (recipe.height + NOISE_MARGIN, recipe.width + NOISE_MARGIN, 3))
+def finished(shot: AShot, draw: Callable[[AShot], Iterator[np.ndarray]]) -> Iterator[np.ndarray]:
+    """What shutter, lamps, sensor and editor make of a shot.
+
+    Args:
+        shot: The shot.
+        draw: Its frames, (H, W, 3) uint8 RGB each: sharp, free of noise and evenly lit.
+
+    Yields:
+        (H, W, 3) uint8 RGB: the same frames after all of `shot.finish`.
+    """
+    finish = shot.finish
+    rng = np.random.default_rng((shot.seed, 0))
+    noise = rng.normal(0, finish.noise, (shot.height + NOISE_MARGIN, shot.width + NOISE_MARGIN, 3))
     noise = noise.round().astype(np.int16)
-    rows = np.arange(recipe.height)[:, None, None] / recipe.height
-    light = np.linspace(*finish.light, len(recipe.times))
-    bar = round(finish.bars * recipe.height)
+    rows = np.arange(shot.height)[:, None, None] / shot.height
+    light = np.linspace(*finish.light, len(shot.times))
+    bar = round(finish.bars * shot.height)
     held = np.empty(0)
-    for t, frame in enumerate(_exposed(recipe)):
-        cycles = FLICKER_HZ * recipe.times[t] + recipe.bands * rows
-        gain = light[t] * (1 + recipe.flicker * np.sin(2 * np.pi * cycles))
-        if recipe.flicker or light[t] != 1:
+    for t, frame in enumerate(_exposed(shot, draw)):
+        cycles = FLICKER_HZ * shot.times[t] + shot.bands * rows
+        gain = light[t] * (1 + shot.flicker * np.sin(2 * np.pi * cycles))
+        if shot.flicker or light[t] != 1:
             frame = np.clip(frame * gain, 0, 255).astype(np.uint8)
         y, x = rng.integers(0, NOISE_MARGIN, 2)
-        grain = noise[y : y + recipe.height, x : x + recipe.width]
+        grain = noise[y : y + shot.height, x : x + shot.width]
         frame = cv2.add(frame, grain, dtype=cv2.CV_8U)
-        if finish.flash_s is not None and t == round(finish.flash_s * recipe.fps):
+        if finish.flash_s is not None and t == round(finish.flash_s * shot.fps):
             frame = 255 - (255 - frame) // 8
-        frame[:bar] = frame[recipe.height - bar :] = 0
+        frame[:bar] = frame[shot.height - bar :] = 0
         if finish.caption:
-            _burn_in(frame, finish.caption, recipe.times[t])
+            _burn_in(frame, finish.caption, shot.times[t])
         if t % finish.hold == 0:
             held = frame
         yield held
 
 
-def _exposed(recipe: Recipe) -> Iterator[np.ndarray]:
+def _exposed(shot: AShot, draw: Callable[[AShot], Iterator[np.ndarray]]) -> Iterator[np.ndarray]:
     """The frames of one shot with the motion blur of an open shutter, (H, W, 3) uint8 RGB."""
-    count = recipe.finish.exposures
-    moments = _drawn(replace(recipe, fps=recipe.fps * count))
+    count = shot.finish.exposures
+    moments = draw(replace(shot, fps=shot.fps * count))
     for first in moments:
         yield np.mean([first, *itertools.islice(moments, count - 1)], axis=0).astype(np.uint8)
 
