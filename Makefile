@@ -18,7 +18,7 @@ FLOORS := .venv-floors
 FLOORS_READY := $(FLOORS)/.ready
 FAST := -m "not slow and not ray"
 
-.PHONY: help demo distill test test-fast test-long test-vllm test-floors coverage vllm-env lint format bench dist clean
+.PHONY: help demo distill test test-fast test-long test-vllm test-floors coverage vllm-env lint format bench truth dist clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -97,6 +97,9 @@ format: $(DEV) ## Format the code and apply the linter's fixes
 
 bench: $(DEV) ## Run the benchmarks: prints a table and writes out/bench.json
 	$(BIN)/python -m tests.benchmarks
+
+truth: $(DEV) ## Measure clips whose motion is known: prints figures and writes out/truth/index.html
+	$(BIN)/python -m tests.truth
 
 dist: $(DEV) ## Build the sdist and the wheel in dist/, and check their contents
 	@rm -rf dist

@@ -1,0 +1,1 @@
+"""How true the measurements are, on clips whose motion is known: `make truth`."""
