@@ -51,8 +51,7 @@ class Windows:
         in_place: (S,) the share that keeps its place, whatever the scene does.
         moved: (S,) the share that moves by more than a pixel.
         one_way: How much all of that moves in one direction, over all windows: 0 to 1.
-        uneven: How unlike its speeds are: their range from the tenth to the ninetieth hundredth, by their
-            median.
+        uneven: How unlike its speeds are: from their tenth to their ninetieth percentile, by their median.
         outward: Motion away from a point, over all windows.
         inward: Motion toward a point.
     """
