@@ -21,6 +21,12 @@ AXES = (
 )
 ZOOM = 2
 DOLLIES = {"dolly_in": "zoom_in", "dolly_out": "zoom_out"}
+TRUCKS = {
+    "pan_left": "truck_left",
+    "pan_right": "truck_right",
+    "tilt_up": "pedestal_up",
+    "tilt_down": "pedestal_down",
+}
 LONG_S = 3.0  # seconds: in a shorter clip, less of a move is enough to be seen
 SHORTEST = 3 / 8  # of the extents: and in the shortest
 CRAWL = 4.0  # pixels of the working frame per second: a slower move shows better in longer windows
@@ -35,6 +41,9 @@ RESTING = 0.3  # of the picture must be seen to rest for the camera to do so
 SWEPT = 0.6  # of the picture: when more than this goes
 ONE_WAY = 0.85  # one way to such a degree, what keeps its place is far away, or drawn over the picture,
 UNEVEN = 0.1  # unless all of it goes as fast, like a large thing that passes
+PARTED = 0.9  # unevenness above which a sideways move is a travelling one: no lens moves a picture so,
+BESIDE = 0.99  # if all of it goes the same way,
+WHOLE = 0.9  # and nothing stays, as a subject would
 REST_S = 1.0  # seconds: a shorter rest is a pause
 TRAVEL = ("truck", "pedestal", "dolly", "arc")
 LOST = 0.1  # of the picture: when less follows the scene that was found, there is none
@@ -109,6 +118,8 @@ def described(
             moves = [replace(it, label=dolly) if it.label == zoom_label else it for it in moves]
             if all(it.label != dolly for it in moves):
                 moves.append(CameraMove(dolly, float(times[0]), float(times[-1]), abs(float(path[-1, ZOOM]))))
+    if set(labels) & set(TRUCKS.values()):
+        moves = [replace(it, label=TRUCKS[it.label]) for it in moves]
     rests = tuple(_rests(seen, config)) if shake < config.shake_min else ()
     return CameraMotion(labels, pan, tilt, zoom, roll, shake, fit, tuple(moves), reason, rests)
 
@@ -193,6 +204,8 @@ def _labels(
         return (), "nothing in the picture can be followed"
     if np.median(seen.follows + seen.rests) < LOST and not names & set(DOLLIES):
         return (), "no one motion explains more than a small part of the picture"
+    if names and names <= set(TRUCKS) and _trucks(seen):
+        names = {TRUCKS[name] for name in names}
     if names:
         return tuple(label for label in CAMERA_LABELS if label in names), ""
     shakes = shake > config.shake_min
@@ -216,3 +229,8 @@ def _travels(dolly: str, seen: Windows) -> bool:
         and one.parallel < PARALLEL
         and one.relief > RELIEF
     )
+
+
+def _trucks(seen: Windows) -> bool:
+    """Whether a picture that moves sideways does so at speeds that only things at unlike depths have."""
+    return bool(seen.uneven > PARTED and seen.parallel > BESIDE and np.median(seen.moved) > WHOLE)

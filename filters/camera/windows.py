@@ -15,6 +15,7 @@ ALONG = 0.3  # of the motion fitted: a point that moves less than this share of 
 STILL = 0.6  # pixels per window up to which a point keeps its place
 MOVES = 1.2  # pixels: where the scene moves less, nothing tells it from standing still
 COHERENT = 0.6  # of what does not keep its place must follow for the rest to be an overlay
+PARALLEL = 0.8  # cosine of the angle within which points go along with each other
 FOCI = np.linspace(
     -0.8, 0.8, 9
 )  # of the half frame along each side: where a focus of expansion is looked for
@@ -51,6 +52,7 @@ class Windows:
         in_place: (S,) the share that keeps its place, whatever the scene does.
         moved: (S,) the share that moves by more than a pixel.
         one_way: How much all of that moves in one direction, over all windows: 0 to 1.
+        parallel: The share of it that goes along with the rest of its window.
         uneven: How unlike its speeds are: from their tenth to their ninetieth percentile, by their median.
         outward: Motion away from a point, over all windows.
         inward: Motion toward a point.
@@ -65,6 +67,7 @@ class Windows:
     in_place: np.ndarray
     moved: np.ndarray
     one_way: float = 0.0
+    parallel: float = 0.0
     uneven: float = 0.0
     outward: Radial = Radial()
     inward: Radial = Radial()
@@ -156,15 +159,19 @@ def _agreement(fits: Fits, chosen: np.ndarray, size: tuple[int, int]) -> np.ndar
     return np.stack(shares, 1)
 
 
-def _sweep(fits: Fits) -> tuple[float, float]:
-    """How far what moves goes one way, and how uneven its speeds are within a window."""
+def _sweep(fits: Fits) -> tuple[float, float, float]:
+    """How far what moves goes one way in all; how parallel, and how uneven its speeds are in a window."""
     far = np.abs(fits.pairs.f) > 1
-    f, span = fits.pairs.f[far], fits.pairs.span[far]
-    speed = np.abs(f)
-    parts = np.split(speed, np.flatnonzero(np.diff(span)) + 1)
-    ranges = [np.quantile(part, [0.1, 0.5, 0.9]) for part in parts if len(part) >= FEW]
-    uneven = float(np.median([(high - low) / middle for low, middle, high in ranges])) if ranges else 0.0
-    return float(np.abs(f.sum()) / max(speed.sum(), 1e-9)), uneven
+    f, edges = fits.pairs.f[far], np.flatnonzero(np.diff(fits.pairs.span[far])) + 1
+    shapes = []
+    for part in np.split(f, edges):
+        if len(part) >= FEW:
+            speed, way = np.abs(part), part.sum() / max(np.abs(part.sum()), 1e-9)
+            low, middle, high = np.quantile(speed, [0.1, 0.5, 0.9])
+            along = (part * way.conjugate()).real > PARALLEL * speed
+            shapes.append((along.mean(), (high - low) / middle))
+    parallel, uneven = np.median(shapes, 0).tolist() if shapes else (0.0, 0.0)
+    return float(np.abs(f.sum()) / max(np.abs(f).sum(), 1e-9)), parallel, uneven
 
 
 def _radial(fits: Fits, size: tuple[int, int]) -> tuple[Radial, Radial]:

@@ -1,4 +1,5 @@
-from pathlib import Path
+from collections.abc import Sequence
+from pathlib import Path as File
 
 import numpy as np
 import pytest
@@ -15,10 +16,10 @@ from stages.demo.hard_cases import hard_cases
 from stages.demo.recipe import Camera, Recipe
 from tests import videos
 from tests.unit.filters.camera.measured import CONFIG, rendered
-from tests.unit.filters.tracks import SIZE, points, spread
+from tests.unit.filters.tracks import SIZE, Path, points, spread
 
 
-def seen(recipe: Recipe, folder: Path) -> tuple[CameraMotion, Motion]:
+def seen(recipe: Recipe, folder: File) -> tuple[CameraMotion, Motion]:
     motion = rendered(recipe, folder)
     return summarise(motion, CONFIG), motion
 
@@ -43,14 +44,14 @@ def hard() -> list[ParameterSet]:
 
 
 @pytest.mark.parametrize("recipe", hard())
-def test_hard_cases_get_their_label(recipe: Recipe, tmp_path: Path) -> None:
+def test_hard_cases_get_their_label(recipe: Recipe, tmp_path: File) -> None:
     camera, motion = seen(recipe, tmp_path)
     assert camera.labels == recipe.camera_labels
     late = 0.13 + recipe.dissolve_s / 2  # one sample, and anywhere in a dissolve
     assert [motion.times[k] for k in motion.cuts] == [pytest.approx(cut, abs=late) for cut in recipe.cuts_s]
 
 
-def test_nothing_of_another_shot_is_averaged_in(tmp_path: Path) -> None:
+def test_nothing_of_another_shot_is_averaged_in(tmp_path: File) -> None:
     recipe = next(recipe for recipe in hard_cases() if recipe.name == "cut_pan_right")
     camera, motion = seen(recipe, tmp_path)
     first, last = motion.shot()
@@ -59,7 +60,7 @@ def test_nothing_of_another_shot_is_averaged_in(tmp_path: Path) -> None:
     assert camera.pan == pytest.approx(rate, rel=0.1)
 
 
-def test_a_very_slow_pan_is_not_mistaken_for_standing_still(tmp_path: Path) -> None:
+def test_a_very_slow_pan_is_not_mistaken_for_standing_still(tmp_path: File) -> None:
     camera, _ = seen(Recipe("slow", "astronaut", Camera(pan=0.02), seconds=4.0), tmp_path)
     assert camera.labels == ("pan_right",)
     assert camera.pan == pytest.approx(0.02, rel=0.15)
@@ -73,17 +74,35 @@ def test_a_move_there_and_back_gets_both_names() -> None:
     assert summarise(motion, CONFIG).labels == ("pan_left", "pan_right")
 
 
-def test_a_sky_too_far_away_to_be_seen_to_move_does_not_make_the_camera_static() -> None:
-    speeds = np.linspace(10, 60, 150)
-    near = [lambda t, at=at, v=v: at - v * (t - 1.5) for at, v in zip(spread(150), speeds, strict=True)]
-    far = [lambda t, at=at: at for at in spread(40, 1)]
-    found, times = points([*near, *far], 3.0)
+def told(paths: Sequence[Path], seconds: float = 3.0) -> CameraMotion:
+    found, times = points(paths, seconds)
     spans = [(k, k + 8) for k in range(0, len(times) - 8, 2)]
     steps, fits = fit_scene(found, [[(k, k + 1) for k in range(len(times) - 1)], spans], SIZE)
     seen = windows(fits, steps, times, SIZE)
-    camera = described(seen, seen, np.zeros(len(times) - 1, complex), times, SIZE, CONFIG)
+    return described(seen, seen, np.zeros(len(times) - 1, complex), times, SIZE, CONFIG)
+
+
+def passing(speeds: np.ndarray) -> list[Path]:
+    """Points all over the frame that go to the left, pixels per second."""
+    starts = zip(spread(len(speeds)), speeds, strict=True)
+    return [lambda t, at=at, v=v: at - v * (t - 1.5) for at, v in starts]
+
+
+def test_a_sky_too_far_away_to_be_seen_to_move_does_not_make_the_camera_static() -> None:
+    sky = [lambda t, at=at: at for at in spread(40, 1)]
+    camera = told([*passing(np.linspace(10, 60, 150)), *sky])
     assert camera.labels == ()
     assert "one way" in camera.reason
+
+
+def test_a_picture_that_moves_sideways_at_many_speeds_is_seen_from_a_camera_that_trucks() -> None:
+    speeds = 40 / np.linspace(0.5, 3, 200)  # of things in a row, ever farther away
+    camera = told(passing(speeds))
+    assert camera.labels == ("truck_right",)
+    assert {move.label for move in camera.moves} == {"truck_right"}
+    assert told(passing(np.full(200, 30.0))).labels == ("pan_right",)
+    rider = [lambda t, at=at: at * 0.3 for at in spread(60, 1)]
+    assert "truck_right" not in told([*passing(speeds), *rider]).labels
 
 
 def test_a_shot_of_a_single_sample_has_no_labels() -> None:
