@@ -204,7 +204,8 @@ def _labels(
         return (), "nothing in the picture can be followed"
     if np.median(seen.follows + seen.rests) < LOST and not names & set(DOLLIES):
         return (), "no one motion explains more than a small part of the picture"
-    if names and names <= set(TRUCKS) and _trucks(seen):
+    # Along both axes, it may travel along one and turn along the other.
+    if any(names and names <= set(axis) for axis in AXES[:ZOOM]) and _trucks(seen):
         names = {TRUCKS[name] for name in names}
     if names:
         return tuple(label for label in CAMERA_LABELS if label in names), ""
