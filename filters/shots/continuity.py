@@ -35,6 +35,7 @@ FROZEN = 0.005  # between frames: after a picture that stood still while time we
 UNRELATED = 0.5  # between what is before and after a dissolve or a fade
 REACH = 0.4  # of a blend, from its middle to both sides
 MOVES = 1.2  # times the error of motion: dissolves between moving pictures come close to 1
+CODING_ERROR = 0.3  # gray levels, mean absolute: of two codings of the same picture
 FADED_S = 2.0  # how long the picture stays black or white between fading out and in, at most
 SEEN = 0.3  # of the contrast before a fade: what comes after it can be seen
 LOOKS_S = 60.0  # in all: long clips are sampled so thinly that every sample is doubtful
@@ -96,7 +97,7 @@ def _half_way(picture: np.ndarray, flow: np.ndarray) -> np.ndarray:
 
 def _error(a: np.ndarray, b: np.ndarray) -> float:
     """Mean absolute difference of two pictures (H, W) uint8, gray levels, and that of coding noise."""
-    return float(cv2.absdiff(a, b).mean()) + 0.3
+    return float(cv2.absdiff(a, b).mean()) + CODING_ERROR
 
 
 def _shrunk(picture: np.ndarray) -> np.ndarray:
