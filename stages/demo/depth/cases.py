@@ -153,7 +153,7 @@ IN_TIME = (
     Sketch("still_then_fast_tilt_down", street, (Leg(), Leg(2.0, pitch=18)), look={"seconds": 3.2}),
     Sketch("pan_right_then_left", park, (Leg(yaw=12), Leg(1.75, yaw=-12)), look={"seconds": 3.5}),
     Sketch(
-        "whip_pan_at_the_end", street, (Leg(), Leg(2.4, yaw=70)), look={"seconds": 3.0} | finish(exposures=3)
+        "whip_pan_at_the_end", street, (Leg(), Leg(2.4, yaw=60)), look={"seconds": 3.0} | finish(exposures=3)
     ),
     Sketch("truck_then_still", street, (Leg(right=1.8), Leg(2.0)), look={"seconds": 4.0}),
     Sketch("zoom_in_then_out", room, (Leg(zoom=0.2), Leg(1.8, zoom=-0.2)), look={"seconds": 3.6}),
@@ -199,7 +199,7 @@ MOVERS = (
         street,
         more=(steady(WALKER, (1.1, 0, 0)), steady(stand("walker", 0, 5.2), (-1, 0, 0))),
     ),
-    Sketch("pan_follows_car", street, (Leg(yaw=18),), (moving(CAR, (0, (-0.5, 0, 0)), (3, (11.5, 0, 0))),)),
+    Sketch("pan_follows_car", street, (Leg(yaw=11.5),), (moving(CAR, (0, (-0.5, 0, 0)), (3, (8, 0, 0))),)),
     Sketch("truck_beside_rider", street, (Leg(right=3),), (moving(RIDER, (0, (0, 0, 0)), (3, (9, 0, 0))),)),
     Sketch("truck_past_walker", park, (Leg(right=-1.2),), (steady(stand("walker", -1, 6), (1.1, 0, 0)),)),
     Sketch(
@@ -248,7 +248,7 @@ LARGE_SUBJECTS = (
     Sketch("portrait_comes_closer", room, more=(moving(PORTRAIT, (0, (0, 0, 1.2)), (3, (0, 0, 0.1))),)),
     Sketch("portrait_pan_right", park, (Leg(yaw=6),), (PORTRAIT,)),
 )
-SCREEN = Card("screen", (-0.3, 0.2, 4.9), (1.6, 0.9), boil="static")
+SCREEN = Card("screen", (-0.1, -0.1, 5.9), (1.4, 0.8), boil="static")
 DECOYS = (
     Sketch("lake_static", lake),
     Sketch("lake_pan_right", lake, (Leg(yaw=8),)),
@@ -264,7 +264,7 @@ DECOYS = (
     Sketch(
         "shadow_static",
         street,
-        more=(steady(Card("shadow", (0, EYES - 0.02, 9), (14, 10), "up"), (5, 0, 0)),),
+        more=(steady(Card("shadow", (0, EYES - 0.02, 4.5), (6, 4.8), "up"), (4, 0, 0)),),
     ),
     Sketch(
         "shadow_on_wall_static", room, more=(steady(Card("shadow", (0, 0, 5.5), (2.4, 3)), (-1.2, 0, 0)),)

@@ -54,8 +54,8 @@ def box(texture: str, x: float, z: float, size: tuple[float, float, float]) -> I
 
 def backdrop(near: str = "forest", sky: str = "sky") -> Iterator[Card]:
     """Sky, hills, and what closes the view."""
-    yield Card(sky, (0, -FAR / 2 + 20, FAR), (6 * FAR, FAR + 300))
-    yield Card("hills", (0, -30, 0.9 * FAR), (4 * FAR, 120), tile=(FAR, 120))
+    yield Card(sky, (0, -FAR, FAR), (6 * FAR, 2 * FAR + 340))
+    yield Card("hills", (0, -30, 0.9 * FAR), (6 * FAR, 120), tile=(FAR, 120))
     distance, height = (300.0, 26.0) if near == "skyline" else (140.0, 13.0)
     yield Card(near, (0, EYES - height / 2, distance), (6 * distance, height), tile=(4 * height, height))
 
@@ -192,7 +192,7 @@ def vista(rng: np.random.Generator) -> Cards:
     ]
     for x in np.arange(-1600, 1600, 130):
         cards.append(Card("skyline", (x + rng.uniform(-30, 30), 40, 680 + rng.uniform(-20, 20)), (140, 40)))
-    cards.append(Card("fields", (0, 160, 670), (6000, 220), tile=(330, 220)))
+    cards.append(Card("fields", (0, 215, 670), (6000, 330), tile=(330, 220)))
     return tuple(cards)
 
 

@@ -1,8 +1,11 @@
 """Scenes with depth: what is drawn is where the camera model says, and the truth follows from it."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 
+import av
 import cv2
 import numpy as np
 import pytest
@@ -11,8 +14,8 @@ from pipeline.schema import CAMERA_LABELS
 from stages.demo.depth.camera import poses
 from stages.demo.depth.cases import DEMO_DEPTH, depth_cases
 from stages.demo.depth.recipe import Card, DepthRecipe, Leg, arc
-from stages.demo.depth.render import depth_frames, drawn
-from stages.demo.depth.truth import decoys, movers, segments
+from stages.demo.depth.render import depth_frames, drawn, render_depth
+from stages.demo.depth.truth import card_boxes, decoys, movers, segments
 
 CASES = {recipe.name: recipe for recipe in depth_cases()}
 NEAR, FAR = 4.0, 12.0  # metres
@@ -52,6 +55,40 @@ MOVES = {
 }
 
 
+def turned(x: float, y: float, degrees: float) -> tuple[float, float]:
+    """(x, y) turned from the first axis to the second."""
+    cos, sin = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
+    return x * cos - y * sin, x * sin + y * cos
+
+
+# Where a point at (x, y, z) of the world is in the camera's axes after t seconds.
+LAWS: dict[str, Callable[..., tuple[float, float, float]]] = {
+    "truck": lambda x, y, z, t: (x - 0.15 * t, y, z),
+    "pedestal": lambda x, y, z, t: (x, y + 0.15 * t, z),
+    "dolly": lambda x, y, z, t: (x, y, z - 0.6 * t),
+    "pan": lambda x, y, z, t: (turned(x, z, 3 * t)[0], y, turned(x, z, 3 * t)[1]),
+    "tilt": lambda x, y, z, t: (x, *turned(y, z, -3 * t)),
+    "roll": lambda x, y, z, t: (*turned(x, y, -5 * t), z),
+    "zoom": lambda x, y, z, t: (x, y, z * np.exp(-0.1 * t)),
+}
+
+
+@pytest.mark.parametrize("move", LAWS)
+def test_a_camera_moves_as_its_labels_say(move: str) -> None:
+    recipe = two_cards(MOVES[move])
+    x, y, z = LAWS[move](*POINTS["near"], recipe.times[-1])
+    focal = recipe.width / 2 / np.tan(np.radians(recipe.view / 2))
+    expected = (recipe.width - 1) / 2 + focal * x / z, (recipe.height - 1) / 2 + focal * y / z
+    found = poses(recipe)[-1].project(np.array(POINTS["near"]), recipe.width, recipe.height)
+    assert found == pytest.approx(expected, abs=1e-6)
+
+
+def test_an_arc_keeps_its_centre_in_the_middle_and_as_far_away() -> None:
+    recipe = two_cards(arc(20, 8.0))
+    for pose in poses(recipe):
+        assert (np.array((0, 0, 8.0)) - pose.place) @ pose.axes.T == pytest.approx((0, 0, 8), abs=1e-3)
+
+
 @pytest.mark.parametrize("depth", POINTS)
 @pytest.mark.parametrize("move", MOVES)
 def test_what_is_drawn_moves_as_the_camera_says(move: str, depth: str) -> None:
@@ -67,6 +104,23 @@ def test_travelling_moves_near_things_further_and_turning_does_not() -> None:
 
     assert ratio(Leg(right=0.15)) == pytest.approx(FAR / NEAR, rel=0.05)
     assert ratio(Leg(yaw=3)) == pytest.approx(1, abs=0.05)
+
+
+def test_zooming_keeps_near_and_far_things_aligned_and_travelling_forward_does_not() -> None:
+    def ratio(leg: Leg) -> float:
+        """How much more the near point recedes from the middle than the far one, each by its distance."""
+        recipe = two_cards(leg)
+        middle = (recipe.width - 1) / 2, (recipe.height - 1) / 2
+        near, far = (
+            np.hypot(*displaced(recipe, point)[0])
+            / np.hypot(*poses(recipe)[0].project(np.array(point), recipe.width, recipe.height) - middle)
+            for point in POINTS.values()
+        )
+        return float(near / far)
+
+    way = poses(two_cards(Leg(forward=0.6)))[-1].place[2]
+    assert ratio(Leg(zoom=0.1)) == pytest.approx(1, abs=0.05)
+    assert ratio(Leg(forward=0.6)) == pytest.approx((FAR - way) / (NEAR - way), rel=0.05)
 
 
 @pytest.mark.parametrize(
@@ -108,6 +162,28 @@ def test_the_path_of_an_object_is_told_without_the_camera_s() -> None:
     assert np.diff(mover.boxes[:, 0])[-5:].max() < 0  # at rest, it drifts to the left in the frame
 
 
+@pytest.mark.parametrize("name", ["car_comes_closer", "roll_walker", "pan_left_rider_right"])
+def test_the_box_of_an_object_holds_all_that_is_drawn_of_it_and_no_more(name: str) -> None:
+    recipe = replace(CASES[name], seconds=0.2)
+    number = recipe.cards.index(recipe.movers[0])
+    gone = replace(recipe.cards[number], centre=(0.0, 0.0, -1e4))  # behind the camera
+    without = replace(recipe, cards=(*recipe.cards[:number], gone, *recipe.cards[number + 1 :]))
+    frames = zip(drawn(recipe), drawn(without), card_boxes(recipe, number), strict=True)
+    for frame, empty, box in frames:
+        places = np.argwhere((frame != empty).any(-1))[:, ::-1]
+        assert (places >= box[:2] - 1).all()
+        assert (places <= box[2:] + 1).all()
+        assert np.ptp(places[:, 1]) > 0.8 * (box[3] - box[1])
+
+
+@pytest.mark.parametrize(("z", "depth"), [(-3.0, "closer"), (3.0, "away")])
+def test_an_object_comes_closer_or_goes_away_whatever_the_camera_does(z: float, depth: str) -> None:
+    walker = Card("walker", (0.5, 0.5, 7.0), (0.8, 1.8), path=((0.0, (0, 0, 0)), (1.0, (0, 0, z))))
+    recipe = two_cards(Leg(yaw=15, forward=2.0))
+    (mover,) = movers(replace(recipe, cards=(*recipe.cards, walker)))
+    assert {stretch.depth for stretch in mover.stretches} == {depth}
+
+
 def test_there_are_enough_cases_with_every_label_and_every_decoy() -> None:
     assert len(CASES) == len(depth_cases()) >= 80
     assert {label for recipe in CASES.values() for label in recipe.camera_labels} == set(CAMERA_LABELS)
@@ -129,3 +205,11 @@ def test_a_clip_is_drawn_the_same_each_time_in_its_size(name: str) -> None:
     assert one.shape == (len(recipe.times), recipe.height, recipe.width, 3)
     assert (one == other).all()
     assert one.std() > 10
+
+
+def test_a_file_is_small_and_has_every_frame(tmp_path: Path) -> None:
+    recipe = CASES["drive_road"]
+    render_depth(recipe, tmp_path / "drive.mp4")
+    assert (tmp_path / "drive.mp4").stat().st_size < 1_000_000
+    with av.open(str(tmp_path / "drive.mp4")) as file:
+        assert sum(1 for _ in file.decode(video=0)) == len(recipe.times)
