@@ -4,13 +4,14 @@ Velocities are complex, x + iy, in pixels of the working frame per second, y dow
 the working frame.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from filters.camera.grid import CELL, clear_of_edge
 from filters.camera.grid import positions as grid
-from filters.camera.motion import Motion, compose, moving, residual
+from filters.camera.motion import Motion, Step, compose, moving, residual
 from filters.camera.path import swings
 from filters.camera.points import Pairs
 
@@ -32,6 +33,7 @@ FAR_NEARER = 2.0  # times the scene's shift: a thing at rest would be three time
 OUTRUNS = 1.5  # times the scene's shift: a thing that runs ahead of the camera
 CARRIED = 0.35  # of a stretch: a box that goes less far along it is not carried by what moves in it
 SPREAD = 0.6  # of a stretch: nor is one that goes so far across it
+AT_EDGE = 3  # pixels from the frame's edge up to which a box is cut off by it
 TURN = np.cos(np.radians(45))  # stretches whose directions differ by less are one
 
 
@@ -255,11 +257,11 @@ def agreed(phase: Phase, other: Own) -> bool:
 
 
 def carried(phase: Phase, times: np.ndarray, boxes: np.ndarray, motion: Motion) -> bool:
-    """Whether an object's box goes where a stretch of its path leads.
+    """Whether an object goes where a stretch of its path leads: its points do, and the box around them.
 
     Ripples pass through a place, and a hand that comes slowly and leaves at once seems to have gone one way;
-    the box around what moves does not go with them. That of a thing which enters or leaves the frame goes
-    half as far.
+    neither a point nor the box goes with them. The box of a thing that enters or leaves the frame shows less
+    of its way, or none; its points have to show the more.
 
     Args:
         phase: The stretch.
@@ -267,13 +269,36 @@ def carried(phase: Phase, times: np.ndarray, boxes: np.ndarray, motion: Motion) 
         boxes: (T, 4) float64, xyxy pixels of the working frame.
         motion: The clip's motion.
     """
-    low, high = corner_points(at_times(np.array([phase.start, phase.end]), times, boxes), motion.size)
     first, last = motion.shot()
     steps = [s for s in motion.steps[first:last] if phase.start <= motion.times[s.i] < phase.end]
-    a, b = compose(steps) if steps else (0j, 0j)
+    if not steps:
+        return False
+    points = _ridden(phase, steps, at_times(motion.times[[s.i for s in steps]], times, boxes), motion)
+    ends = at_times(np.array([phase.start, phase.end]), times, boxes)
+    low, high = corner_points(ends, motion.size)
+    a, b = compose(steps)
     begin, end = (low + high) / 2
     gone = (end - begin - a * begin - b) * phase.shift.conjugate() / abs(phase.shift) ** 2
-    return bool(gone.real >= CARRIED and abs(gone.imag) <= SPREAD)
+    cut_off = (ends[:, :2] < AT_EDGE).any() or (ends[:, 2:] > np.array(motion.size) - AT_EDGE).any()
+    if gone.real >= CARRIED and abs(gone.imag) <= SPREAD:
+        return points >= CARRIED
+    return bool(cut_off) and points >= SPREAD
+
+
+def _ridden(phase: Phase, steps: Sequence[Step], boxes: np.ndarray, motion: Motion) -> float:
+    """The share of a stretch that single points go, of those seen in the boxes (S, 4) of S steps.
+
+    All but a tenth of them go less far.
+    """
+    pairs = motion.points.pairs([(step.i, step.j) for step in steps])
+    low, high = (side[pairs.span] for side in corner_points(boxes, motion.size))
+    z = pairs.z
+    inside = (z.real >= low.real) & (z.real <= high.real) & (z.imag >= low.imag) & (z.imag <= high.imag)
+    camera = np.array([compose([step]) for step in steps])[pairs.span]
+    along = ((pairs.f - camera[:, 0] * z - camera[:, 1]) * np.conj(phase.shift)).real / abs(phase.shift) ** 2
+    known, member = np.unique(pairs.track, return_inverse=True)
+    gone = np.bincount(member, along, len(known))[np.unique(member[inside])]
+    return float(np.percentile(gone, 90)) if len(gone) else 0.0
 
 
 def by_itself(phase: Phase, one: Own, motion: Motion) -> bool:

@@ -80,17 +80,23 @@ def about_objects(evidence: Evidence, question: str, rng: random.Random) -> str:
 def told_of(evidence: Evidence) -> list[Track]:
     """Choose what to describe: up to three objects with a certain path, none minor and none part of another.
 
-    Where no path is certain, the most salient thing before a fixed camera still certainly moves.
+    Where the main one has no certain path, it still certainly moves before a fixed camera; and where even
+    that is not certain, a lesser one with a path is described.
     """
-    most = max(map(_salience, evidence.tracks), default=0.0)
+    paths = [track for track in evidence.tracks if track.phases or track.sway]
+    still = evidence.camera.labels in (("static",), ("shake",))
+    stirring = [track for track in evidence.tracks if still and stirs(track, evidence)]
+    told = _distinct(paths, MINOR * max(map(_salience, evidence.tracks), default=0.0))
+    return told or sorted(stirring, key=_salience)[-1:] or _distinct(paths, 0.0)[:1]
+
+
+def _distinct(tracks: Sequence[Track], least: float) -> list[Track]:
+    """Up to three tracks of at least this salience, none part of one before it."""
     told: list[Track] = []
-    for track in evidence.tracks:
-        major = _salience(track) >= MINOR * most
-        if (track.phases or track.sway) and major and not any(_belongs(track, it) for it in told):
+    for track in tracks:
+        if _salience(track) >= least and not any(_belongs(track, it) for it in told):
             told.append(track)
-    if told or evidence.camera.labels not in (("static",), ("shake",)):
-        return told[:DESCRIBED]
-    return sorted((track for track in evidence.tracks if stirs(track, evidence)), key=_salience)[-1:]
+    return told[:DESCRIBED]
 
 
 def stirs(track: Track, evidence: Evidence) -> bool:

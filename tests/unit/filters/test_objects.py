@@ -3,6 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from filters.camera.motion import Motion
 from filters.objects import Own, Phase, agreed, by_itself, by_points, carried, phases, shifts, sway
 from tests.unit.filters.tracks import SIZE, block, moving, spread
 
@@ -33,18 +34,44 @@ def test_a_stretch_in_which_an_object_is_seldom_seen_to_move_is_no_path() -> Non
     assert phases(TIMES, eddies + 10, 15)
 
 
+def thing(goes: complex, camera: float = 0.0, at: complex = 0j) -> Motion:
+    """A clip of a thing that begins at a place and goes by itself, pixels per second."""
+    return moving([lambda t, z=z: z + (goes + camera) * t for z in block(at)], 2.0, shift=camera)
+
+
+def frame(motion: Motion, goes: complex, at: complex = 0j, side: float = 40.0) -> np.ndarray:
+    """Boxes (T, 4) that go from a place, cut off by the frame's edges."""
+    middle = 128 + 72j + at + goes * motion.times
+    x, y = middle.real, middle.imag
+    boxes = np.stack([x - side / 2, y - side / 2, x + side / 2, y + side / 2], axis=1)
+    return boxes.clip(0, np.array([*SIZE, *SIZE]))
+
+
+WAY = Phase(0.0, 1.0, 30 + 0j)
+
+
 @pytest.mark.parametrize(
     ("goes", "bears"),
     [(30 + 0j, True), (15 + 0j, True), (2 + 0j, False), (-30 + 0j, False), (30 + 30j, False)],
 )
 @pytest.mark.parametrize("camera", [0, -40])
-def test_a_stretch_along_which_the_box_does_not_go_is_no_path(
+def test_a_stretch_along_which_a_thing_does_not_go_is_no_path(
     goes: complex, bears: bool, camera: int
 ) -> None:
-    motion = moving([], 2.0, shift=camera)
-    at = 128 + (goes.real + camera) * motion.times, 72 + goes.imag * motion.times
-    boxes = np.stack([at[0] - 20, at[1] - 20, at[0] + 20, at[1] + 20], axis=1)
-    assert carried(Phase(0.0, 1.0, 30 + 0j), motion.times, boxes, motion) is bears
+    motion = thing(goes, camera)
+    assert carried(WAY, motion.times, frame(motion, goes + camera), motion) is bears
+
+
+def test_what_passes_from_point_to_point_is_no_path_though_its_box_goes_along() -> None:
+    ripples = thing(4)
+    assert not carried(WAY, ripples.times, frame(ripples, 30), ripples)
+
+
+def test_points_show_the_way_of_what_the_frame_cuts_off() -> None:
+    enters = thing(30, at=-118)
+    at_edge = np.tile([0.0, 50.0, 45.0, 94.0], (len(enters.times), 1))
+    assert carried(WAY, enters.times, at_edge, enters)
+    assert not carried(WAY, enters.times, at_edge + np.array([10, 0, 10, 0]), enters)
 
 
 @given(st.floats(0, 2 * np.pi), st.floats(10, 60))

@@ -247,6 +247,14 @@ def test_without_a_certain_path_an_object_is_only_said_to_be_in_motion_before_a_
     assert ask(Evidence(320, 240, 4.0, STILL, (sure,), 0.1), [("How many objects move?", "object")]) == [""]
 
 
+def test_a_lesser_path_is_described_only_where_nothing_is_certain_of_the_main_object() -> None:
+    main = replace(track((0.3, 0.0)), phases=())
+    lesser = track((0.1, 0.0), top=160.0)
+    sure = replace(main, second=main)
+    assert told_of(Evidence(320, 240, 4.0, STILL, (main, lesser), 0.1)) == [lesser]
+    assert told_of(Evidence(320, 240, 4.0, STILL, (sure, lesser), 0.1)) == [sure]
+
+
 def test_only_what_the_detector_named_has_a_name() -> None:
     for seed in range(50):
         (plain,) = ask(
