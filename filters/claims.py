@@ -93,7 +93,7 @@ def side(this: str, other: str) -> str:
         rf"(?:(?:to|toward|towards|onto)\s+(?:the|its|their|his|her)\s+(?:\w+[\s-]){{0,2}}?{this}\b(?:-hand side of there)?(?!\s+of\b(?! there))"
         rf"|(?:in|out of there|out|off|exit\w*|leav\w+)(?: there)? (?:on|via) the {this}\b{NOT_PLACE}"
         rf"|(?<!to )(?<!zooms )(?<!zoom )\bin from (?:the )?{other}\b{NOT_PLACE}"
-        rf"|{PLAIN}\b{this}(?:wards?)?\b{NOT_PLACE}|from\s+(?:the\s+)?{other}\s+to\s+(?:the\s+)?{this}|{other}-to-{this})"
+        rf"|{PLAIN}\b{this}(?:wards?)?\b{NOT_PLACE}(?!\s+to\s+(?:the\s+)?{other}\b)|from\s+(?:the\s+)?{other}\s+to\s+(?:the\s+)?{this}|{other}-to-{this})"
     )
 
 
@@ -185,7 +185,7 @@ APPOSITION = re.compile(
 # Words of camera work that imply a camera.
 CRAFT = re.compile(
     r"^\W*(?:(?:slow|quick|fast|gentle|slight|subtle|smooth|steady|gradual|brief|handheld)(?:ly|,)? )+(?:pan|tilt|zoom|dolly|truck|pedestal|push-?in|pull-?(?:back|out)|orbit|arc|roll|crane)\b|"
-    rf"^\W*{ADVERBS}(?:it (?:\w+ly )?(?:(?:is|begins|starts|ends)(?: by| to)? )?)?(?:pans?|panned|panning|zoom\w* (?:\w+ly )?(?:in|out)|tilt(?:s|ed|ing)?(?= (?:\w+ly )?(?:up|down))|doll(?:y|ies|ied|ying)|roll(?:s|ed|ing)?(?= (?:\w+ly )?(?:counter-?|anti-?)?clockwise))\b"
+    rf"^\W*{ADVERBS}(?:it (?:\w+ly )?(?:(?:is|begins|starts|ends)(?: by| to)? )?)?(?:pans?|panned|panning|zoom\w* (?:\w+ly )?(?:in|out)|tilt(?:s|ed|ing)?(?= (?:\w+ly )?(?:up|down))|doll(?:y|ies|ied|ying)|truck(?:s|ed|ing)(?= (?:\w+ly )?(?:left|right))|roll(?:s|ed|ing)?(?= (?:\w+ly )?(?:counter-?|anti-?)?clockwise))\b"
     r"|\b(?:an?|the|by|no|any|of|one) (?:[\w-]+ ){0,2}(?:pan(?= (?:to|from|back|left|right|across|up|down|follow)|$|\W$)|panning|tilt(?:ing)?|zoom(?:ing)?|dolly|push-in|pull-(?:back|out)|zoom-(?:in|out))\b|\b(?:camera work|hand-?held|(?:counter)?clockwise roll|roll (?:counter)?clockwise)\b",
     re.IGNORECASE,
 )

@@ -1,6 +1,6 @@
 """Measuring a clip: flow and points between samples, shot boundaries, and the motion of the scene."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import cv2
@@ -12,14 +12,16 @@ from filters.camera.flashes import without_flashes
 from filters.camera.grid import clear_of_edge, on_grid, positions, texture
 from filters.camera.motion import Motion, Step, compose
 from filters.camera.points import Follower, picture
-from filters.camera.scene import fit_scene
-from filters.camera.windows import windows
+from filters.camera.scene import Fits, fit_scene
+from filters.camera.windows import Windows, windows
 from filters.flow.estimator import FlowEstimator
 from filters.shots.continuity import find_shots
 from filters.shots.detector import Footage, Look, ShotDetector
 
 REACH = 0.35  # of the frame width: a median displacement beyond it leaves too little to compare
 SLOW = 3  # times the long baseline: where slow moves are seen
+DOUBTED = 0.4  # of the picture: where less follows one motion, it may be another that is found next time
+REDRAWN = (1, 2)  # seeds of the random draws that have to find the same
 WINDOW_STRIDE = 2  # samples from one window to the next: a quarter of a second at 8 samples per second
 
 
@@ -72,14 +74,25 @@ def _with_scene(motion: Motion, samples: np.ndarray, estimate: FlowEstimator, co
         return motion
     spans = list(_spans(motion.times, (first, last), config.baseline_s, WINDOW_STRIDE)) or near
     slow = list(_spans(motion.times, (first, last), SLOW * config.baseline_s)) or spans
-    fits = fit_scene(motion.points, [near, spans, slow], motion.size)
-    shares = fits[0].share(fits[0].followed() > 0.5)
+    fits, *shown = _scene(motion, (near, spans, slow))
+    shares = fits.share(fits.followed() > 0.5)
     steps = list(motion.steps)
-    for k, a, b, share in zip(range(first, last), fits[0].a, fits[0].b, shares, strict=True):
+    for k, a, b, share in zip(range(first, last), fits.a, fits.b, shares, strict=True):
         steps[k] = replace(steps[k], a=complex(a), b=complex(b), fit=float(share))
-    seen, slow_seen = (windows(each, fits[0], motion.times, motion.size) for each in fits[1:])
-    motion = replace(motion, steps=steps, windows=seen, slow=slow_seen)
+    motion = replace(motion, steps=steps, windows=shown[0], slow=shown[1])
+    if np.median(shown[0].follows + shown[0].rests) < DOUBTED:
+        again = (_scene(motion, (near, spans, slow), seed) for seed in REDRAWN)
+        motion = replace(motion, redrawn=[(seen, slower, other.b) for other, seen, slower in again])
     return replace(motion, long=list(_long(motion, samples, estimate, config)))
+
+
+def _scene(
+    motion: Motion, spans: Sequence[Sequence[tuple[int, int]]], seed: int = 0
+) -> tuple[Fits, Windows, Windows]:
+    """The scene's motion between neighbours, and what the windows show. spans: near, of a second, slow."""
+    near, *longer = fit_scene(motion.points, spans, motion.size, seed)
+    seen, slow = (windows(fits, near, motion.times, motion.size) for fits in longer)
+    return near, seen, slow
 
 
 def _spans(

@@ -55,6 +55,8 @@ class Motion:
         windows: What each second of the longest shot shows of the camera.
         slow: The same for windows of three seconds.
         points: Points followed over the samples.
+        redrawn: Where little of the picture follows one motion, the scene found anew by other random draws:
+            windows, slow windows, and the shifts (N - 1,) complex from sample to sample of the longest shot.
     """
 
     times: np.ndarray
@@ -65,6 +67,7 @@ class Motion:
     windows: Windows = field(default_factory=no_windows)
     slow: Windows = field(default_factory=no_windows)
     points: Points = field(default_factory=lambda: Points((), ()))
+    redrawn: Sequence[tuple[Windows, Windows, np.ndarray]] = ()
 
     def shot(self) -> tuple[int, int]:
         """Return the first and the last sample (inclusive) of the longest shot."""

@@ -78,11 +78,20 @@ def summarise(motion: Motion, config: CameraConfig) -> CameraMotion:
         config: What counts as a move.
 
     Returns:
-        Labels, moves and mean rates; without labels, and with `fit` 0, for a shot of a single sample.
+        Labels, moves and mean rates; without labels, and with `fit` 0, for a shot of a single sample. Only
+        what each of several random draws finds is a label.
     """
     first, last = motion.shot()
     shifts = np.array([step.b for step in motion.steps[first:last]])
-    return described(motion.windows, motion.slow, shifts, motion.times[first : last + 1], motion.size, config)
+    draws = [(motion.windows, motion.slow, shifts), *motion.redrawn]
+    times = motion.times[first : last + 1]
+    camera, *others = (described(*draw, times, motion.size, config) for draw in draws)
+    labels = tuple(label for label in camera.labels if all(label in other.labels for other in others))
+    if labels == camera.labels:
+        return camera
+    reason = "" if labels else "which motion is the scene's is uncertain: so little of the picture shares one"
+    moves = tuple(move for move in camera.moves if move.label in labels)
+    return replace(camera, labels=labels, moves=moves, reason=reason)
 
 
 def described(

@@ -80,7 +80,7 @@ def evenly(pairs: Pairs, size: tuple[int, int]) -> np.ndarray:
 
 
 def fit_scene(
-    points: Points, spans: Sequence[Sequence[tuple[int, int]]], size: tuple[int, int]
+    points: Points, spans: Sequence[Sequence[tuple[int, int]]], size: tuple[int, int], seed: int = 0
 ) -> list[Fits]:
     """Find the scene and its motion over a shot.
 
@@ -89,11 +89,12 @@ def fit_scene(
         spans: Lists of spans of the shot; the first is that of the neighbouring samples, in order, which
             later ones start from. All lists together decide what belongs to the scene.
         size: Width and height of the working frame, pixels.
+        seed: Of the random hypotheses.
 
     Returns:
         The fits, one for each list.
     """
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(seed)
     seen = [points.pairs(each) for each in spans]
     weights = [evenly(pairs, size) for pairs in seen]
     tracks = 1 + max((int(pairs.track.max()) for pairs in seen if len(pairs.track)), default=0)

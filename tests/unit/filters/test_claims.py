@@ -61,6 +61,8 @@ def test_the_released_answers_are_read_as_people_read_them() -> None:
     ("text", "said"),
     [
         ("The camera pans left.", ["camera:pan_left"]),
+        ("The camera follows her, moving left to right.", ["camera:truck_right"]),
+        ("It shows a man on a street, trucking left.", ["camera:truck_left"]),
         ("The camera slowly sweeps to the right while tilting up.", ["camera:pan_right", "camera:tilt_up"]),
         ("The shot zooms in on the house, then it pulls back.", ["camera:zoom_in", "camera:dolly_out"]),
         ("The camera does not pan left.", ["not camera:pan_left"]),

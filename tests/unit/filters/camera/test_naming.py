@@ -1,4 +1,5 @@
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path as File
 
 import numpy as np
@@ -9,14 +10,14 @@ from filters.camera.measure import measure
 from filters.camera.motion import Motion
 from filters.camera.naming import described, summarise
 from filters.camera.scene import fit_scene
-from filters.camera.windows import windows
+from filters.camera.windows import Windows, windows
 from filters.evidence import CameraMotion
 from filters.flow.dis import DisFlow
 from stages.demo.hard_cases import hard_cases
 from stages.demo.recipe import Camera, Recipe
 from tests import videos
 from tests.unit.filters.camera.measured import CONFIG, rendered
-from tests.unit.filters.tracks import SIZE, Path, points, spread
+from tests.unit.filters.tracks import SIZE, Path, moving, points, spread
 
 
 def seen(recipe: Recipe, folder: File) -> tuple[CameraMotion, Motion]:
@@ -74,12 +75,18 @@ def test_a_move_there_and_back_gets_both_names() -> None:
     assert summarise(motion, CONFIG).labels == ("pan_left", "pan_right")
 
 
-def told(paths: Sequence[Path], seconds: float = 3.0) -> CameraMotion:
+def shown(paths: Sequence[Path], seconds: float = 3.0) -> tuple[Windows, Windows, np.ndarray]:
+    """What points along these paths show: windows, the same for the slow ones, and no shifts."""
     found, times = points(paths, seconds)
     spans = [(k, k + 8) for k in range(0, len(times) - 8, 2)]
     steps, fits = fit_scene(found, [[(k, k + 1) for k in range(len(times) - 1)], spans], SIZE)
     seen = windows(fits, steps, times, SIZE)
-    return described(seen, seen, np.zeros(len(times) - 1, complex), times, SIZE, CONFIG)
+    return seen, seen, np.zeros(len(times) - 1, complex)
+
+
+def told(paths: Sequence[Path], seconds: float = 3.0) -> CameraMotion:
+    _, times = points(paths, seconds)
+    return described(*shown(paths, seconds), times, SIZE, CONFIG)
 
 
 def passing(speeds: np.ndarray) -> list[Path]:
@@ -103,6 +110,21 @@ def test_a_picture_that_moves_sideways_at_many_speeds_is_seen_from_a_camera_that
     assert told(passing(np.full(200, 30.0))).labels == ("pan_right",)
     rider = [lambda t, at=at: at * 0.3 for at in spread(60, 1)]
     assert "truck_right" not in told([*passing(speeds), *rider]).labels
+
+
+def test_only_what_each_random_draw_finds_is_named() -> None:
+    def going(velocity: complex) -> list[Path]:
+        return [lambda t, at=at: at + velocity * (t - 1.5) for at in spread(200)]
+
+    seen, slow, _ = shown(going(-20 - 15j))
+    motion = replace(moving([], 3.0), windows=seen, slow=slow)
+    assert summarise(motion, CONFIG).labels == ("pan_right", "tilt_down")
+    agreed = summarise(replace(motion, redrawn=[shown(going(-20 + 0j))]), CONFIG)
+    assert agreed.labels == ("pan_right",)
+    assert {move.label for move in agreed.moves} == {"pan_right"}
+    disputed = summarise(replace(motion, redrawn=[shown(going(20 + 0j))]), CONFIG)
+    assert (disputed.labels, disputed.moves) == ((), ())
+    assert "uncertain" in disputed.reason
 
 
 def test_a_shot_of_a_single_sample_has_no_labels() -> None:
