@@ -13,7 +13,7 @@ from filters.camera.grid import clear_of_edge, on_grid, positions, texture
 from filters.camera.motion import Motion, Step, compose
 from filters.camera.points import Follower, picture
 from filters.camera.scene import Fits, fit_scene
-from filters.camera.windows import Windows, windows
+from filters.camera.windows import Windows, shaped, windows
 from filters.flow.estimator import FlowEstimator
 from filters.shots.continuity import find_shots
 from filters.shots.detector import Footage, Look, ShotDetector
@@ -92,7 +92,7 @@ def _scene(
     """The scene's motion between neighbours, and what the windows show. spans: near, of a second, slow."""
     near, *longer = fit_scene(motion.points, spans, motion.size, seed)
     seen, slow = (windows(fits, near, motion.times, motion.size) for fits in longer)
-    return near, seen, slow
+    return near, shaped(seen, longer[0], motion.size), slow
 
 
 def _spans(

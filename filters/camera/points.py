@@ -47,6 +47,11 @@ class Pairs:
         """(S + 1,) int: where the points of each span begin, and where the last ones end."""
         return np.searchsorted(self.span, np.arange(self.count + 1))
 
+    @cached_property
+    def seen(self) -> np.ndarray:
+        """The spans in which any point is seen, ascending."""
+        return np.flatnonzero(np.diff(self.starts))
+
 
 @dataclass(frozen=True)
 class Points:

@@ -13,8 +13,9 @@ import numpy as np
 from filters.camera.grid import squared_abs, toward_edge
 from filters.camera.points import Pairs, Points
 
-ROUNDS = 3  # of fitting and rating the points
-HYPOTHESES = 32  # random ones for each span (RANSAC, Fischler and Bolles 1981; seeded)
+# Random hypotheses for each span (RANSAC, Fischler and Bolles 1981; seeded) in each round of fitting and
+# rating the points; later rounds begin with what the one before found.
+HYPOTHESES = (32, 16, 16)
 SAMPLED = 128  # points of each span, on average, on which hypotheses are compared
 STILL_BONUS = 1.15  # on the support of no motion: it needs no explanation
 REFINEMENTS = (3.0, 2.0, 1.5)  # widths of Tukey's biweight (Beaton and Tukey 1974) in turn, in tolerances
@@ -62,11 +63,9 @@ class Fits:
 
 def sums(values: np.ndarray, pairs: Pairs) -> np.ndarray:
     """Sum values (M,) over each span: (S,), 0 where a span has none."""
-    starts = pairs.starts
     total = np.zeros(pairs.count, np.result_type(values, np.float32))
-    some = np.flatnonzero(starts[1:] > starts[:-1])
-    if len(some):
-        total[some] = np.add.reduceat(values, starts[some], dtype=total.dtype)
+    if len(pairs.seen):
+        total[pairs.seen] = np.add.reduceat(values, pairs.starts[pairs.seen], dtype=total.dtype)
     return total
 
 
@@ -101,14 +100,15 @@ def fit_scene(
     age = np.bincount(seen[0].track, minlength=tracks) if seen else np.zeros(tracks)
     say = np.ones(tracks)
     fits: list[Fits] = []
-    for turn in range(ROUNDS):
+    for turn, count in enumerate(HYPOTHESES):
         before, fits = fits, []
         for k, (each, pairs, weight) in enumerate(zip(spans, seen, weights, strict=True)):
             guesses = [(before[k].a, before[k].b)] if before else []
             if k:
                 guesses.append(_walked(fits[0], each))
             counts = weight * toward_edge(pairs.z, size) * say[pairs.track]
-            a, b = _fit(pairs, counts, guesses, SPAN_MIN * np.hypot(*size) / 2, rng)
+            guesses += _hypotheses(pairs, counts, SPAN_MIN * np.hypot(*size) / 2, count, rng)
+            a, b = _fit(pairs, counts, guesses)
             fits.append(Fits(each, pairs, weight, a, b))
         rated = [_rated(fit, tracks) for fit in fits]
         say = (0.05 + np.fmin.reduce(rated)) ** (1 + turn) * age / (age + YOUNG)
@@ -134,22 +134,17 @@ def _walked(steps: Fits, spans: Sequence[tuple[int, int]]) -> tuple[np.ndarray, 
 
 
 def _fit(
-    pairs: Pairs,
-    weight: np.ndarray,
-    guesses: Sequence[tuple[np.ndarray, np.ndarray]],
-    reach: float,
-    rng: np.random.Generator,
+    pairs: Pairs, weight: np.ndarray, guesses: Sequence[tuple[np.ndarray, np.ndarray]]
 ) -> tuple[np.ndarray, np.ndarray]:
     """The similarity (a, b), two arrays (S,) complex64, that most of the weight (M,) of each span follows."""
     square = (TOLERANCE + TOLERANCE_SHARE * np.abs(pairs.f)) ** 2
     zero = np.zeros(pairs.count, np.complex64)
-    guesses = [(zero, zero), *guesses, *_hypotheses(pairs, weight, reach, rng)]
     stride = max(1, len(pairs.z) // max(1, SAMPLED * pairs.count))
     some = Pairs(
         pairs.span[::stride], pairs.track[::stride], pairs.z[::stride], pairs.f[::stride], pairs.count
     )
     a, b, best = zero.copy(), zero.copy(), np.full(pairs.count, -1.0)
-    for k, (turn, shift) in enumerate(guesses):
+    for k, (turn, shift) in enumerate([(zero, zero), *guesses]):
         off = squared_abs(some.f - turn[some.span] * some.z - shift[some.span])
         support = sums(weight[::stride] / (1 + off / square[::stride]), some) * (1 if k else STILL_BONUS)
         better = support > best
@@ -170,14 +165,14 @@ def _fit(
 
 
 def _hypotheses(
-    pairs: Pairs, weight: np.ndarray, reach: float, rng: np.random.Generator
+    pairs: Pairs, weight: np.ndarray, reach: float, count: int, rng: np.random.Generator
 ) -> list[tuple[np.ndarray, np.ndarray]]:
     """Similarities through two points of each span, drawn in proportion to their weight."""
     if not len(pairs.z):
         return []
     total = np.concatenate([[0.0], np.cumsum(weight)])
     low, high = total[pairs.starts[:-1]], total[pairs.starts[1:]]
-    drawn = low + rng.random((2, HYPOTHESES, pairs.count)) * (high - low)
+    drawn = low + rng.random((2, count, pairs.count)) * (high - low)
     one, other = (np.searchsorted(total, drawn, side="right") - 1).clip(0, len(pairs.z) - 1)
     apart = pairs.z[one] - pairs.z[other]
     far = np.abs(apart) > reach

@@ -11,7 +11,7 @@ from filters.camera.motion import TEXTURED, Motion
 from filters.camera.naming import described
 from filters.camera.points import Pairs
 from filters.camera.scene import Fits
-from filters.camera.windows import windows
+from filters.camera.windows import shaped, windows
 from filters.evidence import CameraMotion
 
 # The error of flow: about a tenth of a pixel, and a few percent of its length.
@@ -48,7 +48,7 @@ def second_opinion(motion: Motion, config: CameraConfig) -> CameraMotion:
     pairs = Pairs(span, span, at, flow, len(parts))
     a, b = np.array(fitted, np.complex64).T
     fits = Fits([(step.i, step.j) for step in motion.long], pairs, weight.astype(np.float64), a, b)
-    seen = windows(fits, None, motion.times, motion.size)
+    seen = shaped(windows(fits, None, motion.times, motion.size), fits, motion.size)
     edge = prior > 4
     shifts = [_middle(step.flow[edge & (step.weight > TEXTURED)]) for step in motion.steps[first:last]]
     return described(seen, seen, np.array(shifts), motion.times[first : last + 1], motion.size, config)

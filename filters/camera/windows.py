@@ -3,7 +3,7 @@
 Rates are pan, tilt, zoom and roll, in this order, in the units and signs of `CameraMotion`.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -127,9 +127,20 @@ def windows(fits: Fits, steps: Fits | None, times: np.ndarray, size: tuple[int, 
         fits.share(~moving & follows),
         fits.share(still),
         fits.share(np.abs(fits.pairs.f) > 1),
-        *_sweep(fits),
-        *_radial(fits, size),
     )
+
+
+def shaped(seen: Windows, fits: Fits, size: tuple[int, int]) -> Windows:
+    """Add what all windows together show of the shape of the motion: `one_way` to `inward`.
+
+    Args:
+        seen: The windows.
+        fits: What they describe.
+        size: Width and height of the working frame, pixels.
+    """
+    one_way, parallel, uneven = _sweep(fits)
+    outward, inward = _radial(fits, size)
+    return replace(seen, one_way=one_way, parallel=parallel, uneven=uneven, outward=outward, inward=inward)
 
 
 def displacement(fits: Fits, size: tuple[int, int]) -> np.ndarray:
@@ -167,7 +178,7 @@ def _sweep(fits: Fits) -> tuple[float, float, float]:
     for part in np.split(f, edges):
         if len(part) >= FEW:
             speed, way = np.abs(part), part.sum() / max(np.abs(part.sum()), 1e-9)
-            low, middle, high = np.quantile(speed, [0.1, 0.5, 0.9])
+            low, middle, high = np.sort(speed)[(np.array([0.1, 0.5, 0.9]) * len(speed)).astype(int)]
             along = (part * way.conjugate()).real > PARALLEL * speed
             shapes.append((along.mean(), (high - low) / middle))
     parallel, uneven = np.median(shapes, 0).tolist() if shapes else (0.0, 0.0)

@@ -10,7 +10,7 @@ from filters.camera.measure import measure
 from filters.camera.motion import Motion
 from filters.camera.naming import described, summarise
 from filters.camera.scene import fit_scene
-from filters.camera.windows import Windows, windows
+from filters.camera.windows import Windows, shaped, windows
 from filters.evidence import CameraMotion
 from filters.flow.dis import DisFlow
 from stages.demo.hard_cases import hard_cases
@@ -80,7 +80,7 @@ def shown(paths: Sequence[Path], seconds: float = 3.0) -> tuple[Windows, Windows
     found, times = points(paths, seconds)
     spans = [(k, k + 8) for k in range(0, len(times) - 8, 2)]
     steps, fits = fit_scene(found, [[(k, k + 1) for k in range(len(times) - 1)], spans], SIZE)
-    seen = windows(fits, steps, times, SIZE)
+    seen = shaped(windows(fits, steps, times, SIZE), fits, SIZE)
     return seen, seen, np.zeros(len(times) - 1, complex)
 
 
