@@ -48,9 +48,18 @@ class Pairs:
         return np.searchsorted(self.span, np.arange(self.count + 1))
 
     @cached_property
+    def sizes(self) -> np.ndarray:
+        """(S,) int: how many points each span has."""
+        return np.diff(self.starts)
+
+    def each(self, values: np.ndarray) -> np.ndarray:
+        """Give every point its span's value: (M,) of (S,). Half the time of indexing by `span`."""
+        return values.repeat(self.sizes)
+
+    @cached_property
     def seen(self) -> np.ndarray:
         """The spans in which any point is seen, ascending."""
-        return np.flatnonzero(np.diff(self.starts))
+        return np.flatnonzero(self.sizes)
 
 
 @dataclass(frozen=True)

@@ -49,7 +49,7 @@ class Fits:
     @property
     def moved(self) -> np.ndarray:
         """(M,) complex64: how far the scene moves at each point, pixels."""
-        return self.a[self.pairs.span] * self.pairs.z + self.b[self.pairs.span]
+        return self.pairs.each(self.a) * self.pairs.z + self.pairs.each(self.b)
 
     def followed(self) -> np.ndarray:
         """Rate (M,) how well each point follows the scene: 1 exactly, 0.5 at the tolerance, towards 0."""
@@ -106,7 +106,7 @@ def fit_scene(
             guesses = [(before[k].a, before[k].b)] if before else []
             if k:
                 guesses.append(_walked(fits[0], each))
-            counts = weight * toward_edge(pairs.z, size) * say[pairs.track]
+            counts = (weight * toward_edge(pairs.z, size) * say[pairs.track]).astype(np.float32)
             guesses += _hypotheses(pairs, counts, SPAN_MIN * np.hypot(*size) / 2, count, rng)
             a, b = _fit(pairs, counts, guesses)
             fits.append(Fits(each, pairs, weight, a, b))
@@ -143,20 +143,20 @@ def _fit(
     some = Pairs(
         pairs.span[::stride], pairs.track[::stride], pairs.z[::stride], pairs.f[::stride], pairs.count
     )
-    a, b, best = zero.copy(), zero.copy(), np.full(pairs.count, -1.0)
+    a, b, best = zero.copy(), zero.copy(), np.full(pairs.count, -1, np.float32)
     for k, (turn, shift) in enumerate([(zero, zero), *guesses]):
-        off = squared_abs(some.f - turn[some.span] * some.z - shift[some.span])
+        off = squared_abs(some.f - some.each(turn) * some.z - some.each(shift))
         support = sums(weight[::stride] / (1 + off / square[::stride]), some) * (1 if k else STILL_BONUS)
         better = support > best
         a, b, best = np.where(better, turn, a), np.where(better, shift, b), np.maximum(support, best)
     for scale in REFINEMENTS:
-        off = squared_abs(pairs.f - a[pairs.span] * pairs.z - b[pairs.span])
+        off = squared_abs(pairs.f - pairs.each(a) * pairs.z - pairs.each(b))
         keep = weight * np.maximum(1 - off / (scale**2 * square), 0) ** 2
         mass = np.maximum(sums(keep, pairs), 1e-12)
         centre_z, centre_f = sums(keep * pairs.z, pairs) / mass, sums(keep * pairs.f, pairs) / mass
-        from_centre = pairs.z - centre_z[pairs.span]
+        from_centre = pairs.z - pairs.each(centre_z)
         spread = sums(keep * squared_abs(from_centre), pairs)
-        lean = sums(keep * np.conj(from_centre) * (pairs.f - centre_f[pairs.span]), pairs)
+        lean = sums(keep * np.conj(from_centre) * (pairs.f - pairs.each(centre_f)), pairs)
         known = (mass > 1e-6) & (spread > 1e-3)
         turn = np.divide(lean, spread, out=np.zeros_like(lean), where=known)
         a = np.where(known, turn, a).astype(np.complex64)
@@ -170,7 +170,7 @@ def _hypotheses(
     """Similarities through two points of each span, drawn in proportion to their weight."""
     if not len(pairs.z):
         return []
-    total = np.concatenate([[0.0], np.cumsum(weight)])
+    total = np.concatenate([[0.0], np.cumsum(weight, dtype=np.float64)])
     low, high = total[pairs.starts[:-1]], total[pairs.starts[1:]]
     drawn = low + rng.random((2, count, pairs.count)) * (high - low)
     one, other = (np.searchsorted(total, drawn, side="right") - 1).clip(0, len(pairs.z) - 1)

@@ -19,6 +19,7 @@ PARALLEL = 0.8  # cosine of the angle within which points go along with each oth
 FOCI = np.linspace(
     -0.8, 0.8, 9
 )  # of the half frame along each side: where a focus of expansion is looked for
+RAYS = 1000  # points, or up to twice as many, that are asked
 FOCUS_ANGLE = np.cos(np.radians(20))
 
 
@@ -187,7 +188,8 @@ def _sweep(fits: Fits) -> tuple[float, float, float]:
 
 def _radial(fits: Fits, size: tuple[int, int]) -> tuple[Radial, Radial]:
     """Motion away from and toward a point, over all spans."""
-    far = np.abs(fits.pairs.f) > 1
+    far = np.flatnonzero(np.abs(fits.pairs.f) > 1)
+    far = far[:: max(1, len(far) // RAYS)]
     z, f, weight, apart = (
         values[far] for values in (fits.pairs.z, fits.pairs.f, fits.weight, fits.followed() < 0.5)
     )
