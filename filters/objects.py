@@ -5,7 +5,7 @@ the working frame.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -29,6 +29,7 @@ SWAYS = 3  # ways one after the other, there, back and there again, make a to an
 PAUSE_S = 1.0  # seconds: a longer pause parts two stretches in the same direction
 STEADY = 0.6  # of a stretch: one in which the object is seen to move for less is no path, but an eddy
 STRETCH_S = 0.3  # seconds: a direction kept for less is none that a person would name
+REST = 2.0  # pixels up to which the scene is at rest while an object goes a stretch
 FAR_NEARER = 2.0  # times the scene's shift: a thing at rest would be three times nearer than the scene
 OUTRUNS = 1.5  # times the scene's shift: a thing that runs ahead of the camera
 CARRIED = 0.35  # of a stretch: a box that goes less far along it is not carried by what moves in it
@@ -302,23 +303,45 @@ def _ridden(phase: Phase, steps: Sequence[Step], boxes: np.ndarray, motion: Moti
 
 
 def by_itself(phase: Phase, one: Own, motion: Motion) -> bool:
-    """Whether a stretch cannot be parallax: a thing at rest, nearer or farther than the scene around it.
-
-    Under a camera that travels, a nearer thing at rest is shifted further the way the scene is, and one that
-    the camera circles keeps its place in the frame. So what is shifted across the scene's way, or along it by
-    far more than parallax does, moves by itself.
-    """
+    """Whether a stretch of an object's path cannot be parallax: see `beyond_parallax`."""
     first, last = motion.shot()
     steps = [s for s in motion.steps[first:last] if phase.start <= motion.times[s.i] < phase.end]
     if not steps:
         return False
     a, b = compose(steps)
-    near = np.abs(one.times - phase.start).argmin()
-    scene = a * one.place[near] + b
-    if abs(scene) < max(2.0, 0.15 * abs(phase.shift)):
-        return True
-    along = (phase.shift * np.conj(scene)).real / abs(scene)
-    across = abs((phase.shift * np.conj(scene)).imag) / abs(scene)
-    if across > abs(along):
-        return True
-    return bool(along > FAR_NEARER * abs(scene) or along < -OUTRUNS * abs(scene))
+    scene = a * one.place[np.abs(one.times - phase.start).argmin()] + b
+    return bool(beyond_parallax(np.array([phase.shift]), np.array([scene]), REST)[0])
+
+
+def apart(one: Own, motion: Motion) -> Own:
+    """Leave out the motion that parallax may explain, half second by half second."""
+    first, last = motion.shot()
+    times = motion.times
+    begins = np.clip(np.searchsorted(times, one.times - SPAN_S / 2), first, max(first, last - 1))
+    ends = np.clip(np.searchsorted(times, one.times + SPAN_S / 2), begins + 1, last)
+    camera = np.array([compose(motion.steps[i:j]) for i, j in zip(begins, ends, strict=True)]).reshape(-1, 2)
+    scene = camera[:, 0] * one.place + camera[:, 1]
+    sure = beyond_parallax(one.velocity * (times[ends] - times[begins]), scene, STILL)
+    return replace(one, velocity=np.where(sure, one.velocity, 0))
+
+
+def beyond_parallax(shift: np.ndarray, scene: np.ndarray, rest: float) -> np.ndarray:
+    """Tell what moves by itself from a thing at rest, nearer or farther than the scene around it.
+
+    Under a camera that travels, a nearer thing at rest is shifted further the way the scene is, and one that
+    the camera circles keeps its place in the frame. So what is shifted across the scene's way, or along it by
+    far more than parallax does, moves by itself.
+
+    Args:
+        shift: (K,) complex, an object's own displacements, pixels.
+        scene: (K,) complex, those of the scene there.
+        rest: Pixels up to which the scene is at rest.
+
+    Returns:
+        (K,) bool.
+    """
+    far = np.abs(scene)
+    way = shift * np.conj(scene) / np.maximum(far, 1e-9)
+    along, across = way.real, np.abs(way.imag)
+    still = far < np.maximum(rest, 0.15 * np.abs(shift))
+    return still | (across > np.abs(along)) | (along > FAR_NEARER * far) | (along < -OUTRUNS * far)

@@ -221,7 +221,9 @@ def _labels(
     shakes = shake > config.shake_min
     if np.median(seen.moved) > SWEPT and seen.one_way > ONE_WAY and seen.uneven > UNEVEN:
         return (), "most of the picture goes one way, but no one motion explains it"
-    stays = np.mean(seen.in_place > TRACE) > STAYS and not np.median(seen.follows) > COHERENT
+    times = [seen.during(it.start, it.end) for it in found] or [np.ones(len(seen.start), bool)]
+    stays = all(np.mean(seen.in_place[inside] > TRACE) > STAYS for inside in times)
+    stays = stays and not np.median(seen.follows) > COHERENT
     if (found or shakes) and stays:
         return ("static",), ""
     if found:

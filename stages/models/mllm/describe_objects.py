@@ -21,6 +21,7 @@ OBJECT_PACE = (0.05, 0.2)  # frame diagonals per second up to which an object is
 GROWTH = 0.12  # e-folds per second above which an object visibly grows or shrinks
 CHANGED_AREA = 0.01  # share of the frame up to which nothing may be said to move
 FASTER = 1.3  # ratio of speeds above which one object is called faster
+ABOUT = 0.5  # cosine of the angle within which two directions are about the same
 ALONG = 0.9  # cosine of the angle within which two directions are called the same
 STRETCHES = 4  # of a path that are told
 
@@ -80,12 +81,11 @@ def about_objects(evidence: Evidence, question: str, rng: random.Random) -> str:
 def told_of(evidence: Evidence) -> list[Track]:
     """Choose what to describe: up to three objects with a certain path, none minor and none part of another.
 
-    Where the main one has no certain path, it still certainly moves before a fixed camera; and where even
-    that is not certain, a lesser one with a path is described.
+    Where the main one has no certain path, it may still certainly move; and where even that is not certain,
+    a lesser one with a path is described.
     """
     paths = [track for track in evidence.tracks if track.phases or track.sway]
-    still = evidence.camera.labels in (("static",), ("shake",))
-    stirring = [track for track in evidence.tracks if still and stirs(track, evidence)]
+    stirring = [track for track in evidence.tracks if stirs(track, evidence)]
     told = _distinct(paths, MINOR * max(map(_salience, evidence.tracks), default=0.0))
     return told or sorted(stirring, key=_salience)[-1:] or _distinct(paths, 0.0)[:1]
 
@@ -100,10 +100,18 @@ def _distinct(tracks: Sequence[Track], least: float) -> list[Track]:
 
 
 def stirs(track: Track, evidence: Evidence) -> bool:
-    """Whether both measurements see an object move for a while, wherever it goes."""
-    if not track.second or min(track.speed, track.second.speed) < STIR:
+    """Whether both measurements see an object move for a while, wherever it goes.
+
+    Behind a camera that moves, both must also see it go about the same way.
+    """
+    other = track.second
+    if not other or min(track.speed, other.speed) < STIR:
         return False
-    common = min(track.moving[1], track.second.moving[1]) - max(track.moving[0], track.second.moving[0])
+    if evidence.camera.labels not in (("static",), ("shake",)):
+        one, two = (np.array(it.velocity) * (evidence.width, evidence.height) for it in (track, other))
+        if one @ two < ABOUT * np.hypot(*one) * np.hypot(*two):
+            return False
+    common = min(track.moving[1], other.moving[1]) - max(track.moving[0], other.moving[0])
     return common >= min(STIR_S, evidence.duration_s / 2)
 
 

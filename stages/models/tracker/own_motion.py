@@ -6,7 +6,7 @@ import numpy as np
 
 from filters.camera.motion import Motion, Step, moving
 from filters.evidence import Track
-from filters.objects import Own, agreed, by_flow, by_itself, by_points, carried, cells
+from filters.objects import Own, agreed, apart, by_flow, by_itself, by_points, carried, cells
 from stages.models.protocols import View
 from stages.video.masks import Rle
 
@@ -53,7 +53,7 @@ def measured(
     plain = Track(label, view.times, boxes, scores, (0.0, 0.0), grows, masks=masks)
     sways = one.sway if other.sway and not one.phases else None
     first = _moved(plain, replace(one, phases=proven, sway=sways), motion)
-    return replace(first, second=_moved(plain, other, motion))
+    return replace(first, second=_moved(plain, other if proven or sways else apart(other, motion), motion))
 
 
 def _moved(plain: Track, own: Own, motion: Motion) -> Track:

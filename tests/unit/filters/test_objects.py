@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from filters.camera.motion import Motion
-from filters.objects import Own, Phase, agreed, by_itself, by_points, carried, phases, shifts, sway
+from filters.objects import Own, Phase, agreed, apart, by_itself, by_points, carried, phases, shifts, sway
 from tests.unit.filters.tracks import SIZE, block, moving, spread
 
 TIMES = np.arange(0, 6, 0.125)
@@ -113,6 +113,16 @@ def test_what_parallax_may_explain_does_not_move_by_itself(own: complex, itself:
     motion = moving([], 2.0, shift=-40)
     one = Own(motion.times, np.full(len(motion.times), own), np.zeros(len(motion.times)))
     assert by_itself(Phase(0.0, 1.0, own), one, motion) is itself
+
+
+def test_what_parallax_may_explain_is_left_out_half_second_by_half_second() -> None:
+    motion = moving([], 4.0, shift=-40)
+    velocity = np.where(motion.times < 2, -20, 20j)  # the scene's way at first, then across it
+    own = apart(Own(motion.times, velocity, np.zeros(len(motion.times))), motion)
+    assert not own.velocity[motion.times < 2].any()
+    assert (own.velocity[motion.times >= 2] == 20j).all()
+    still = moving([], 4.0)
+    assert (apart(Own(still.times, velocity, np.zeros(len(still.times))), still).velocity == velocity).all()
 
 
 def test_a_camera_at_rest_needs_no_such_proof() -> None:
