@@ -1,6 +1,8 @@
 """`motionsight demo`: render clips whose motion is known, distil them, and count what came out right."""
 
 from collections import Counter
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 from rich.progress import track
@@ -11,9 +13,13 @@ from jobs.session import Session
 from pipeline.errors import CallError
 from pipeline.schema import CAMERA_LABELS
 from stages.demo.demo_clips import recipes
+from stages.demo.depth.cases import DEMO_DEPTH, depth_cases
+from stages.demo.depth.recipe import DepthRecipe
+from stages.demo.depth.render import render_depth
+from stages.demo.depth.verdict import verdict
 from stages.demo.recipe import Recipe
 from stages.demo.render import render
-from stages.demo.report import NOTHING, Mistake, report
+from stages.demo.report import NOTHING, Mistake, report, reported
 
 
 def run(session: Session) -> int:
@@ -30,21 +36,27 @@ def run(session: Session) -> int:
     session.workspace.create()
     folder = Path(session.workspace.root) / "clips_rendered"
     folder.mkdir(exist_ok=True)
-    made = recipes()
-    for recipe in track(made, "rendering", console=session.out, disable=not session.out.is_terminal):
-        render(recipe, folder / f"{recipe.name}.mp4")
-    session.say(f"demo: {len(made)} clips with known motion in {folder}")
+    made, deep = recipes(), [recipe for recipe in depth_cases() if recipe.name in DEMO_DEPTH]
+    clips = {recipe.name: partial(render, recipe) for recipe in made}
+    clips |= {recipe.name: partial(render_depth, recipe) for recipe in deep}
+    quiet = not session.out.is_terminal
+    for name, draw in track(clips.items(), "rendering", console=session.out, disable=quiet):
+        draw(folder / f"{name}.mp4")
+    session.say(f"demo: {len(made)} flat clips and {len(deep)} with depth, of known motion, in {folder}")
     session.workspace.clear(("clips", "duplicates", "scores", "annotations"))
     code = distill.run(session, str(folder))
-    show(session, made)
+    show(session, made, deep)
     return code
 
 
-def show(session: Session, made: list[Recipe]) -> None:
+def show(session: Session, made: list[Recipe], deep: list[DepthRecipe]) -> None:
     """Print what the tables of the workspace got right: tables for people, the two accuracies on stdout."""
-    tables = (session.workspace.read(name).to_pylist() for name in ("clips", "scores", "annotations"))
-    found = report(made, *tables)
+    clips, scores, annotations = (
+        session.workspace.read(name).to_pylist() for name in ("clips", "scores", "annotations")
+    )
+    found = report(made, clips, scores, annotations)
     session.out.print(confusion_table(found.confusion))
+    session.out.print(depth_table(deep, reported(clips, scores)))
     if found.mistakes:
         session.out.print(mistakes_table(found.mistakes))
     print(f"camera_accuracy={found.camera_accuracy:.2f}")
@@ -64,6 +76,18 @@ def confusion_table(pairs: Counter[tuple[str, str]]) -> Table:
     for name in names:
         cells = [str(pairs[name, other] or "·") for other in names]
         table.add_row(name, *cells)
+    return table
+
+
+def depth_table(recipes: list[DepthRecipe], labels: Mapping[str, list[str]]) -> Table:
+    """One row for each clip with depth; where the picture does not tell travelling from turning, a label may
+    leave it open.
+    """
+    table = Table("clip", "true", "reported", "verdict", title="Cameras that travel")
+    for recipe in recipes:
+        told = labels[recipe.name]
+        true, said = " + ".join(recipe.camera_labels), " + ".join(told) or NOTHING
+        table.add_row(recipe.name, true, said, verdict(told, recipe.camera_labels))
     return table
 
 

@@ -46,12 +46,13 @@ def report(
 
     Args:
         recipes: At least one with an object.
-        clips: Rows of the `clips` table, one for each recipe, with the recipe's name as the file's.
+        clips: Rows of the `clips` table, at least one for each recipe, with its name as the file's.
         scores: Rows of the `scores` table, one for each clip.
         annotations: Rows of the `annotations` table; a clip without one counts as having no object.
     """
+    clips = list(clips)
     ids = {PurePosixPath(row["uri"]).stem: row["clip_id"] for row in clips}
-    labels = {row["clip_id"]: row["camera_motion"] or [] for row in scores}
+    labels = reported(clips, scores)
     annotated = {row["clip_id"]: row for row in annotations}
     confusion: Counter[tuple[str, str]] = Counter()
     mistakes: list[Mistake] = []
@@ -59,11 +60,11 @@ def report(
     directions: list[bool] = []
     for recipe in recipes:
         clip_id = ids[recipe.name]
-        truth, reported = recipe.camera_labels, labels[clip_id]
-        confusion += confused(truth, reported)
-        cameras.append(set(reported) == set(truth))
+        truth, told = recipe.camera_labels, labels[recipe.name]
+        confusion += confused(truth, told)
+        cameras.append(set(told) == set(truth))
         if not cameras[-1]:
-            named = " + ".join(reported) or "moves, no label"
+            named = " + ".join(told) or "moves, no label"
             mistakes.append(Mistake(recipe.name, " + ".join(truth), named))
         going = main_direction(annotated.get(clip_id), recipe.width, recipe.height)
         if recipe.direction:
@@ -71,6 +72,12 @@ def report(
         if going != (recipe.direction or NOTHING):
             mistakes.append(Mistake(recipe.name, f"object {recipe.direction or NOTHING}", f"object {going}"))
     return Report(confusion, tuple(mistakes), _share(cameras), _share(directions))
+
+
+def reported(clips: Iterable[Row], scores: Iterable[Row]) -> dict[str, list[str]]:
+    """The camera labels of the `scores` table, by the name of the clip's file without its suffix."""
+    labels = {row["clip_id"]: row["camera_motion"] or [] for row in scores}
+    return {PurePosixPath(row["uri"]).stem: labels[row["clip_id"]] for row in clips}
 
 
 def main_direction(annotation: Row | None, width: int, height: int) -> str:

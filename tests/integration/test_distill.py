@@ -260,5 +260,8 @@ def test_the_demo_is_right_about_what_it_rendered(tmp_path: Path) -> None:
     camera, direction = run.stdout.splitlines()[-2:]
     assert float(camera.removeprefix("camera_accuracy=")) >= 0.97
     assert float(direction.removeprefix("direction_accuracy=")) >= 0.90
+    told = run.stdout + run.stderr
+    assert "Cameras that travel" in told
+    assert re.search(r"drive_road\W+dolly_in\W+dolly_in\W+named", told)
     for tier in ("sft", "dpo"):
         assert list((tmp_path / "demo" / "dataset" / tier).glob("*.parquet"))

@@ -26,12 +26,13 @@ from stages.audit.filmstrip import drawn
 from stages.demo.depth.cases import depth_cases
 from stages.demo.depth.render import render_depth
 from stages.demo.depth.truth import movers
+from stages.demo.depth.verdict import verdict
 from stages.models.mllm.describe_camera import about_camera
 from stages.models.mllm.describe_objects import about_objects, told_of
 from stages.motionsight.observe import Grounding, Observation
 from stages.motionsight.service import MotionSight
 from tests.captions import CAPTIONS, figures
-from tests.truth.judging import faults, path_is_true, verdict
+from tests.truth.judging import faults, path_is_true
 
 REAL = CAPTIONS.parents[1] / "clips" / "real"
 FRAMES, WIDTH = 8, 200  # pictures in a filmstrip, and their width in pixels
@@ -43,7 +44,7 @@ class Seen(NamedTuple):
     Attributes:
         kind: Of clip.
         name: Of clip.
-        camera: "right", "missed" or a verdict of `judging.verdict`.
+        camera: "right", "missed" or a `Verdict`.
         remarks: What is wrong, for people.
         says: The answers about the camera and the objects.
         strip: The clip as a JPEG.

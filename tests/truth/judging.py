@@ -1,28 +1,12 @@
 """Verdicts on what was told of a clip whose motion is known."""
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
 from filters.evidence import Track
 from stages.demo.depth.truth import MoverTruth
+from stages.demo.depth.verdict import OPEN
 from stages.demo.recipe import DIRECTIONS, direction_of
-
-Verdict = Literal["named", "left open", "nothing said", "wrong"]
-
-# What a label for travelling is called where the picture leaves open whether the camera travels or turns.
-OPEN = {
-    "truck_left": "pan_left",
-    "truck_right": "pan_right",
-    "pedestal_up": "tilt_up",
-    "pedestal_down": "tilt_down",
-    "dolly_in": "zoom_in",
-    "dolly_out": "zoom_out",
-}
-# An arc is a truck, and by which way the view drifts depends on what is nearer than the point circled.
-ARCS = {
-    "arc_clockwise": {"truck_left", "pan_left", "pan_right"},
-    "arc_counterclockwise": {"truck_right", "pan_left", "pan_right"},
-}
 
 
 def faults(told: Collection[str], known: Mapping[str, Any]) -> list[str]:
@@ -38,22 +22,6 @@ def faults(told: Collection[str], known: Mapping[str, Any]) -> list[str]:
     opened = {OPEN.get(label, label) for label in told}
     missing = [f"without {label}" for label in known["must"] if label not in opened]
     return missing + [f"with {label}" for label in known["never"] if label in opened]
-
-
-def verdict(told: Collection[str], true: Collection[str]) -> Verdict:
-    """Judge labels of the camera by all that it does.
-
-    Args:
-        told: Labels of the camera.
-        true: Every label of its path.
-    """
-    allowed = {*true, *(OPEN[label] for label in true if label in OPEN)}
-    allowed |= {other for label in true for other in ARCS.get(label, ())}
-    if set(told) - allowed:
-        return "wrong"
-    if not told:
-        return "nothing said"
-    return "named" if set(true) <= set(told) else "left open"
 
 
 def path_is_true(track: Track, movers: Sequence[MoverTruth], size: tuple[int, int]) -> bool:

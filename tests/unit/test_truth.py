@@ -5,7 +5,8 @@ import pytest
 
 from filters.evidence import Track
 from stages.demo.depth.truth import MoverTruth, Stretch
-from tests.truth.judging import faults, path_is_true, verdict
+from stages.demo.depth.verdict import verdict
+from tests.truth.judging import faults, path_is_true
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from stages.demo.recipe import Camera, Mover, Recipe
-from stages.demo.report import NOTHING, Mistake, confused, main_direction, report
+from stages.demo.report import NOTHING, Mistake, confused, main_direction, report, reported
 
 CUP = Mover((0.1, 0.0), 0.2, "cup")
 RECIPES = [
@@ -42,6 +42,12 @@ def test_a_run_without_mistakes_is_all_on_the_diagonal() -> None:
     assert all(true == reported for true, reported in found.confusion)
     assert found.confusion["static", "static"] == 2
     assert found.confusion["tilt_down", "tilt_down"] == 1
+
+
+def test_labels_go_by_the_name_of_the_clip() -> None:
+    clips, scores, _ = tables({"pan": None}, {})
+    assert reported(clips, scores)["pan"] == []
+    assert reported(clips, scores)["both"] == ["pan_left", "tilt_down"]
 
 
 def test_mistakes_are_listed_clip_by_clip_and_counted_once() -> None:
