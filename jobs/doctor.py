@@ -68,6 +68,8 @@ def examine(config: Config, weights: str) -> Iterator[Finding]:
         yield from requirement.examine(Context("flow", weights))
     for requirement in config.shots.requirements():
         yield from requirement.examine(Context("shots", weights))
+    for requirement in config.points.requirements():
+        yield from requirement.examine(Context("points", weights))
     if config.quality.metric:
         yield metric(config.quality.metric)
     seen: list[Backend] = []

@@ -1,7 +1,7 @@
 """Measuring a clip: flow and points between samples, shot boundaries, and the motion of the scene."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -11,10 +11,12 @@ from filters.camera.config import CameraConfig
 from filters.camera.flashes import without_flashes
 from filters.camera.grid import clear_of_edge, on_grid, positions, texture
 from filters.camera.motion import Motion, Step, compose
-from filters.camera.points import Follower, picture
+from filters.camera.points import picture
 from filters.camera.scene import Fits, fit_scene
 from filters.camera.windows import Windows, shaped, windows
 from filters.flow.estimator import FlowEstimator
+from filters.points.follower import PointTracker
+from filters.points.lucas_kanade import LucasKanade
 from filters.shots.continuity import find_shots
 from filters.shots.detector import Footage, Look, ShotDetector
 
@@ -25,12 +27,26 @@ REDRAWN = (1, 2)  # seeds of the random draws that have to find the same
 WINDOW_STRIDE = 2  # samples from one window to the next: a quarter of a second at 8 samples per second
 
 
+@dataclass(frozen=True)
+class Methods:
+    """What a clip is measured with.
+
+    Attributes:
+        estimate: Optical flow.
+        detect: Finds where shots begin.
+        track: Follows points.
+    """
+
+    estimate: FlowEstimator
+    detect: ShotDetector = find_shots
+    track: PointTracker = LucasKanade
+
+
 def measure(
     samples: np.ndarray,
     times: np.ndarray,
-    estimate: FlowEstimator,
+    methods: Methods,
     config: CameraConfig,
-    detect: ShotDetector = find_shots,
     look: Look | None = None,
 ) -> Motion:
     """Measure the flow and the camera's motion of a clip.
@@ -38,19 +54,19 @@ def measure(
     Args:
         samples: (N, H, W) uint8, N >= 2.
         times: (N,) float64, seconds, ascending.
-        estimate: Optical flow.
+        methods: What to measure it with.
         config: `baseline_s` applies.
-        detect: Finds where shots begin.
         look: Shows all frames, where shots may begin; None if there are only the samples.
 
     Returns:
         The motion of the clip. The scene's motion is that of its longest shot; elsewhere it is 0.
     """
     height, width = samples.shape[1:]
+    estimate = methods.estimate
     samples = without_flashes(samples, estimate)
     steps: list[Step] = []
     unlike = np.zeros(len(samples))
-    follower = Follower(picture(samples))
+    follower = methods.track(picture(samples))
     weight = np.empty(0)
     for i, image in enumerate(samples):
         eigen = cv2.cornerMinEigenVal(image, 5)
@@ -61,7 +77,7 @@ def measure(
             steps.append(Step(i - 1, i, on_grid(dense), weight, 0j, 0j, 0.0))
         follower.begin(image, eigen)
         weight = texture(eigen)
-    cuts = detect(Footage(samples, times, unlike, estimate, look))
+    cuts = methods.detect(Footage(samples, times, unlike, estimate, look))
     motion = Motion(times, (width, height), steps, cuts, [], points=follower.points())
     return _with_scene(motion, samples, estimate, config)
 

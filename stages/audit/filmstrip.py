@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 
 from filters.flow.dis import DisConfig
+from filters.points.lucas_kanade import LucasKanadeConfig
 from filters.shots.continuity import ContinuityConfig
 from stages.models.detector.moving_regions import MovingRegionsConfig
 from stages.models.tracker.regions import FlowTrackerConfig
@@ -32,6 +33,7 @@ class Filmstrip:
         light = {
             "flow": DisConfig(),
             "shots": ContinuityConfig(),
+            "points": LucasKanadeConfig(),
             "detector": MovingRegionsConfig(),
             "tracker": FlowTrackerConfig(),
         }

@@ -8,12 +8,13 @@ from functools import partial
 
 import numpy as np
 
-from filters.camera.measure import measure
+from filters.camera.measure import Methods, measure
 from filters.camera.naming import knows_objects, steadied, summarise
 from filters.camera.second import second_opinion
 from filters.camera.statistics import statistics
 from filters.evidence import CameraMotion, Evidence, Track
 from filters.flow.registry import estimator
+from filters.points.registry import point_tracker
 from filters.shots.registry import shot_detector
 from pipeline.isolation import Isolated, Limits
 from stages.models.actors import Handle
@@ -105,8 +106,8 @@ def observe(
     times = probe.times[sampled]
     with timed(seconds, "measure"):
         look = CloserLook(uri, start_s, end_s, config.decode.threads)
-        estimate, detect = estimator(config.flow), shot_detector(config.shots)
-        motion = measure(samples, times, estimate, config.camera, detect, look)
+        methods = Methods(estimator(config.flow), shot_detector(config.shots), point_tracker(config.points))
+        motion = measure(samples, times, methods, config.camera, look)
         camera, second = summarise(motion, config.camera), second_opinion(motion, config.camera)
         motion = steadied(motion, camera)
         numbers = statistics(motion)

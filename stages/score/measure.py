@@ -6,9 +6,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from filters.camera.measure import measure
+from filters.camera.measure import Methods, measure
 from filters.camera.motion import Motion
 from filters.flow.registry import estimator
+from filters.points.registry import point_tracker
 from filters.shots.detector import Look
 from filters.shots.registry import shot_detector
 from stages.score.settings import ScoreConfig
@@ -34,8 +35,8 @@ class Measured:
     def motion(self) -> Motion:
         """Optical flow between the samples, and the camera motion; computed on first access."""
         config = self._config
-        estimate, detect = estimator(config.flow), shot_detector(config.shots)
-        return measure(self.samples, self.times, estimate, config.camera, detect, self._look)
+        methods = Methods(estimator(config.flow), shot_detector(config.shots), point_tracker(config.points))
+        return measure(self.samples, self.times, methods, config.camera, self._look)
 
 
 class Measure(ABC):

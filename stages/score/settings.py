@@ -5,6 +5,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from filters.camera.config import CameraConfig
 from filters.flow.dis import DisConfig
 from filters.flow.registry import FlowConfig
+from filters.points.lucas_kanade import LucasKanadeConfig
+from filters.points.registry import PointsConfig
 from filters.quality import QualityConfig
 from filters.shots.continuity import ContinuityConfig
 from filters.shots.registry import ShotsConfig
@@ -19,5 +21,8 @@ class ScoreConfig(BaseModel):
     decode: DecodeConfig = DecodeConfig()
     flow: FlowConfig = Field(DisConfig(), description="estimator of dense optical flow")
     shots: ShotsConfig = Field(ContinuityConfig(), description="detector of shot boundaries")
+    points: PointsConfig = Field(
+        LucasKanadeConfig(), description="tracker of the points whose motion is measured"
+    )
     camera: CameraConfig = CameraConfig()
     quality: QualityConfig = QualityConfig()

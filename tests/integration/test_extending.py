@@ -29,6 +29,7 @@ CHOSEN = (
     "vqascore.backend=brevity",
     "flow.backend=farneback",
     "shots.backend=brightness",
+    "points.backend=drift",
     "gates.motion_check_required=false",  # a parrot claims nothing
     "quality.metric=null",
     "gates.quality_max=null",
@@ -82,7 +83,7 @@ def test_the_page_has_an_example_of_each_kind() -> None:
     folders = {Path(example["path"]).parent.as_posix() for example in FILE.finditer(PAGE)}
     assert folders == {
         *(f"stages/models/{kind}" for kind in ("mllm", "detector", "tracker", "alignment")),
-        *("filters/flow", "filters/shots", "filters/gates"),
+        *("filters/flow", "filters/shots", "filters/points", "filters/gates"),
         *("stages/score/measures", "stages/split/formats", "stages/evaluate/benchmarks"),
         ".",
     }

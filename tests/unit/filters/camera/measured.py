@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from filters.camera.config import CameraConfig
-from filters.camera.measure import measure
+from filters.camera.measure import Methods, measure
 from filters.camera.motion import Motion
 from filters.flow.dis import DisFlow
 from stages.demo.recipe import Recipe
@@ -23,7 +23,7 @@ def measured(path: Path) -> Motion:
     size = fitted(clip.probe.width, clip.probe.height, 256)
     samples = clip.read([Wanted(indices, size, False)], DecodeConfig())[0].pictures
     look = CloserLook(str(path), None, None, 1)
-    return measure(samples, clip.probe.times[indices], DisFlow("ultrafast"), CONFIG, look=look)
+    return measure(samples, clip.probe.times[indices], Methods(DisFlow("ultrafast")), CONFIG, look=look)
 
 
 def rendered(recipe: Recipe, folder: Path) -> Motion:

@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from filters.camera.measure import measure
+from filters.camera.measure import Methods, measure
 from filters.camera.motion import CHANGED
 from filters.camera.naming import summarise
 from filters.camera.statistics import statistics
@@ -24,7 +24,7 @@ def test_a_fast_roll_changes_nothing_in_the_scene(photo: str, tmp_path: Path) ->
 @pytest.mark.parametrize("shape", [(2, 32, 32), (3, 32, 256), (5, 256, 32)])
 def test_the_smallest_clips_are_measured(shape: tuple[int, int, int]) -> None:
     samples = np.random.default_rng(0).integers(0, 255, shape, dtype=np.uint8)
-    motion = measure(samples, np.arange(shape[0]) / 8, DisFlow("ultrafast"), CONFIG)
+    motion = measure(samples, np.arange(shape[0]) / 8, Methods(DisFlow("ultrafast")), CONFIG)
     numbers = statistics(motion)
     assert all(np.isfinite(value) for value in numbers.values())
     assert np.isfinite(summarise(motion, CONFIG).pan)
@@ -33,7 +33,7 @@ def test_the_smallest_clips_are_measured(shape: tuple[int, int, int]) -> None:
 @pytest.mark.parametrize("value", [0, 128, 255])
 def test_of_a_blank_clip_nothing_is_said(value: int) -> None:
     samples = np.full((9, 144, 256), value, np.uint8)
-    motion = measure(samples, np.arange(9) / 8, DisFlow("ultrafast"), CONFIG)
+    motion = measure(samples, np.arange(9) / 8, Methods(DisFlow("ultrafast")), CONFIG)
     assert motion.cuts == []
     camera = summarise(motion, CONFIG)
     assert (camera.labels, camera.reason) == ((), "nothing in the picture can be followed")

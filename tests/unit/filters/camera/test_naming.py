@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from _pytest.mark import ParameterSet
 
-from filters.camera.measure import measure
+from filters.camera.measure import Methods, measure
 from filters.camera.motion import Motion
 from filters.camera.naming import described, summarise
 from filters.camera.scene import fit_scene
@@ -71,7 +71,7 @@ def test_a_move_there_and_back_gets_both_names() -> None:
     there = [0.12 * t / 12 for t in range(24)]
     offsets = there + there[::-1]
     samples = np.stack([videos.scene(256, 192, offset)[..., 1] for offset in offsets])
-    motion = measure(samples[::2], np.arange(24) / 6, DisFlow("ultrafast"), CONFIG)
+    motion = measure(samples[::2], np.arange(24) / 6, Methods(DisFlow("ultrafast")), CONFIG)
     assert summarise(motion, CONFIG).labels == ("pan_left", "pan_right")
 
 

@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from filters.camera.points import SPACING, Follower, Points, corners, picture
+from filters.camera.points import SPACING, Points, corners, picture
 from filters.flow.dis import DisFlow
+from filters.points.lucas_kanade import LucasKanade
 from tests import videos
 
 ALL = (slice(None), slice(None))
@@ -17,7 +18,7 @@ def texture(width: int = 256, height: int = 144, seed: int = 0) -> np.ndarray:
 
 
 def followed(samples: list[np.ndarray]) -> Points:
-    follower, estimate = Follower(picture(np.stack(samples))), DisFlow("fast")
+    follower, estimate = LucasKanade(picture(np.stack(samples))), DisFlow("fast")
     for k, image in enumerate(samples):
         if k:
             follower.follow(samples[k - 1], image, estimate(samples[k - 1], image))

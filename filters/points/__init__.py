@@ -1,0 +1,1 @@
+"""Following points through a clip: one file for each tracker."""
