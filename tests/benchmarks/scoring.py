@@ -100,7 +100,7 @@ def against_decoding(seconds: Mapping[str, float]) -> list[Line]:
 
 def accuracy(name: str, stage: Score, labels: Mapping[Path, Sequence[str]], aim: str = "") -> Line:
     """The share of clips whose camera gets all of its labels, and no other."""
-    right = sum(set(stage(row(clip))["camera_motion"]) == set(those) for clip, those in labels.items())
+    right = sum(set(stage.work(row(clip))["camera_motion"]) == set(those) for clip, those in labels.items())
     return Line(name, right, right / len(labels), "all", aim, "clips")
 
 
@@ -111,7 +111,7 @@ def objects(stage: Annotate, folder: Path) -> list[Line]:
         for recipe in recipes(seed):
             clip = folder / f"{seed}-{recipe.name}.mp4"
             render(recipe, clip)
-            said = main_direction(stage(row(clip)), recipe.width, recipe.height)
+            said = main_direction(stage.work(row(clip)), recipe.width, recipe.height)
             right[bool(recipe.direction)].append(said == (recipe.direction or NOTHING))
     return [
         Line(f"{what}, {len(of)} clips", sum(of), sum(of) / len(of), "all", unit="right")
