@@ -75,9 +75,12 @@ def test_the_real_clips_are_annotated_truthfully_and_in_the_dataset(real: Path) 
     for row in notes["qa"]:
         said = [one["answer"] for one in row if not one["error"]]
         assert len(set(said)) == len(said)
-    # Of the arc around a train, and of what moves in three more, too little is certain.
     assert {one["error"] for one in questions} == {None, "withheld"}
-    assert sum(one["error"] is None for one in questions) >= 6
+    answered = [one["category"] for one in questions if one["error"] is None]
+    # Of the arc around a train too little is certain, and of what moves in most of them. How much is, hangs
+    # on the question, which a clip's path chooses.
+    assert answered.count("camera") == len(videos.SEEN) - 1
+    assert 1 <= answered.count("object") <= 2
 
 
 @REAL
