@@ -77,10 +77,11 @@ class Points:
         return Pairs(span, track, start, end - start, len(spans))
 
     def _both(self, i: int, j: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        track, first, last = np.intersect1d(
-            self.tracks[i], self.tracks[j], assume_unique=True, return_indices=True
-        )
-        return track, self.at[i][first], self.at[j][last]
+        # Both are ascending: several times faster than `np.intersect1d`.
+        one, other = self.tracks[i], self.tracks[j]
+        at = np.searchsorted(other, one)
+        both = np.flatnonzero(np.append(other, -1)[at] == one)
+        return one[both], self.at[i][both], self.at[j][at[both]]
 
 
 def picture(samples: np.ndarray) -> tuple[slice, slice]:
@@ -111,8 +112,7 @@ def corners(eigen: np.ndarray, taken: np.ndarray, picture: tuple[slice, slice]) 
     Returns:
         (L, 2) float32, x, y in pixels.
     """
-    height, width = eigen.shape
-    rows, columns = height // SPACING, width // SPACING
+    rows, columns = (side // SPACING for side in eigen.shape)
     inner = np.zeros((rows * SPACING, columns * SPACING), np.float32)
     y, x = (slice(*side.indices(many)[:2]) for side, many in zip(picture, eigen.shape, strict=True))
     within = (
@@ -120,17 +120,16 @@ def corners(eigen: np.ndarray, taken: np.ndarray, picture: tuple[slice, slice]) 
         slice(x.start + MARGIN, min(x.stop - MARGIN, inner.shape[1])),
     )
     inner[within] = eigen[within]
-    squares = inner.reshape(rows, SPACING, columns, SPACING).swapaxes(1, 2).reshape(rows, columns, -1)
-    best = squares.argmax(2)
-    free = squares.max(2) > MIN_EIGEN_SCALE * SLOPE_MIN**2
+    free = np.ones((rows, columns), bool)
     column, row = (taken // SPACING).astype(np.intp).T
     held = (column < columns) & (row < rows)
     free[row[held], column[held]] = False
     row, column = np.nonzero(free)
-    place = best[row, column]
-    return np.stack([column * SPACING + place % SPACING, row * SPACING + place // SPACING], 1).astype(
-        np.float32
-    )
+    squares = inner.reshape(rows, SPACING, columns, SPACING)[row, :, column].reshape(-1, SPACING**2)
+    place = squares.argmax(1)
+    good = squares[np.arange(len(row)), place] > MIN_EIGEN_SCALE * SLOPE_MIN**2
+    best = np.stack([column * SPACING + place % SPACING, row * SPACING + place // SPACING], 1)
+    return best[good].astype(np.float32)
 
 
 def from_centre(points: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
