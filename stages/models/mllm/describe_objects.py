@@ -91,10 +91,12 @@ def told_of(evidence: Evidence) -> list[Track]:
 
 
 def _distinct(tracks: Sequence[Track], least: float) -> list[Track]:
-    """Up to three tracks of at least this salience, none part of one before it."""
+    """Up to three tracks of at least this salience, none part of one before it, or of one that does more."""
+    tracks = [track for track in tracks if _salience(track) >= least]
     told: list[Track] = []
-    for track in tracks:
-        if _salience(track) >= least and not any(_belongs(track, it) for it in told):
+    for k, track in enumerate(tracks):
+        fuller = (it for it in tracks[k + 1 :] if not _belongs(it, track))
+        if not any(_belongs(track, it) for it in (*told, *fuller)):
             told.append(track)
     return told[:DESCRIBED]
 

@@ -231,6 +231,11 @@ def test_no_part_of_an_object_nor_its_shadow_nor_what_hardly_shows_beside_it_is_
     for other in (part, minor, shadow):
         (text,) = ask(Evidence(320, 240, 4.0, STILL, (one, other), 0.1), [("What moves?", "object")])
         assert [claim.predicate for claim in claims(text) if claim.subject == "object"] == ["moves_right"]
+    # A shadow that shows more than its object, but is lost sooner.
+    briefly = replace(shadow, speed=0.25)
+    onward = replace(one, phases=(*one.phases, (4.0, 6.0, 0.0, 0.2)))
+    (told,) = told_of(Evidence(320, 240, 6.0, STILL, (briefly, onward), 0.1))
+    assert told is onward
     named = replace(part, label="dog")
     assert len(told_of(Evidence(320, 240, 4.0, STILL, (one, named), 0.1))) == 2
 
