@@ -61,6 +61,12 @@ class EngineConfig(BaseModel):
     cpus_per_worker: float | None = Field(
         None, gt=0, description="CPUs that a worker reserves; null: the command's own default, usually 1"
     )
+    in_flight: int | None = Field(
+        None,
+        ge=1,
+        description="clips that a worker of annotate has in hand at once; null: as many as keep the models"
+        " busy, at most 32",
+    )
     gpus_per_worker: float | dict[str, float] | None = Field(
         None,
         description="fraction of a GPU that a worker reserves, for every command or by command, as in"
@@ -179,12 +185,14 @@ def _native_stderr_closed() -> Iterator[None]:
 class _Worker:
     """A stage inside a Ray actor."""
 
-    def __init__(self, stage: Stage, root: str | None, token: str | None) -> None:
+    def __init__(self, stage: Stage, in_flight: int, root: str | None, token: str | None) -> None:
         import cv2
 
         cv2.setNumThreads(1)  # Ray runs the workers in parallel; more threads in each would only compete
         self._fatal: str | None = None  # why the run must be aborted
         self._stage = stage
+        # Shared by the blocks in progress: while the last clips of one wait, those of the next are begun.
+        self._threads = ThreadPoolExecutor(in_flight) if in_flight > 1 else None
         try:
             stage.setup()
             self._workspace = Workspace(root, token) if root else None
@@ -229,10 +237,9 @@ class _Worker:
 
     def _block(self, rows: list[Row]) -> list[Row]:
         """Process the rows, except those that the cost ceiling excludes; results are in the order of rows."""
-        if self._stage.in_flight == 1:
+        if not self._threads:
             return [*takewhile(lambda row: row is not None, map(self._one, rows))]  # type: ignore[list-item]
-        with ThreadPoolExecutor(self._stage.in_flight) as threads:
-            return [row for row in threads.map(self._one, rows) if row is not None]
+        return [row for row in self._threads.map(self._one, rows) if row is not None]
 
     def _one(self, row: Row) -> Row | None:
         """Process a row; None if it may not be started."""
@@ -297,18 +304,30 @@ def run(
     rows = rows.select([name for name in rows.column_names if name in {"clip_id", *stage.columns}])
     share = config.share(stage.name, stage.resources)
     blocks = -(-rows.num_rows // config.block_clips)
-    workers = min(share.workers or _cpus(share), blocks)
+    workers = min(share.workers or _cpus(share), blocks, stage.most_workers or blocks)
+    stage.spread(workers)
+    in_flight = stage.in_flight if config.in_flight is None or stage.in_flight == 1 else config.in_flight
     most = max(TASKS_PER_WORKER * workers, min(TASKS, blocks // BLOCKS_PER_TASK))
     rows_per_task = config.block_clips * -(-blocks // most)
     tasks = [rows.slice(at, rows_per_task) for at in range(0, rows.num_rows, rows_per_task)]
+    # Blocks that a worker has in progress: no more than its share, or the first to be ready would take all.
+    calls = min(1 + -(-in_flight // config.block_clips), -(-len(tasks) // workers)) if in_flight > 1 else 1
     queue = Queue(rows.num_rows)
     data = ray.data.from_arrow(tasks).map_batches(
         _Worker,
-        fn_constructor_args=(stage, *((workspace.root, workspace.token) if workspace else (None, None))),
+        fn_constructor_args=(
+            *(stage, in_flight),
+            *((workspace.root, workspace.token) if workspace else (None, None)),
+        ),
         batch_format="pyarrow",
         batch_size=config.block_clips,
         zero_copy_batch=True,
-        compute=ray.data.ActorPoolStrategy(size=workers),
+        compute=ray.data.ActorPoolStrategy(
+            size=workers,
+            max_tasks_in_flight_per_actor=calls if calls > 1 else None,
+            max_concurrent_calls_per_actor=calls,
+            enable_true_multi_threading=calls > 1,
+        ),
         num_cpus=share.cpus,
         num_gpus=share.gpus,
     )

@@ -11,6 +11,7 @@ import resource
 import select
 import signal
 import sys
+import threading
 import traceback
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -51,7 +52,7 @@ class Limits(BaseModel):
 class Isolated:
     """A callable that runs in a child process, which is kept between calls and replaced if it dies.
 
-    The child dies with this process, whatever it is doing. Not thread-safe, except for `interrupt`.
+    The child dies with this process, whatever it is doing. Calls from several threads take turns.
     """
 
     def __init__(
@@ -70,6 +71,7 @@ class Isolated:
         """
         self._make, self._limits, self._preload = make, limits, list(preload)
         self._child: Any = None
+        self._turn = threading.Lock()
         self._start()
 
     def __call__(self, *arguments: Any) -> Any:
@@ -80,6 +82,10 @@ class Isolated:
                 other exception, with the child's traceback as a note.
             RunError: The function raised it.
         """
+        with self._turn:
+            return self._call(arguments)
+
+    def _call(self, arguments: Sequence[Any]) -> Any:
         try:
             self._send(arguments)
         except OSError:  # the child died after the previous call, so these arguments are not to blame

@@ -36,6 +36,7 @@ class Stage(ABC):
         resources: What a worker reserves, unless the engine's settings say otherwise.
         in_flight: Number of clips that a worker processes concurrently, each in its own thread. With more
             than one, `work` must be thread-safe.
+        most_workers: Number of workers beyond which more would only wait; None: any number is of use.
     """
 
     name: ClassVar[str]
@@ -44,6 +45,10 @@ class Stage(ABC):
     columns: ClassVar[tuple[str, ...]] = ("uri", "start_s", "end_s")
     resources: ClassVar[Resources] = Resources()
     in_flight: int = 1
+    most_workers: int | None = None
+
+    def spread(self, workers: int) -> None:  # noqa: B027 - optional
+        """Learn how many workers there will be: called in the driver, before the stage is sent to them."""
 
     def setup(self) -> None:  # noqa: B027 - optional: some stages have nothing to load
         """Load models and the like, in the worker.

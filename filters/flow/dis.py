@@ -1,5 +1,6 @@
 """Dense inverse search in OpenCV (Kroeger et al. 2016, arXiv 1603.03590): fast on a CPU, no weights."""
 
+import threading
 from typing import Literal
 
 import cv2
@@ -32,7 +33,9 @@ class DisFlow:
             "medium": cv2.DISOPTICAL_FLOW_PRESET_MEDIUM,
         }
         self._dis = cv2.DISOpticalFlow.create(presets[preset])
+        self._turn = threading.Lock()  # it keeps its buffers between calls
 
     def __call__(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
         """Estimate the flow; see `FlowEstimator`."""
-        return self._dis.calc(np.ascontiguousarray(a), np.ascontiguousarray(b), None)
+        with self._turn:
+            return self._dis.calc(np.ascontiguousarray(a), np.ascontiguousarray(b), None)

@@ -22,6 +22,8 @@ from stages.motionsight.prompt import prompt
 from stages.motionsight.service import GroundedQuestion, Inquiry, MotionSight, seed_of
 from stages.motionsight.settings import MotionSightConfig
 
+MOST_IN_FLIGHT = 32  # clips in a worker's hands: the frames of one may take 50 MB
+
 
 class AnnotateConfig(BaseModel):
     """How clips are annotated."""
@@ -61,6 +63,7 @@ class Annotate(Stage):
     name = "annotate"
     table = "annotations"
     schema = ANNOTATIONS
+    workers = 1
 
     def __init__(
         self,
@@ -80,6 +83,13 @@ class Annotate(Stage):
         """
         self._config = config or AnnotationConfig()
         self._handles, self._limits, self._book = handles or {}, limits, book
+        if not self._config.mllm.placement:  # each worker calls the endpoint, once at least
+            self.most_workers = self._config.mllm.at_once or None
+
+    def spread(self, workers: int) -> None:
+        """Share the models' calls among the workers: each has as many clips in hand as it may make calls."""
+        self.workers = workers
+        self.in_flight = min(-(-self._config.mllm.at_once // workers), MOST_IN_FLIGHT) or 1
 
     def setup(self) -> None:
         """Load the models.
@@ -87,12 +97,13 @@ class Annotate(Stage):
         Raises:
             CallError: A model cannot be loaded as configured.
         """
-        config, handles = self._config, self._handles
+        handles = self._handles
+        config = self._config.model_copy(update={"mllm": self._config.mllm.shared_by(self.workers)})
         self._purse = Purse(self._book)
         self.motionsight = MotionSight(config, handles, self._limits, self._purse)
         self.baseline: Mllm | None = None
         if config.baseline:
-            other = mllm(config.baseline, handles.get("baseline"))
+            other = mllm(config.baseline.shared_by(self.workers), handles.get("baseline"))
             self.baseline = Metered(other, config.baseline, self._purse)
         self.alignment: AlignmentScorer | None = alignment(
             config.vqascore, self.motionsight.mllm, handles.get("vqascore")

@@ -8,7 +8,7 @@ the file.
 """
 
 from collections.abc import Iterable
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -18,11 +18,16 @@ from stages.models.protocols import AlignmentScorer, Detector, Mllm, Tracker
 
 
 class Backend(BaseModel):
-    """The settings of one backend."""
+    """The settings of one backend.
+
+    Attributes:
+        reentrant: Whether its model, in this process, may be called from several threads at once.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
     backend: str = ""
+    reentrant: ClassVar[bool] = False
 
     def build(self) -> Any:
         """Load the model in this process.
@@ -51,6 +56,15 @@ class Backend(BaseModel):
     def placement(self) -> Placement | None:
         """The actors in which the model runs; None: it runs in the process that uses it."""
         return getattr(self, "actor", None)
+
+    @property
+    def at_once(self) -> int:
+        """How many calls the model can work on at once, apart from this process; 0: it is part of it."""
+        return self.placement.replicas * self.placement.max_concurrency if self.placement else 0
+
+    def shared_by(self, workers: int) -> Self:
+        """Return the settings for each of some workers that call the model independently."""
+        return self
 
     @property
     def title(self) -> str:

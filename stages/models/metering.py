@@ -1,8 +1,10 @@
 """The cost of models that charge by the token, booked reply by reply."""
 
 import math
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Annotated, Any, Self
 
 import pyarrow as pa
@@ -99,13 +101,23 @@ def spent_before(rows: pa.Table, prices: BaseModel) -> list[Spent]:
     return found
 
 
-class Purse:
-    """Counts what a worker spends, one clip at a time, and books it in the ledger.
+@dataclass
+class Account:
+    """What a clip has cost so far.
 
     Attributes:
-        spent: Cost and requests of the current clip, or else of the last one.
+        clip_id: The clip.
+        spent: Cost and requests.
         priced: Whether all of it had a price.
     """
+
+    clip_id: str = ""
+    spent: Spent = NOTHING
+    priced: bool = True
+
+
+class Purse:
+    """Counts what a worker spends on each clip, and books it in the ledger. A thread has one at a time."""
 
     def __init__(self, book: Any = None) -> None:
         """Open the purse.
@@ -114,10 +126,8 @@ class Purse:
             book: Handle of the ledger; None: spending is only counted, without a ceiling.
         """
         self._book = book
-        self._clip_id = ""
         self._full = False
-        self.spent = NOTHING
-        self.priced = True
+        self._now = threading.local()
 
     @contextmanager
     def clip(self, clip_id: str) -> Iterator[None]:
@@ -130,15 +140,19 @@ class Purse:
         self._full = self._full or not self._ask("admit", clip_id, default=True)
         if self._full:
             raise CeilingError("the cost ceiling is reached")
-        self._clip_id, self.spent, self.priced = clip_id, NOTHING, True
+        self._now.account = Account(clip_id)
         try:
             yield
         finally:
             self._ask("close", clip_id)
 
     def columns(self) -> dict[str, Any]:
-        """Return what the clip cost, as columns of `annotations`."""
-        return {"cost": self.spent.cost if self.priced else None, "requests": int(self.spent.requests)}
+        """Return what this thread's clip, or else its last one, cost, as columns of `annotations`."""
+        account = self._account
+        return {
+            "cost": account.spent.cost if account.priced else None,
+            "requests": int(account.spent.requests),
+        }
 
     def book(self, replies: Sequence[Reply], prices: BaseModel) -> None:
         """Book the cost of replies.
@@ -160,10 +174,15 @@ class Purse:
                     " cannot be enforced; set mllm.max_requests instead"
                 )
             cost = prices.cost(reply.tokens, reply.prompt_tokens)
-            self.priced = self.priced and cost is not None
-            spent = Spent(cost or 0.0, reply.requests)
-            self.spent += spent
-            self._ask("add", self._clip_id, spent)
+            account, spent = self._account, Spent(cost or 0.0, reply.requests)
+            account.priced = account.priced and cost is not None
+            account.spent += spent
+            self._ask("add", account.clip_id, spent)
+
+    @property
+    def _account(self) -> Account:
+        account: Account = getattr(self._now, "account", None) or Account()
+        return account
 
     def _ask(self, method: str, *arguments: Any, default: Any = None) -> Any:
         if self._book is None:

@@ -1,12 +1,15 @@
 """From settings to models: the available backends, and where the chosen one runs."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from pipeline.registry import Registry, backend_name, one_of
 from stages.models.actors import Handle
 from stages.models.backend import AlignmentBackend, Backend, DetectorBackend, MllmBackend, TrackerBackend
 from stages.models.protocols import AlignmentScorer, Detector, Mllm, Tracker
 from stages.models.proxies import RemoteAlignment, RemoteDetector, RemoteMllm, RemoteTracker
+from stages.models.turns import InTurn
+
+M = TypeVar("M")
 
 MLLMS = Registry("mllm", "stages.models.mllm", MllmBackend, backend_name)
 DETECTORS = Registry("detector", "stages.models.detector", DetectorBackend, backend_name)
@@ -36,17 +39,17 @@ def mllm(settings: MllmBackend, handle: Handle | None = None) -> Mllm:
     Raises:
         CallError: The model cannot be loaded or reached as configured.
     """
-    return RemoteMllm(handle) if handle else settings.build()
+    return RemoteMllm(handle) if handle else _here(settings, settings.build())
 
 
 def detector(settings: DetectorBackend, handle: Handle | None = None) -> Detector:
     """Return the detector for some settings; arguments and errors as in `mllm`."""
-    return RemoteDetector(handle) if handle else settings.build()
+    return RemoteDetector(handle) if handle else _here(settings, settings.build())
 
 
 def tracker(settings: TrackerBackend, handle: Handle | None = None) -> Tracker:
     """Return the tracker for some settings; arguments and errors as in `mllm`."""
-    return RemoteTracker(handle) if handle else settings.build()
+    return RemoteTracker(handle) if handle else _here(settings, settings.build())
 
 
 def alignment(
@@ -65,7 +68,12 @@ def alignment(
     Raises:
         CallError: The scorer cannot be loaded as configured.
     """
-    return RemoteAlignment(handle) if handle else settings.build(annotator)
+    return RemoteAlignment(handle) if handle else _here(settings, settings.build(annotator))
+
+
+def _here(settings: Backend, model: M) -> M:
+    """Return a model of this process in a form that several threads may use."""
+    return model if settings.reentrant or model is None else cast(M, InTurn(model))
 
 
 def check(*backends: Backend) -> None:

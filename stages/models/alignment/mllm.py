@@ -1,7 +1,7 @@
 """VQAScore by the annotating model."""
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 
@@ -13,6 +13,8 @@ from stages.models.protocols import Mllm, Request
 
 class MllmAlignmentConfig(AlignmentBackend):
     """P(Yes) by the annotating model, which must report log-probabilities."""
+
+    reentrant: ClassVar[bool] = True  # the annotating model sees to that
 
     backend: Literal["mllm"] = "mllm"
 

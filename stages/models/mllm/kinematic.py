@@ -24,6 +24,7 @@ class KinematicConfig(MllmBackend):
     """Answers from the measurements, without a model."""
 
     measures: ClassVar[bool] = True
+    reentrant: ClassVar[bool] = True
 
     backend: Literal["kinematic"] = "kinematic"
 

@@ -5,12 +5,13 @@ import base64
 import json
 import os
 import random
+import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from functools import cache
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 from urllib.parse import urlsplit
 
 import cv2
@@ -54,7 +55,7 @@ class OpenAiConfig(Priced, MllmBackend):
         description="environment variable that holds the key",
     )
     concurrency: Annotated[int, OPERATIONAL] = Field(
-        8, ge=1, description="requests in flight at once, for each worker"
+        32, ge=1, description="requests in flight at once, those of all workers together"
     )
     timeout_s: Annotated[float, OPERATIONAL] = Field(
         60.0, gt=0, description="time limit of one attempt, seconds"
@@ -62,6 +63,7 @@ class OpenAiConfig(Priced, MllmBackend):
     max_attempts: Annotated[int, OPERATIONAL] = Field(
         4, ge=1, le=20, description="maximum number of HTTP requests for one answer"
     )
+    reentrant: ClassVar[bool] = True
     jpeg_quality: int = Field(90, ge=1, le=100, description="JPEG quality of the frames sent, 1 to 100")
 
     def build(self) -> "OpenAiMllm":
@@ -71,6 +73,15 @@ class OpenAiConfig(Priced, MllmBackend):
             CallError: The package or the key is missing.
         """
         return OpenAiMllm(self)
+
+    @property
+    def at_once(self) -> int:
+        """`concurrency`."""
+        return self.concurrency
+
+    def shared_by(self, workers: int) -> Self:
+        """Return the settings with a worker's share of `concurrency`, at least 1."""
+        return self.model_copy(update={"concurrency": max(1, self.concurrency // workers)})
 
     def requirements(self) -> Iterable[Requirement]:
         """Return the client package, and an endpoint that accepts the key and has the model."""
@@ -101,6 +112,7 @@ class OpenAiMllm:
                 "mllm.backend openai needs the openai package: pip install 'motionsight-distill[openai]'"
             ) from None
         self._key()
+        self._loop, self._slots = _loop(), asyncio.Semaphore(config.concurrency)
 
     def generate(self, requests: Sequence[Request]) -> list[Reply]:
         """Return one reply for each request, in order.
@@ -110,18 +122,16 @@ class OpenAiMllm:
         Raises:
             RunError: The endpoint rejects the key or does not have the model, so every request would fail.
         """
+        call = asyncio.run_coroutine_threadsafe(self._generate(requests), self._loop)
         try:
-            asyncio.get_running_loop()
-        except RuntimeError:
-            return asyncio.run(self._generate(requests))
-        with ThreadPoolExecutor(1) as thread:  # this one already runs a loop, as in a notebook
-            return thread.submit(asyncio.run, self._generate(requests)).result()
+            return call.result()
+        except BaseException:  # such as Ctrl-C: no request is to go on, and cost money
+            call.cancel()
+            raise
 
     async def _generate(self, requests: Sequence[Request]) -> list[Reply]:
-        slots = asyncio.Semaphore(self.config.concurrency)
-
         async def reply(request: Request) -> Reply:
-            async with slots:  # also while encoding, so that images of waiting requests take no memory
+            async with self._slots:  # also while encoding, so that images of waiting requests take no memory
                 answer = await self._ask(client, request)
             return replace(answer, detail=self.told(answer.detail))
 
@@ -249,6 +259,14 @@ class Endpoint:
             missing = config.model not in names
             remedy = f"--set {part}.model=NAME" if missing else ""
             yield Finding(part, what, found if missing else "available", remedy)
+
+
+@cache
+def _loop() -> asyncio.AbstractEventLoop:
+    """The event loop of all requests of this process, in a thread of its own."""
+    loop = asyncio.new_event_loop()
+    threading.Thread(target=loop.run_forever, daemon=True, name="openai").start()
+    return loop
 
 
 def _attempts(error: Exception) -> int:
