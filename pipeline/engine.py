@@ -324,7 +324,7 @@ def run(
         zero_copy_batch=True,
         compute=ray.data.ActorPoolStrategy(
             size=workers,
-            max_tasks_in_flight_per_actor=calls if calls > 1 else None,
+            max_tasks_in_flight_per_actor=calls if in_flight > 1 else None,
             max_concurrent_calls_per_actor=calls,
             enable_true_multi_threading=calls > 1,
         ),

@@ -87,9 +87,13 @@ class Annotate(Stage):
             self.most_workers = self._config.mllm.at_once or None
 
     def spread(self, workers: int) -> None:
-        """Share the models' calls among the workers: each has as many clips in hand as it may make calls."""
+        """Share the models' calls among the workers: each has as many clips in hand as it may make calls.
+
+        Under a ceiling it has one: what clips cost is known only when some are done.
+        """
         self.workers = workers
-        self.in_flight = min(-(-self._config.mllm.at_once // workers), MOST_IN_FLIGHT) or 1
+        if self._book is None:
+            self.in_flight = min(-(-self._config.mllm.at_once // workers), MOST_IN_FLIGHT) or 1
 
     def setup(self) -> None:
         """Load the models.

@@ -131,6 +131,27 @@ def test_a_run_whose_key_is_refused_ends_and_goes_on_with_another(scored: Path, 
     assert [row["error"] for row in rows] == [None] * CLIPS
 
 
+@pytest.mark.parametrize(("concurrency", "block", "delay_s"), [(3, 4, 0.5), (64, 2, 4.0)])
+def test_as_many_clips_are_in_hand_as_the_endpoint_takes_calls_and_never_more(
+    scored: Path, tmp_path: Path, concurrency: int, block: int, delay_s: float
+) -> None:
+    workspace = Workspace(str(copytree(scored, tmp_path / "W")))
+    with Endpoint() as server:
+        server.delay_s = lambda prompt: delay_s
+        spread = (f"mllm.concurrency={concurrency}", "engine.workers=2", f"engine.block_clips={block}")
+        run = annotate(workspace, server, *spread)
+        most = server.most_in_flight
+    assert run.returncode == 0, run.stderr
+    rows = workspace.read("annotations").to_pylist()
+    assert len(rows) == len({row["clip_id"] for row in rows}) == CLIPS
+    for row in rows:
+        for one in row["qa"]:  # no clip gets the answer of another
+            assert one["answer"].startswith("echo ")
+            assert one["question"] in one["answer"]
+    assert sum(row["requests"] for row in rows) == sum(server.asked.values())
+    assert min(concurrency, CLIPS) * 0.6 < most <= concurrency
+
+
 class Charging(Endpoint):
     """Reports the tokens that each answer costs."""
 
@@ -153,11 +174,11 @@ def test_a_run_ends_at_its_ceiling_and_goes_on_with_a_higher_one(scored: Path, t
 
         code, told, asked = spend("mllm.max_requests=10")
         assert (code, asked) == (3, 2 * PER_CLIP), told
-        assert "8 of mllm.max_requests=10 are spent, 6 clips are left" in told
+        assert "8 of mllm.max_requests=10 spent, 6 clips left" in told
 
         code, told, asked = spend("mllm.max_cost=0.5")
         assert (code, asked) == (3, 6 * PER_CLIP), "what earlier runs spent counts"
-        assert "0.456 of mllm.max_cost=0.5 are spent, 2 clips are left" in told
+        assert "0.456 of mllm.max_cost=0.5 spent, 2 clips left" in told
 
         code, told, asked = spend()
         assert (code, asked) == (0, CLIPS * PER_CLIP), told
