@@ -33,6 +33,7 @@ RETRY_DELAY_S = 0.5  # before retrying after an unusable reply; doubles, like th
 LONGEST_PAUSE_S = 120.0  # longest Retry-After that the client obeys
 LIST_MODELS_S = 10.0  # time limit for an endpoint to list its models
 TOP_LOGPROBS = 20  # maximum of the API
+STARTING = threading.Lock()  # a cached function may be called twice by threads that come at once
 REFUSED = (401, 403, 404)  # wrong key, permission, address or model: every other call fails likewise
 
 
@@ -112,7 +113,7 @@ class OpenAiMllm:
                 "mllm.backend openai needs the openai package: pip install 'motionsight-distill[openai]'"
             ) from None
         self._key()
-        self._loop, self._slots = _loop(), asyncio.Semaphore(config.concurrency)
+        self._slots = asyncio.Semaphore(config.concurrency)
 
     def generate(self, requests: Sequence[Request]) -> list[Reply]:
         """Return one reply for each request, in order.
@@ -122,7 +123,7 @@ class OpenAiMllm:
         Raises:
             RunError: The endpoint rejects the key or does not have the model, so every request would fail.
         """
-        call = asyncio.run_coroutine_threadsafe(self._generate(requests), self._loop)
+        call = asyncio.run_coroutine_threadsafe(self._generate(requests), _loop())
         try:
             return call.result()
         except BaseException:  # such as Ctrl-C: no request is to go on, and cost money
@@ -261,9 +262,14 @@ class Endpoint:
             yield Finding(part, what, found if missing else "available", remedy)
 
 
-@cache
 def _loop() -> asyncio.AbstractEventLoop:
     """The event loop of all requests of this process, in a thread of its own."""
+    with STARTING:
+        return _started_loop()
+
+
+@cache
+def _started_loop() -> asyncio.AbstractEventLoop:
     loop = asyncio.new_event_loop()
     threading.Thread(target=loop.run_forever, daemon=True, name="openai").start()
     return loop
