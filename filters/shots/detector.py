@@ -1,5 +1,6 @@
 """The interface of a detector of shot boundaries, and of the settings that build it."""
 
+from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -93,9 +94,9 @@ class ShotBackend(BaseModel):
 
     backend: str = ""
 
+    @abstractmethod
     def build(self) -> ShotDetector:
         """Build the detector; heavy packages are imported here."""
-        raise NotImplementedError
 
     def requirements(self) -> Iterable[Requirement]:
         """Return what `build` requires, for `motionsight doctor` to check."""
