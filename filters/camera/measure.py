@@ -11,7 +11,7 @@ from filters.camera.config import CameraConfig
 from filters.camera.flashes import without_flashes
 from filters.camera.grid import clear_of_edge, on_grid, positions, texture
 from filters.camera.motion import Motion, Step, compose
-from filters.camera.points import picture
+from filters.camera.points import Pairs, picture
 from filters.camera.scene import Fits, fit_scene
 from filters.camera.windows import Windows, shaped, windows
 from filters.flow.estimator import FlowEstimator
@@ -20,6 +20,7 @@ from filters.points.lucas_kanade import LucasKanade
 from filters.shots.continuity import find_shots
 from filters.shots.detector import Footage, Look, ShotDetector
 
+FOLLOWED = 0.7  # of the points: where more of them go on to the next sample, it shows the same scene
 REACH = 0.35  # of the frame width: a median displacement beyond it leaves too little to compare
 SLOW = 3  # times the long baseline: where slow moves are seen
 DOUBTED = 0.4  # of the picture: where less follows one motion, it may be another that is found next time
@@ -72,8 +73,8 @@ def measure(
         eigen = cv2.cornerMinEigenVal(image, 5)
         if i:
             dense = estimate(samples[i - 1], image)
-            follower.follow(samples[i - 1], image, dense)
-            unlike[i] = dissimilarity(samples[i - 1], image, dense).mean
+            if follower.follow(samples[i - 1], image, dense) < FOLLOWED:
+                unlike[i] = dissimilarity(samples[i - 1], image, dense).mean
             steps.append(Step(i - 1, i, on_grid(dense), weight, 0j, 0j, 0.0))
         follower.begin(image, eigen)
         weight = texture(eigen)
@@ -90,23 +91,24 @@ def _with_scene(motion: Motion, samples: np.ndarray, estimate: FlowEstimator, co
         return motion
     spans = list(_spans(motion.times, (first, last), config.baseline_s, WINDOW_STRIDE)) or near
     slow = list(_spans(motion.times, (first, last), SLOW * config.baseline_s)) or spans
-    fits, *shown = _scene(motion, (near, spans, slow))
+    pairs = [(each, motion.points.pairs(each)) for each in (near, spans, slow)]
+    fits, *shown = _scene(motion, pairs)
     shares = fits.share(fits.followed() > 0.5)
     steps = list(motion.steps)
     for k, a, b, share in zip(range(first, last), fits.a, fits.b, shares, strict=True):
         steps[k] = replace(steps[k], a=complex(a), b=complex(b), fit=float(share))
     motion = replace(motion, steps=steps, windows=shown[0], slow=shown[1])
     if np.median(shown[0].follows + shown[0].rests) < DOUBTED:
-        again = (_scene(motion, (near, spans, slow), seed) for seed in REDRAWN)
+        again = (_scene(motion, pairs, seed) for seed in REDRAWN)
         motion = replace(motion, redrawn=[(seen, slower, other.b) for other, seen, slower in again])
     return replace(motion, long=list(_long(motion, samples, estimate, config)))
 
 
 def _scene(
-    motion: Motion, spans: Sequence[Sequence[tuple[int, int]]], seed: int = 0
+    motion: Motion, pairs: Sequence[tuple[Sequence[tuple[int, int]], Pairs]], seed: int = 0
 ) -> tuple[Fits, Windows, Windows]:
-    """The scene's motion between neighbours, and what the windows show. spans: near, of a second, slow."""
-    near, *longer = fit_scene(motion.points, spans, motion.size, seed)
+    """The scene's motion between neighbours, and what the windows show. pairs: near, of a second, slow."""
+    near, *longer = fit_scene(pairs, motion.size, seed)
     seen, slow = (windows(fits, near, motion.times, motion.size) for fits in longer)
     return near, shaped(seen, longer[0], motion.size), slow
 

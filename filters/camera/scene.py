@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from filters.camera.grid import squared_abs, toward_edge
-from filters.camera.points import Pairs, Points
+from filters.camera.points import Pairs
 
 # Random hypotheses for each span (RANSAC, Fischler and Bolles 1981; seeded) in each round of fitting and
 # rating the points; later rounds begin with what the one before found.
@@ -79,14 +79,14 @@ def evenly(pairs: Pairs, size: tuple[int, int]) -> np.ndarray:
 
 
 def fit_scene(
-    points: Points, spans: Sequence[Sequence[tuple[int, int]]], size: tuple[int, int], seed: int = 0
+    pairs: Sequence[tuple[Sequence[tuple[int, int]], Pairs]], size: tuple[int, int], seed: int = 0
 ) -> list[Fits]:
     """Find the scene and its motion over a shot.
 
     Args:
-        points: The points.
-        spans: Lists of spans of the shot; the first is that of the neighbouring samples, in order, which
-            later ones start from. All lists together decide what belongs to the scene.
+        pairs: Lists of spans of the shot, each with the points seen at both ends of its spans; the first is
+            that of the neighbouring samples, in order, which later ones start from. All lists together decide
+            what belongs to the scene.
         size: Width and height of the working frame, pixels.
         seed: Of the random hypotheses.
 
@@ -94,22 +94,22 @@ def fit_scene(
         The fits, one for each list.
     """
     rng = np.random.default_rng(seed)
-    seen = [points.pairs(each) for each in spans]
-    weights = [evenly(pairs, size) for pairs in seen]
-    tracks = 1 + max((int(pairs.track.max()) for pairs in seen if len(pairs.track)), default=0)
-    age = np.bincount(seen[0].track, minlength=tracks) if seen else np.zeros(tracks)
+    spans, seen = zip(*pairs, strict=True)
+    weights = [evenly(each, size) for each in seen]
+    tracks = 1 + max((int(each.track.max()) for each in seen if len(each.track)), default=0)
+    age = np.bincount(seen[0].track, minlength=tracks)
     say = np.ones(tracks)
     fits: list[Fits] = []
     for turn, count in enumerate(HYPOTHESES):
         before, fits = fits, []
-        for k, (each, pairs, weight) in enumerate(zip(spans, seen, weights, strict=True)):
+        for k, (each, both, weight) in enumerate(zip(spans, seen, weights, strict=True)):
             guesses = [(before[k].a, before[k].b)] if before else []
             if k:
                 guesses.append(_walked(fits[0], each))
-            counts = (weight * toward_edge(pairs.z, size) * say[pairs.track]).astype(np.float32)
-            guesses += _hypotheses(pairs, counts, SPAN_MIN * np.hypot(*size) / 2, count, rng)
-            a, b = _fit(pairs, counts, guesses)
-            fits.append(Fits(each, pairs, weight, a, b))
+            counts = (weight * toward_edge(both.z, size) * say[both.track]).astype(np.float32)
+            guesses += _hypotheses(both, counts, SPAN_MIN * np.hypot(*size) / 2, count, rng)
+            a, b = _fit(both, counts, guesses)
+            fits.append(Fits(each, both, weight, a, b))
         rated = [_rated(fit, tracks) for fit in fits]
         say = (0.05 + np.fmin.reduce(rated)) ** (1 + turn) * age / (age + YOUNG)
     return fits

@@ -3,7 +3,7 @@
 import numpy as np
 
 from filters.camera.grid import clear_of_edge, positions
-from filters.camera.motion import Motion, moving, residual
+from filters.camera.motion import Motion, moving
 
 
 def statistics(motion: Motion) -> dict[str, float]:
@@ -28,8 +28,10 @@ def statistics(motion: Motion) -> dict[str, float]:
         if first <= s.i and s.j <= last:
             scale = diagonal * (motion.times[s.j] - motion.times[s.i])
             speeds.append(np.abs(s.flow).ravel() / scale)
-            moves = moving(s, motion) & clear_of_edge(z + s.a * z + s.b, motion.size)
-            own.append(np.abs(residual(s, z)[moves]).sum() / z.size / scale)
+            moves = moving(s, motion)
+            goes = s.a * z[moves] + s.b
+            inside = clear_of_edge(z[moves] + goes, motion.size)
+            own.append(np.abs(s.flow[moves] - goes)[inside].sum() / z.size / scale)
     if not speeds:
         return {
             "flow_mean": 0.0,

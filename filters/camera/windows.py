@@ -197,14 +197,15 @@ def _radial(fits: Fits, size: tuple[int, int]) -> tuple[Radial, Radial]:
     if not total:
         return Radial(), Radial()
     way = f / np.abs(f)
-    best = [Radial(), Radial()]
-    for focus in (x * size[0] / 2 + 1j * y * size[1] / 2 for x in FOCI for y in FOCI):
-        ray = z - np.complex64(focus)
-        along = (np.conj(ray) * way).real / np.maximum(np.abs(ray), 1e-6)
-        for k, sign in enumerate((1, -1)):
-            does = weight * (sign * along > FOCUS_ANGLE)
-            share = float(does.sum()) / total
-            if share > best[k].share:
-                parallel = float(np.abs((does * way).sum()) / does.sum())
-                best[k] = Radial(share, parallel, float((does * apart).sum()) / total)
+    foci = np.array([(x * size[0] / 2, y * size[1] / 2) for x in FOCI for y in FOCI], np.float32)
+    # How far each point goes along its ray from each focus, and the length of the ray.
+    along = (np.conj(z) * way).real - foci @ np.stack([way.real, way.imag])
+    length = np.hypot(z.real - foci[:, :1], z.imag - foci[:, 1:])
+    best = []
+    for sign in (1, -1):
+        share = (sign * along > FOCUS_ANGLE * np.maximum(length, 1e-6)) @ weight
+        k = int(np.argmax(share))
+        does = weight * (sign * along[k] > FOCUS_ANGLE * np.maximum(length[k], 1e-6))
+        parallel = float(np.abs((does * way).sum()) / does.sum()) if share[k] else 1.0
+        best.append(Radial(float(share[k]) / total, parallel, float((does * apart).sum()) / total))
     return best[0], best[1]

@@ -26,13 +26,17 @@ class Follower(Protocol):
         """
         ...
 
-    def follow(self, a: np.ndarray, b: np.ndarray, flow: np.ndarray) -> None:
+    def follow(self, a: np.ndarray, b: np.ndarray, flow: np.ndarray) -> float:
         """Go on from sample a, the last that was seen, to sample b.
 
         Args:
             a: (H, W) uint8.
             b: (H, W) uint8.
             flow: (H, W, 2) float32 from a to b, pixels.
+
+        Returns:
+            The share of the points that could be followed, 0 to 1; 0 if there are too few to tell, or if it
+            is not known yet.
         """
         ...
 

@@ -13,6 +13,7 @@ LEVELS = 0  # of the image pyramid above the frame itself: dense flow gives a gu
 LIT_ALIKE = 0.02  # relative contrast, and gray levels in hundreds: up to it two samples are lit alike
 STOP = (cv2.TERM_CRITERIA_COUNT + cv2.TERM_CRITERIA_EPS, 5, 0.03)
 RETURN_MAX = 0.5  # pixels between a point and where it comes back to when followed there and back
+FEW = 30  # points: the share of fewer that is followed tells nothing
 AGREED = 0.2  # pixels from where dense flow ends: a point that lands so near to it need not come back
 
 
@@ -49,11 +50,11 @@ class LucasKanade:
         self._made += len(new)
         self._seen.append((self._tracks, from_centre(self._points, image.shape)))
 
-    def follow(self, a: np.ndarray, b: np.ndarray, flow: np.ndarray) -> None:
+    def follow(self, a: np.ndarray, b: np.ndarray, flow: np.ndarray) -> float:
         """Follow the points; those that do not come back are lost. See `Follower`."""
         points = self._points
         if not len(points):
-            return
+            return 0.0
         b = _lit_alike(a, b)
         column, row = np.rint(points).astype(np.intp).T
         guess = points + flow[row, column]
@@ -66,6 +67,7 @@ class LucasKanade:
             back, returned = _lucas_kanade(b, a, ended, begun + (ended - guess[doubted]))
             kept[doubted] = returned & (np.abs(back - begun).max(1) < RETURN_MAX)
         self._points, self._tracks = there[kept], self._tracks[kept]
+        return float(kept.mean()) if len(kept) >= FEW else 0.0
 
     def points(self) -> Points:
         """Return what has been followed so far."""

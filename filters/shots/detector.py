@@ -43,7 +43,8 @@ class Footage:
     Attributes:
         samples: (N, H, W) uint8, N >= 2.
         times: (N,) float64, seconds, ascending.
-        unlike: (N,) how unlike each sample is to the one before, once aligned: `dissimilarity`; the first 0.
+        unlike: (N,) how unlike each sample is to the one before, once aligned: `dissimilarity`; 0 for the
+            first, and where most points go on, so that both show the same scene.
         estimate: Optical flow.
         look: Shows all frames; None if there are only the samples.
     """

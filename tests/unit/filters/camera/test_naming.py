@@ -79,7 +79,8 @@ def shown(paths: Sequence[Path], seconds: float = 3.0) -> tuple[Windows, Windows
     """What points along these paths show: windows, the same for the slow ones, and no shifts."""
     found, times = points(paths, seconds)
     spans = [(k, k + 8) for k in range(0, len(times) - 8, 2)]
-    steps, fits = fit_scene(found, [[(k, k + 1) for k in range(len(times) - 1)], spans], SIZE)
+    near = [(k, k + 1) for k in range(len(times) - 1)]
+    steps, fits = fit_scene([(each, found.pairs(each)) for each in (near, spans)], SIZE)
     seen = shaped(windows(fits, steps, times, SIZE), fits, SIZE)
     return seen, seen, np.zeros(len(times) - 1, complex)
 

@@ -11,7 +11,7 @@ def scene(paths: list[Path], seconds: float) -> tuple[Fits, Fits]:
     found, times = points(paths, seconds)
     near = [(k, k + 1) for k in range(len(times) - 1)]
     far = [(k, k + 8) for k in range(0, len(times) - 8, 2)]
-    steps, windows = fit_scene(found, [near, far], SIZE)
+    steps, windows = fit_scene([(each, found.pairs(each)) for each in (near, far)], SIZE)
     return steps, windows
 
 
