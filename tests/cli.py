@@ -70,6 +70,13 @@ def sets(*settings: str) -> list[str]:
     return [word for setting in settings for word in ("--set", setting)]
 
 
+# Models of annotate alone, which no machine has the GPUs for: another command that reserved them would fail.
+UNUSED_MODELS = sets(
+    "baseline={backend: vllm, model: m, actor: {num_gpus: 1000}}",
+    "vqascore={backend: t2v_metrics, actor: {num_gpus: 1000}}",
+)
+
+
 def _environment(changes: Environment | None) -> dict[str, str]:
     changed = os.environ | dict(changes or {})
     return {name: value for name, value in changed.items() if value is not None}

@@ -9,7 +9,7 @@ from stages.demo.recipe import Camera, Mover, Recipe
 from stages.demo.render import render
 from stages.motionsight.prompt import VISUAL_PROMPTS
 from tests import videos
-from tests.cli import motionsight
+from tests.cli import UNUSED_MODELS, motionsight
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +31,7 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_answer_is_on_standard_output_and_what_led_to_it_beside(
     clip: Path, question: str, category: str, said: tuple[str, ...]
 ) -> None:
-    run = motionsight("ask", clip, question)
+    run = motionsight("ask", clip, question, *UNUSED_MODELS)
     assert run.returncode == 0, run.stderr
     assert all(word in run.stdout for word in said), run.stdout
     assert f"about {category}" in run.stderr

@@ -11,7 +11,7 @@ from stages.demo.demo_clips import recipes
 from stages.demo.render import render
 from stages.evaluate.benchmark import BENCHMARKS
 from tests.chat_server import Endpoint, completion
-from tests.cli import motionsight
+from tests.cli import UNUSED_MODELS, motionsight
 from tests.videos import SHARED
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
@@ -74,6 +74,7 @@ def arguments(bench: Path, out: Path, *prompts: str) -> list[object]:
         "-s",
         "max_failed_share=0.5",
         *named,
+        *UNUSED_MODELS,
     ]
 
 

@@ -28,7 +28,7 @@ TOKEN = "a-token-that-nobody-guesses"
 @contextmanager
 def process(*options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """The command itself, as a process; what it says goes to a pipe."""
-    with cli.start("serve", "--port", 0, *cli.sets("serve.looks=1"), *options) as it:
+    with cli.start("serve", "--port", 0, *cli.sets("serve.looks=1"), *cli.UNUSED_MODELS, *options) as it:
         assert it.stderr
         try:
             line = next(line for line in it.stderr if "http://" in line)
