@@ -95,7 +95,7 @@ def machine(config: Config) -> Iterator[Finding]:
     wanted += share.gpus * (share.workers or os.cpu_count() or 1)
     if not wanted:
         return
-    where = config.engine.address or os.environ.get("RAY_ADDRESS")
+    where = config.engine.cluster
     if where:
         start(config.engine)
         import ray

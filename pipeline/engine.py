@@ -25,6 +25,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 from pipeline.errors import CallError, CeilingError, RunError, reason
 from pipeline.isolation import as_clip_error
 from pipeline.metrics import Meter, Queue
+from pipeline.pool import Pool, pool_for
 from pipeline.shadowing import job_config
 from pipeline.stage import Resources, Row, Stage
 from pipeline.workspace import Workspace
@@ -33,11 +34,6 @@ log = logging.getLogger("motionsight")
 
 T = TypeVar("T")
 R = TypeVar("R")
-
-# Ray Data keeps about 100 KB per task in the driver: with more rows, tasks become larger, not more numerous.
-TASKS = 2048
-BLOCKS_PER_TASK = 4
-TASKS_PER_WORKER = 16  # at least, however small, so that all workers finish at about the same time
 
 
 class EngineConfig(BaseModel):
@@ -56,7 +52,7 @@ class EngineConfig(BaseModel):
     workers: int | dict[str, int] | None = Field(
         None,
         description="worker processes, for every command or by command, as in {annotate: 10}; null: one per"
-        " CPU",
+        " CPU, also of nodes that join the cluster during the run",
     )
     cpus_per_worker: float | None = Field(
         None, gt=0, description="CPUs that a worker reserves; null: the command's own default, usually 1"
@@ -72,6 +68,11 @@ class EngineConfig(BaseModel):
         description="fraction of a GPU that a worker reserves, for every command or by command, as in"
         " {score: 0.16, annotate: 0.02}; null: the command's own default, usually none",
     )
+
+    @property
+    def cluster(self) -> str | None:
+        """The address of the cluster to join; None: Ray runs on this machine alone."""
+        return self.address or os.environ.get("RAY_ADDRESS")
 
     @field_validator("workers", "gpus_per_worker")
     @classmethod
@@ -134,7 +135,7 @@ def start(config: EngineConfig) -> None:
     Raises:
         RunError: Ray cannot be started or reached.
     """
-    address = config.address or os.environ.get("RAY_ADDRESS")
+    address = config.cluster
     if not address:
         # Declares that no other machine will join, so that Ray listens on the loopback interface only. Ray
         # reads it when it is imported.
@@ -304,14 +305,15 @@ def run(
     rows = rows.select([name for name in rows.column_names if name in {"clip_id", *stage.columns}])
     share = config.share(stage.name, stage.resources)
     blocks = -(-rows.num_rows // config.block_clips)
-    workers = min(share.workers or _cpus(share), blocks, stage.most_workers or blocks)
-    stage.spread(workers)
+    pool = pool_for(stage, share.workers, _cpus(share), rows.num_rows, grows=bool(config.cluster))
+    pool = pool.at_most(blocks).at_most(stage.most_workers)
+    stage.spread(pool.most)
     in_flight = stage.in_flight if config.in_flight is None or stage.in_flight == 1 else config.in_flight
-    most = max(TASKS_PER_WORKER * workers, min(TASKS, blocks // BLOCKS_PER_TASK))
-    rows_per_task = config.block_clips * -(-blocks // most)
+    rows_per_task = config.block_clips * pool.blocks_per_task(blocks)
     tasks = [rows.slice(at, rows_per_task) for at in range(0, rows.num_rows, rows_per_task)]
     # Blocks that a worker has in progress: no more than its share, or the first to be ready would take all.
-    calls = min(1 + -(-in_flight // config.block_clips), -(-len(tasks) // workers)) if in_flight > 1 else 1
+    calls = min(1 + -(-in_flight // config.block_clips), -(-len(tasks) // pool.most)) if in_flight > 1 else 1
+    compute = _workers(pool, calls, ahead=in_flight == 1)
     queue = Queue(rows.num_rows)
     data = ray.data.from_arrow(tasks).map_batches(
         _Worker,
@@ -322,12 +324,7 @@ def run(
         batch_format="pyarrow",
         batch_size=config.block_clips,
         zero_copy_batch=True,
-        compute=ray.data.ActorPoolStrategy(
-            size=workers,
-            max_tasks_in_flight_per_actor=calls if in_flight > 1 else None,
-            max_concurrent_calls_per_actor=calls,
-            enable_true_multi_threading=calls > 1,
-        ),
+        compute=compute,
         num_cpus=share.cpus,
         num_gpus=share.gpus,
     )
@@ -340,6 +337,30 @@ def run(
             yield Block(report["rows"], dict(report["errors"])), item.get("out") or []
     except RayError as error:
         raise RunError(f"Ray failed: {reason(error)[-300:]}") from error
+
+
+def _workers(pool: Pool, calls: int, ahead: bool) -> Any:
+    """Return Ray Data's strategy for a pool.
+
+    Args:
+        pool: Its size.
+        calls: Blocks that a worker has in progress.
+        ahead: Whether a worker is sent tasks ahead; not in a pool that grows, where others may come for them.
+    """
+    import ray
+
+    grows = pool.least < pool.most
+    if grows:
+        scaling = ray.data.DataContext.get_current().autoscaling_config
+        scaling.actor_pool_util_upscaling_threshold = 1.0  # when all are busy and there are CPUs for more
+        scaling.actor_pool_util_downscaling_threshold = 0.0  # to set a worker up again would take seconds
+    return ray.data.ActorPoolStrategy(
+        min_size=pool.least,
+        max_size=pool.most,
+        max_tasks_in_flight_per_actor=None if ahead and not grows else calls,
+        max_concurrent_calls_per_actor=calls,
+        enable_true_multi_threading=calls > 1,
+    )
 
 
 def scatter(name: str, function: Callable[[T], R], items: Sequence[T], config: EngineConfig) -> Iterator[R]:
@@ -366,10 +387,10 @@ def scatter(name: str, function: Callable[[T], R], items: Sequence[T], config: E
 
     share = config.share(name, Resources())
     task = ray.remote(function).options(num_cpus=share.cpus, num_gpus=share.gpus)
-    in_flight = 2 * (share.workers or _cpus(share))
     left, running = iter(items), list[Any]()
     try:
         while True:
+            in_flight = 2 * (share.workers or max(_cpus(share), 1))  # anew each time: nodes may have joined
             running += [task.remote(item) for item in islice(left, in_flight - len(running))]
             if not running:
                 return
@@ -385,10 +406,10 @@ def scatter(name: str, function: Callable[[T], R], items: Sequence[T], config: E
 
 
 def _cpus(share: Share) -> int:
-    """How many workers the CPUs of the cluster allow."""
+    """How many workers the CPUs of the cluster allow, as it is now."""
     import ray
 
-    return max(1, int(ray.cluster_resources().get("CPU", 1) / share.cpus))
+    return int(ray.cluster_resources().get("CPU", 0) / share.cpus)
 
 
 def pending(rows: pa.Table, done: set[str]) -> pa.Table:

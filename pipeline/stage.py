@@ -37,6 +37,8 @@ class Stage(ABC):
         in_flight: Number of clips that a worker processes concurrently, each in its own thread. With more
             than one, `work` must be thread-safe.
         most_workers: Number of workers beyond which more would only wait; None: any number is of use.
+        enough_workers: Number of workers to request from a cluster that has no worker node yet, if a stage
+            must know it before they start; None: as many as the clips warrant, and more when nodes join.
     """
 
     name: ClassVar[str]
@@ -46,6 +48,7 @@ class Stage(ABC):
     resources: ClassVar[Resources] = Resources()
     in_flight: int = 1
     most_workers: int | None = None
+    enough_workers: int | None = None
 
     def spread(self, workers: int) -> None:  # noqa: B027 - optional
         """Learn how many workers there will be: called in the driver, before the stage is sent to them."""

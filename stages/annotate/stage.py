@@ -22,6 +22,7 @@ from stages.motionsight.prompt import prompt
 from stages.motionsight.service import GroundedQuestion, Inquiry, MotionSight, seed_of
 from stages.motionsight.settings import MotionSightConfig
 
+CLIPS_PER_WORKER = 8  # in hand: to prepare as many keeps a CPU busy while calls take a second or two
 MOST_IN_FLIGHT = 32  # clips in a worker's hands: the frames of one may take 50 MB
 
 
@@ -83,8 +84,10 @@ class Annotate(Stage):
         """
         self._config = config or AnnotationConfig()
         self._handles, self._limits, self._book = handles or {}, limits, book
+        at_once = self._config.mllm.at_once
+        self.enough_workers = -(-at_once // CLIPS_PER_WORKER) or None
         if not self._config.mllm.placement:  # each worker calls the endpoint, once at least
-            self.most_workers = self._config.mllm.at_once or None
+            self.most_workers = at_once or None
 
     def spread(self, workers: int) -> None:
         """Share the models' calls among the workers: each has as many clips in hand as it may make calls.

@@ -77,7 +77,7 @@ def model_actors(
 
     keys = {role: pickle.dumps(backend) for role, (backend, _) in placed.items()}
     distinct = {key: placed[role][1] or Placement() for role, key in keys.items()}
-    if not (engine.address or os.environ.get("RAY_ADDRESS")):
+    if not engine.cluster:
         _refuse([*distinct.values()], ray.cluster_resources())  # a cluster may scale up; this machine cannot
     actors = {key: [_actor(key, at) for _ in range(at.replicas)] for key, at in distinct.items()}
     every = [actor for replicas in actors.values() for actor in replicas]

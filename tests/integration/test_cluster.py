@@ -1,4 +1,4 @@
-"""A cluster of three nodes on this machine, a job through its job server, and a node that dies on the way."""
+"""A cluster on this machine: nodes join while a run goes on, jobs are submitted, and a node dies."""
 
 import os
 import shutil
@@ -7,13 +7,17 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import psutil
+import pyarrow as pa
 import pytest
 import requests
 
+from pipeline.engine import EngineConfig, run
+from pipeline.stage import Row, Stage
 from tests import videos
 from tests.cli import ROOT, start
 from tests.tables import stored
@@ -32,7 +36,7 @@ def ports() -> dict[str, int]:
 
 
 class Nodes:
-    """A head without CPUs, and workers with two each."""
+    """A head without CPUs, and workers with two each, none at first."""
 
     def __init__(self) -> None:
         from ray.cluster_utils import Cluster
@@ -44,9 +48,14 @@ class Nodes:
             initialize_head=True,
             head_node_args=ports() | {"num_cpus": 0, "include_dashboard": True, "dashboard_port": 0},
         )
-        self.workers = [self._cluster.add_node(num_cpus=2, **ports()) for _ in range(2)]
-        self._cluster.wait_for_nodes()
+        self.workers: list[Any] = []
+        self.gcs = self._cluster.address
         self.address = f"http://{self._cluster.head_node.webui_url}"
+
+    def grow(self, count: int) -> None:
+        """Add workers until there are so many."""
+        while len(self.workers) < count:
+            self.workers.append(self._cluster.add_node(num_cpus=2, **ports()))
 
     def kill(self, node: Any) -> None:
         """As if its plug were pulled: SIGKILL to all of its processes at once."""
@@ -96,7 +105,54 @@ def test_a_checkout_sent_along_is_what_runs(nodes: Nodes, tmp_path: Path) -> Non
     assert "nothing is missing" in told
 
 
+class Waiting(Stage):
+    """Says on which node a clip was processed; dawdles until so many nodes have taken part."""
+
+    name = "waiting"
+    columns = ()
+    schema = pa.schema([("clip_id", pa.string()), ("node", pa.string())])
+
+    def __init__(self, folder: Path, nodes: int) -> None:
+        self._folder, self._nodes = folder, nodes
+
+    def work(self, row: Row) -> Row:
+        import ray
+
+        node = ray.get_runtime_context().get_node_id()
+        (self._folder / node).touch()
+        if len(list(self._folder.iterdir())) < self._nodes:
+            time.sleep(1)
+        return {"clip_id": row["clip_id"], "node": node}
+
+
+def test_a_run_that_starts_without_a_node_uses_each_that_joins(nodes: Nodes, tmp_path: Path) -> None:
+    import ray
+
+    ray.shutdown()  # whatever tests of other files run on
+    clips = pa.table({"clip_id": [f"{k:03d}" for k in range(300)]})  # at first, one worker will do for so few
+    config = EngineConfig(address=nodes.gcs, block_clips=1)
+    done: list[Row] = []
+
+    def spread() -> None:
+        for _, rows in run(Waiting(tmp_path, 2), clips, config):
+            done.extend(rows)
+
+    try:
+        with ThreadPoolExecutor(1) as thread:
+            running = thread.submit(spread)
+            for joined in (1, 2):
+                nodes.grow(joined)
+                while len(list(tmp_path.iterdir())) < joined and not running.done():
+                    time.sleep(0.1)
+            running.result()
+    finally:
+        ray.shutdown()
+    assert sorted(row["clip_id"] for row in done) == clips["clip_id"].to_pylist()
+    assert {row["node"] for row in done} == {node.node_id for node in nodes.workers}
+
+
 def test_a_job_outlives_a_node_that_dies(nodes: Nodes, tmp_path: Path) -> None:
+    nodes.grow(2)
     (tmp_path / "in").mkdir()
     clip = videos.write(tmp_path / "clip.mp4", 36).read_bytes()
     for k in range(CLIPS):
@@ -109,7 +165,7 @@ def test_a_job_outlives_a_node_that_dies(nodes: Nodes, tmp_path: Path) -> None:
     done("score", "--output", quiet, *quick)
 
     submitting = ("submit", "--address", nodes.address)
-    command = ("score", "--output", killed, *quick, "--set", "engine.workers=4")
+    command = ("score", "--output", killed, *quick)
     told = done(*submitting, "--name", "chaos", "--no-follow", *command)
     assert "job chaos submitted" in told
     following = begin(*submitting, "--logs", "chaos")

@@ -5,7 +5,6 @@ import os
 import shlex
 import subprocess
 import sys
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from configs.settings import load
 from jobs.commands import app
 from jobs.submit import Submission, entrypoint, read_environment, read_resources, run, submission
 from pipeline.errors import CallError, RunError
+from pipeline.pool import MOST_WORKERS
 
 ROOT = Path(__file__).parents[2]
 CLUSTER = ROOT / "configs" / "cluster"
@@ -116,6 +116,9 @@ def test_the_cluster_is_one_by_rays_own_schema() -> None:
     assert cluster["head_node_type"] in cluster["available_node_types"]
     workers = [kind for name, kind in cluster["available_node_types"].items() if name != "head"]
     assert sum(kind["max_workers"] for kind in workers) <= cluster["max_workers"]
+    score = cluster["available_node_types"]["score"]
+    # Or Ray would start GPU nodes for the rest of what a run requests.
+    assert score["max_workers"] * score["resources"]["CPU"] >= MOST_WORKERS
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(cluster | {"max_workers": "many"}, schema)
 
@@ -143,6 +146,8 @@ def test_the_kuberay_job_has_the_parts_that_the_operator_wants() -> None:
     def gpus(group: dict[str, Any]) -> int:
         return int(group["template"]["spec"]["containers"][0]["resources"]["limits"].get("nvidia.com/gpu", 0))
 
+    (container,) = groups["score"]["template"]["spec"]["containers"]
+    assert groups["score"]["maxReplicas"] * int(container["resources"]["limits"]["cpu"]) >= MOST_WORKERS
     assert gpus(groups["score"]) == 0 < gpus(groups["annotate"])
 
 
@@ -150,8 +155,6 @@ def test_the_kuberay_jobs_command_is_a_right_one() -> None:
     entrypoint = yaml.safe_load((CLUSTER / "rayjob.yaml").read_text())["spec"]["entrypoint"]
     command = shlex.split(entrypoint)
     assert command[:2] == ["motionsight", "distill"]
-    settings = [word for before, word in pairwise(command) if before == "--set"]
-    assert settings
-    load(command[command.index("--config") + 1], settings)
+    assert load(command[command.index("--config") + 1])
     shown = CliRunner().invoke(app, ["distill", "--help"]).output
     assert all(word in shown for word in command if word.startswith("--"))
