@@ -315,7 +315,8 @@ def run(
     calls = min(1 + -(-in_flight // config.block_clips), -(-len(tasks) // pool.most)) if in_flight > 1 else 1
     compute = _workers(pool, calls, ahead=in_flight == 1)
     queue = Queue(rows.num_rows)
-    data = ray.data.from_arrow(tasks).map_batches(
+    # Not from_arrow: it starts a task for every table, and for all of them a cluster would start nodes.
+    data = ray.data.from_blocks(tasks).map_batches(
         _Worker,
         fn_constructor_args=(
             *(stage, in_flight),
