@@ -14,7 +14,7 @@ from filters.camera.motion import Motion, Step, compose
 from filters.camera.points import Pairs, picture
 from filters.camera.scene import Fits, fit_scene
 from filters.camera.windows import Windows, shaped, windows
-from filters.flow.estimator import FlowEstimator
+from filters.flow.estimator import FlowEstimator, flows
 from filters.points.follower import PointTracker
 from filters.points.lucas_kanade import LucasKanade
 from filters.shots.continuity import find_shots
@@ -69,10 +69,11 @@ def measure(
     unlike = np.zeros(len(samples))
     follower = methods.track(picture(samples))
     weight = np.empty(0)
+    dense_flows = flows(estimate, samples[:-1], samples[1:])
     for i, image in enumerate(samples):
         eigen = cv2.cornerMinEigenVal(image, 5)
         if i:
-            dense = estimate(samples[i - 1], image)
+            dense = next(dense_flows)
             if follower.follow(samples[i - 1], image, dense) < FOLLOWED:
                 unlike[i] = dissimilarity(samples[i - 1], image, dense).mean
             steps.append(Step(i - 1, i, on_grid(dense), weight, 0j, 0j, 0.0))
@@ -133,12 +134,16 @@ def _long(
 ) -> Iterator[Step]:
     """Steps over the long baseline: there a slow move is many times its noise."""
     z = positions(motion.size)
+    spans, backs = [], []
     for i, j in _spans(motion.times, motion.shot(), config.baseline_s):
         a, b = compose(motion.steps[i:j])
         if np.median(np.abs(a * z + b)) >= REACH * motion.size[0]:
             continue
-        back = undone(samples[j], (a, b))
-        landed = z + on_grid(estimate(samples[i], back))
+        spans.append((i, j, a, b))
+        backs.append(undone(samples[j], (a, b)))
+    found = flows(estimate, [samples[i] for i, *_ in spans], backs)
+    for (i, j, a, b), back, dense in zip(spans, backs, found, strict=True):
+        landed = z + on_grid(dense)
         landed = landed + a * landed + b
         inside = clear_of_edge(landed, motion.size)
         unlike = np.where(inside, change(samples[i], back), np.nan)

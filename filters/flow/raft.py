@@ -69,12 +69,20 @@ class RaftFlow:
 
     def __call__(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
         """Estimate the flow; see `FlowEstimator`."""
+        return self.many(a[None], b[None])[0]
+
+    def many(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        """Estimate the flow of many pairs; see `BatchedFlow`."""
         torch = self._torch
-        height, width = a.shape
+        height, width = a.shape[1:]
         # RAFT requires sides that are multiples of 8 and at least 128.
-        pad = [(0, max(128, -(-side // 8) * 8) - side) for side in (height, width)]
-        pair = np.stack([np.pad(image, pad, mode="edge") for image in (a, b)])
-        batch = torch.from_numpy(pair).to(self._device).float().div(127.5).sub(1)[:, None].repeat(1, 3, 1, 1)
+        pad = [(0, 0), *((0, max(128, -(-side // 8) * 8) - side) for side in (height, width))]
+        first, second = (
+            torch.from_numpy(np.pad(images, pad, mode="edge")).to(self._device) for images in (a, b)
+        )
+        first, second = (
+            images.float().div(127.5).sub(1)[:, None].repeat(1, 3, 1, 1) for images in (first, second)
+        )
         with torch.inference_mode():
-            flow = self._model(batch[:1], batch[1:])[-1][0]
-        return flow[:, :height, :width].permute(1, 2, 0).cpu().numpy()
+            flow = self._model(first, second)[-1]
+        return flow[:, :, :height, :width].permute(0, 2, 3, 1).cpu().numpy()

@@ -1,17 +1,49 @@
-from pathlib import Path
+import itertools
 
 import numpy as np
+import pytest
 
+from filters.flow import estimator
+from filters.flow.dis import DisConfig
+from filters.flow.estimator import flows
 from filters.flow.raft import RaftConfig, RaftFlow
 
 
-def test_raft_with_random_weights_runs_behind_the_same_interface(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def raft(tmp_path_factory: pytest.TempPathFactory) -> RaftFlow:
     import torch
     from torchvision.models.optical_flow import raft_small
 
+    path = tmp_path_factory.mktemp("raft") / "raft.pth"
     torch.manual_seed(0)
-    torch.save(raft_small().state_dict(), tmp_path / "raft.pth")
-    flow = RaftConfig(weights=str(tmp_path / "raft.pth"), device="cpu").build()
-    assert isinstance(flow, RaftFlow)
-    image = np.random.default_rng(0).integers(0, 255, (100, 161), dtype=np.uint8)
-    assert flow(image, image).shape == (100, 161, 2)
+    torch.save(raft_small().state_dict(), path)
+    return RaftConfig(weights=str(path), device="cpu").build()
+
+
+def noise(count: int, height: int = 100, width: int = 161) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 255, (count, height, width), dtype=np.uint8)
+
+
+def test_raft_with_random_weights_runs_behind_the_same_interface(raft: RaftFlow) -> None:
+    (image,) = noise(1)
+    assert raft(image, image).shape == (100, 161, 2)
+
+
+def test_a_batch_of_raft_with_random_weights_gives_each_pair_what_it_gets_alone(
+    raft: RaftFlow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images = noise(4)
+    alone = [raft(a, b) for a, b in itertools.pairwise(images)]
+    for most in (1, 2 * images[0].size, 100 * images[0].size):  # pixels: pair by pair, in twos, all at once
+        monkeypatch.setattr(estimator, "BATCH_PIXELS", most)
+        together = [*flows(raft, images[:-1], images[1:])]
+        assert len(together) == 3
+        np.testing.assert_allclose(together, alone, atol=1e-3)
+
+
+@pytest.mark.parametrize("pairs", [0, 1, 3])
+def test_an_estimator_without_batches_is_asked_pair_by_pair(pairs: int) -> None:
+    images, dis = noise(pairs + 1), DisConfig().build()
+    found = [*flows(dis, images[:-1], images[1:])]
+    assert len(found) == pairs
+    assert all(np.array_equal(flow, dis(images[k], images[k + 1])) for k, flow in enumerate(found))
