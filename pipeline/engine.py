@@ -22,6 +22,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
+from pipeline import scratch
 from pipeline.errors import CallError, CeilingError, RunError, reason
 from pipeline.isolation import as_clip_error
 from pipeline.metrics import Meter, Queue
@@ -298,11 +299,14 @@ def run(
         )
     if not rows.num_rows:
         return
+    scratch.hold()  # until this process ends, so that the next stage finds what this one has fetched
     import ray
     from ray.exceptions import RayError
 
     start(config)
     rows = rows.select([name for name in rows.column_names if name in {"clip_id", *stage.columns}])
+    # The clips of one video one after the other: it is fetched, and its frames' times are read, only once.
+    rows = rows.sort_by([(name, "ascending") for name in ("uri", "start_s") if name in rows.column_names])
     share = config.share(stage.name, stage.resources)
     blocks = -(-rows.num_rows // config.block_clips)
     pool = pool_for(stage, share.workers, _cpus(share), rows.num_rows, grows=bool(config.cluster))

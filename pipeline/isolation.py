@@ -21,6 +21,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from pipeline import scratch
 from pipeline.errors import ERRORS, ClipError, RunError, reason
 
 GIB = 1024**3
@@ -118,6 +119,7 @@ class Isolated:
 
     def _start(self) -> None:
         self.close()
+        scratch.hold()  # for the child, which may be killed at any time
         # A child first imports its parent's main module, which takes a second in Ray's workers.
         main = [name for name in ("ray", "ray._private.worker") if name in sys.modules]
         CONTEXT.set_forkserver_preload([*main, *self._preload])

@@ -1,6 +1,8 @@
 """Small real videos, good and bad, made on the spot."""
 
+import io
 import os
+import tarfile
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -111,6 +113,15 @@ def write_sound(path: Path) -> Path:
         container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
     return path
+
+
+def write_tar(path: Path, **members: bytes) -> None:
+    """Write a tar of members with the names given and the suffix mp4."""
+    with tarfile.open(path, "w") as tar:
+        for name, data in members.items():
+            info = tarfile.TarInfo(f"{name}.mp4")
+            info.size = len(data)
+            tar.addfile(info, io.BytesIO(data))
 
 
 def good(folder: Path) -> dict[str, Path]:

@@ -105,7 +105,7 @@ def observe(
         samples, pictures = (taken.pictures for taken in clip.read(wanted, exact))
     times = probe.times[sampled]
     with timed(seconds, "measure"):
-        look = CloserLook(uri, start_s, end_s, config.decode.threads)
+        look = CloserLook(clip.source, start_s, end_s, config.decode.threads)
         methods = Methods(estimator(config.flow), shot_detector(config.shots), point_tracker(config.points))
         motion = measure(samples, times, methods, config.camera, look)
         camera, second = summarise(motion, config.camera), second_opinion(motion, config.camera)

@@ -79,7 +79,7 @@ class Scorer:
         indices, firsts = np.unique(taken.indices, return_index=True)
         if len(indices) < 2:
             raise ClipError("too_few_frames", "the clip has only one distinct frame")
-        look = CloserLook(row["uri"], row["start_s"], row["end_s"], decode.threads)
+        look = CloserLook(clip.source, row["start_s"], row["end_s"], decode.threads)
         seen = Measured(probe, taken.pictures[firsts], probe.times[indices], look, self._config)
         done = empty_row("scores") | {"clip_id": row["clip_id"]}
         for measure in self._measures:

@@ -24,7 +24,8 @@ from stages.split.files import entry, to_json, to_parquet, upload
 from stages.split.schema import INDEX, PARQUET, QA_COLUMNS, SPLITS, TIERS, Row, Split, Tier
 from stages.split.settings import SplitConfig
 from stages.split.splits import uniform
-from stages.video.media import cut, read_bytes, suffix
+from stages.video.cut import cut
+from stages.video.media import read_bytes, suffix
 
 if TYPE_CHECKING:
     from webdataset import TarWriter

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Iterator
 import av
 
 from pipeline.errors import CallError, ClipError
-from stages.video.media import is_local, read_bytes
+from stages.video.media import read_bytes
 from stages.video.probe import Timeline
+from stages.video.source import Source
 
 BATCH = 8  # full frames in memory at once
 
@@ -21,14 +22,14 @@ class DecordReader:
 
     rotation = 0
 
-    def __init__(self, uri: str, timeline: Timeline) -> None:
+    def __init__(self, source: Source, timeline: Timeline) -> None:
         """Prepare to read; the file is opened by `frames`.
 
         Args:
-            uri: The video file.
+            source: The video file.
             timeline: When the clip's frames are shown.
         """
-        self._uri, self._before = uri, timeline.before
+        self._source, self._before = source, timeline.before
 
     def frames(
         self, needed: Iterable[int], threads: int, reference: bool
@@ -54,7 +55,7 @@ class DecordReader:
                 "decode.backend decord needs decord: pip install 'motionsight-distill[decord]'"
             ) from None
         try:
-            file = self._uri if is_local(self._uri) else io.BytesIO(read_bytes(self._uri))
+            file = self._source.path or io.BytesIO(read_bytes(self._source.uri))
             reader = decord.VideoReader(file, num_threads=threads)
             indices = sorted(needed)
             for at in range(0, len(indices), BATCH):

@@ -14,6 +14,7 @@ from pipeline.identity import OPERATIONAL
 from stages.video.decord_reader import DecordReader
 from stages.video.pixels import luma, rgb
 from stages.video.pyav_reader import PyavReader
+from stages.video.source import Source, locate
 
 EXACT_MIN = 0.9  # of the wanted frames: a clip that loses more of them is damaged
 
@@ -117,17 +118,21 @@ class Clip:
     """A clip, opened and probed; everything wanted of it is taken from a single decode pass.
 
     Attributes:
-        uri: The video file.
+        source: The video file.
         probe: The clip's properties.
     """
 
     def __init__(
-        self, uri: str, start_s: float | None = None, end_s: float | None = None, rough: bool = False
+        self,
+        video: str | Source,
+        start_s: float | None = None,
+        end_s: float | None = None,
+        rough: bool = False,
     ) -> None:
         """Open and probe a clip.
 
         Args:
-            uri: The video file.
+            video: The video file: its URI, or the `source` of another clip of it.
             start_s: Where the clip starts, seconds from the first frame of the file; None: there.
             end_s: Where the clip ends (exclusive); None: at the end of the file.
             rough: Skip deblocking, a fifth of the decoding time; PyAV only.
@@ -135,8 +140,12 @@ class Clip:
         Raises:
             ClipError: missing_file, not_a_video, no_video_stream, decode_error or too_few_frames.
         """
-        self.uri = uri
-        self._opened = PyavReader(uri, start_s, end_s, rough)
+        try:
+            part = start_s is not None or end_s is not None
+            self.source = locate(video, part) if isinstance(video, str) else video
+        except (OSError, KeyError) as error:
+            raise ClipError("missing_file", f"cannot read {video!r}: {reason(error)}") from error
+        self._opened = PyavReader(self.source, start_s, end_s, rough)
         self.probe = self._opened.probe
 
     def read(self, wanted: Sequence[Wanted], config: DecodeConfig) -> list[Taken]:
@@ -188,5 +197,5 @@ class Clip:
 
     def _reader(self, config: DecodeConfig) -> Reader:
         if config.backend == "decord":
-            return DecordReader(self.uri, self._opened.timeline)
+            return DecordReader(self.source, self._opened.timeline)
         return self._opened

@@ -8,6 +8,7 @@ import numpy as np
 from pipeline.errors import ClipError
 from stages.video.frames import Clip, DecodeConfig, Wanted
 from stages.video.pixels import fitted
+from stages.video.source import Source
 
 
 @dataclass(frozen=True)
@@ -15,13 +16,13 @@ class CloserLook:
     """A `Look` into a video file.
 
     Attributes:
-        uri: The video file.
+        video: The video file: its URI, or the `source` of a clip of it.
         start_s: Where the clip starts, seconds from the first frame of the file; None: there.
         end_s: Where the clip ends (exclusive); None: at the end of the file.
         threads: Decoder threads.
     """
 
-    uri: str
+    video: str | Source
     start_s: float | None
     end_s: float | None
     threads: int
@@ -34,7 +35,7 @@ class CloserLook:
         start = parts[0][0]
         until = min(zero + parts[-1][1], np.inf if self.end_s is None else self.end_s)
         try:
-            clip = Clip(self.uri, zero + start, until)
+            clip = Clip(self.video, zero + start, until)
             times = start + clip.probe.times
             size = fitted(clip.probe.width, clip.probe.height, longer)
             inside = [np.flatnonzero((times >= a - 1e-6) & (times < b - 1e-6)) for a, b in parts]

@@ -1,14 +1,14 @@
 """The bytes of a video: a local path, an fsspec URL, or a member of a tar (`a.tar::b.mp4`)."""
 
 import functools
-import io
-import itertools
-import math
+import json
 import re
 import tarfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
-import av
 from fsspec.core import url_to_fs
 from fsspec.implementations.arrow import ArrowFSWrapper
 from fsspec.implementations.local import LocalFileSystem
@@ -25,6 +25,9 @@ STORE_DOWN = re.compile(
     r"|Status\(UNAVAILABLE|token has expired"
 )
 SUFFIX = re.compile(r"\.([A-Za-z0-9]{1,5})$")
+# What file systems call the marks of a version.
+MARK = re.compile(r"^(e-?tag|.*mtime|.*modified|created|updated|generation|.*md5.*|digest|.*_id|ino)$", re.I)
+PIECE = 1 << 23  # bytes in memory at once while a file is copied
 
 
 def is_local(uri: str) -> bool:
@@ -48,8 +51,72 @@ def read_bytes(uri: str) -> bytes:
             server, or no package for the URL's protocol.
         RunError: An object store cannot be reached, which is not the clip's fault.
     """
+    with _told(uri):
+        fs, path, span = _resolve(uri)
+        if span is None:
+            return fs.cat_file(path)
+        # Not cat_file: in fsspec's wrapper of Arrow it ignores the range as late as 2026.2.
+        with fs.open(path, "rb", cache_type="none") as file:
+            file.seek(span[0])
+            return file.read(span[1] - span[0])
+
+
+def fetch(uri: str, target: Path) -> None:
+    """Copy a whole file or tar member to a local file, piece by piece. Raises as `read_bytes` does."""
+    with _told(uri):
+        fs, path, span = _resolve(uri)
+        if span is None:
+            fs.get_file(path, str(target))
+            return
+        left = span[1] - span[0]
+        with fs.open(path, "rb", cache_type="none") as file, target.open("wb") as out:
+            file.seek(span[0])
+            while left and (piece := file.read(min(left, PIECE))):
+                left -= out.write(piece)
+
+
+def version(uri: str) -> tuple[str | None, int]:
+    """Ask for what tells this version of a file, or of a member's tar, from every other.
+
+    Returns:
+        Such as its ETag, its size and when it was changed; None if the file system says nothing of the kind.
+        And the size in bytes, 0 if unknown.
+
+    Raises:
+        Exception: As by `read_bytes`.
+    """
+    with _told(uri):
+        member = MEMBER.fullmatch(uri)
+        fs, path = filesystem(member["tar"] if member else uri)
+        found, size = _version(fs, path)
+        if member:
+            start, end = _span(member, found or fs.ukey(path))
+            size = end - start
+        return found, size
+
+
+def _version(fs: Any, path: str) -> tuple[str | None, int]:
+    info: dict[str, Any] = {}
+    if isinstance(fs, ArrowFSWrapper):  # its `info` lacks the ETag
+        with fs.fs.open_input_file(path) as file:
+            metadata = file.metadata() or {}
+            info = {name: value.decode() for name, value in metadata.items()} | {"size": file.size()}
+    if not any(map(MARK.search, info)):
+        info = fs.info(path)
+    marks = {name: str(value) for name, value in info.items() if value and MARK.search(name)}
+    return json.dumps([marks, info.get("size")], sort_keys=True) if marks else None, info.get("size") or 0
+
+
+@contextmanager
+def _told(uri: str) -> Iterator[None]:
+    """Turn the exceptions of all file systems into those of `read_bytes`."""
     try:
-        return _read(uri)
+        yield
+    except _NoMemberError:
+        raise
+    except FileNotFoundError as error:
+        member = MEMBER.fullmatch(uri)
+        raise FileNotFoundError(f"no such file: {member['tar'] if member else uri}") from error
     except OSError as error:
         if STORE.match(uri) and STORE_DOWN.search(str(error)):
             raise RunError(f"cannot reach the store of {uri}: {' '.join(str(error).split())}") from error
@@ -58,22 +125,26 @@ def read_bytes(uri: str) -> bytes:
         raise OSError(f"cannot read {uri}: {error}") from error
 
 
-def _read(uri: str) -> bytes:
+class _NoMemberError(FileNotFoundError):
+    """A tar has no such member."""
+
+
+def resolve(uri: str) -> tuple[Any, str, tuple[int, int] | None]:
+    """Find where the bytes of a video are. Raises as `read_bytes` does.
+
+    Returns:
+        The file system, the path in it, and the bytes (start, end) of a tar's member; None: the whole file.
+    """
+    with _told(uri):
+        return _resolve(uri)
+
+
+def _resolve(uri: str) -> tuple[Any, str, tuple[int, int] | None]:
     member = MEMBER.fullmatch(uri)
-    whole = member["tar"] if member else uri
-    fs, path = filesystem(whole)
-    try:
-        if not member:
-            return fs.cat_file(path)
-        span = _members(whole, fs.ukey(path)).get(member["member"])
-    except FileNotFoundError as error:
-        raise FileNotFoundError(f"no such file: {whole}") from error
-    if span is None:
-        raise FileNotFoundError(f"{whole} has no member {member['member']!r}")
-    # Not cat_file: in fsspec's wrapper of Arrow it ignores the range as late as 2026.2.
-    with fs.open(path, "rb", cache_type="none") as file:
-        file.seek(span[0])
-        return file.read(span[1] - span[0])
+    if not member:
+        return *filesystem(uri), None
+    fs, path = filesystem(member["tar"])
+    return fs, path, _span(member, _version(fs, path)[0] or fs.ukey(path))
 
 
 def filesystem(location: str) -> tuple[Any, str]:
@@ -100,6 +171,13 @@ def _bucket(uri: str) -> ArrowFSWrapper:
     return ArrowFSWrapper(store(uri)[0])
 
 
+def _span(member: re.Match[str], mark: str) -> tuple[int, int]:
+    span = _members(member["tar"], mark).get(member["member"])
+    if span is None:
+        raise _NoMemberError(f"{member['tar']} has no member {member['member']!r}")
+    return span
+
+
 @functools.lru_cache(maxsize=64)
 def _members(tar: str, version: str) -> dict[str, tuple[int, int]]:
     """Byte range (start, end) of every file in a tar; a new `version` invalidates the cached ranges."""
@@ -112,54 +190,3 @@ def video_stream(container: Any) -> Any | None:
     """Return the first video stream of an open PyAV container, cover pictures aside; None without one."""
     streams = (s for s in container.streams.video if not s.disposition & s.disposition.attached_pic)
     return next(streams, None)
-
-
-def cut(uri: str, start_s: float | None, end_s: float | None) -> bytes:
-    """Cut the shot [start_s, end_s) from a video without re-encoding it, and without sound.
-
-    Copying can only begin at a keyframe: the frames from there to start_s are in the file, and an edit list
-    makes players skip them. The end is at most the codec's reordering (a few frames) early, never late, so
-    that no frame of the next shot is shown.
-
-    Args:
-        uri: The video file.
-        start_s: Seconds from its first frame; None: there.
-        end_s: Seconds from its first frame; None: at its end.
-
-    Returns:
-        An MP4 file.
-
-    Raises:
-        OSError: As by `read_bytes`.
-        av.error.FFmpegError: The file is not a video, or MP4 cannot hold its codec.
-        ValueError: The shot is empty, or its frames have no timestamps.
-    """
-    out = io.BytesIO()
-    source: Any
-    # "file:" keeps FFmpeg from reading a name such as "a:b.mp4" as a protocol.
-    file = f"file:{uri}" if is_local(uri) else io.BytesIO(read_bytes(uri))
-    with av.open(file) as source, av.open(out, "w", format="mp4") as target:
-        stream = video_stream(source)
-        if stream is None:
-            raise ValueError("no video stream")
-        copy = target.add_stream_from_template(stream)
-        first = stream.start_time or 0
-        start = first + round((start_s or 0) / stream.time_base)
-        end = math.inf if end_s is None else first + round(end_s / stream.time_base)
-        source.seek(start, stream=stream, backward=True)
-        pictures = (packet for packet in source.demux(stream) if packet.size)
-        shot = list(itertools.takewhile(lambda packet: packet.pts is None or packet.pts < end, pictures))
-        if any(packet.pts is None for packet in shot):
-            raise ValueError("its frames have no timestamps")
-        if not any(packet.pts >= start for packet in shot):
-            raise ValueError(f"no frame between {start_s} s and {end_s} s")
-        # Matroska stores no decoding times: take the presentation times in order, shifted early enough for
-        # every picture.
-        shown = sorted(packet.pts for packet in shot)
-        early = max(at - packet.pts for at, packet in zip(shown, shot, strict=True))
-        for at, packet in zip(shown, shot, strict=True):
-            packet.pts -= start
-            packet.dts = at - early - start
-            packet.stream = copy
-            target.mux(packet)
-    return out.getvalue()

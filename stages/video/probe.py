@@ -1,8 +1,6 @@
 """What a container says about a video, checked against its packets, and which of its frames to take."""
 
-import io
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import av
@@ -10,9 +8,10 @@ import av.error
 import numpy as np
 
 from pipeline.errors import ClipError, reason
-from stages.video.media import is_local, read_bytes, video_stream
+from stages.video.media import video_stream
 
 FRAMES_MIN = 2  # one frame shows no motion
+ROUNDING_S = 1e-6  # of times, which are sums of floating-point numbers
 COMPLETE = 0.9  # of the frames that the container announces: a file with fewer has been cut off
 
 
@@ -58,27 +57,6 @@ class Timeline:
     zero_s: float | None
 
 
-def open_container(uri: str) -> Any:
-    """Open a video file with PyAV.
-
-    Raises:
-        ClipError: missing_file or not_a_video.
-    """
-    try:
-        # A local file is read while it is decoded; anything else has no cheap seek and is fetched whole.
-        source: Any = uri if is_local(uri) else io.BytesIO(read_bytes(uri))
-        size = Path(source).stat().st_size if isinstance(source, str) else source.getbuffer().nbytes
-    except (OSError, KeyError) as error:
-        raise ClipError("missing_file", f"cannot read {uri!r}: {reason(error)}") from error
-    if size == 0:
-        raise ClipError("not_a_video", "the file is empty")
-    try:
-        # "file:" keeps FFmpeg from reading a name such as "a:b.mp4" or "-x.mp4" as a protocol or an option.
-        return av.open(f"file:{source}" if isinstance(source, str) else source)
-    except (av.error.FFmpegError, ValueError) as error:
-        raise ClipError("not_a_video", f"not a readable video file ({reason(error)})") from error
-
-
 def open_stream(container: Any) -> Any:
     """Return the video stream of a container.
 
@@ -91,36 +69,51 @@ def open_stream(container: Any) -> Any:
     return stream
 
 
-def timeline(container: Any, stream: Any, start_s: float | None, end_s: float | None) -> Timeline:
-    """Read the times of a clip's frames from all packets of its stream; nothing is decoded.
+@dataclass(frozen=True)
+class FrameTimes:
+    """When the frames of a file are shown, by its packets.
+
+    Attributes:
+        times: (N,) float64, seconds from the first frame shown, ascending.
+        end_s: When the last frame ends.
+        zero_s: The stream's own timestamp of the first frame, seconds; None without timestamps.
+    """
+
+    times: np.ndarray
+    end_s: float
+    zero_s: float | None
+
+    def part(self, start_s: float | None, end_s: float | None) -> Timeline:
+        """Choose the frames of a clip.
+
+        Args:
+            start_s: Where the clip starts, seconds from the first frame of the file; None: there.
+            end_s: Where the clip ends (exclusive); None: at the end of the file.
+
+        Raises:
+            ClipError: too_few_frames.
+        """
+        low, high = start_s or 0.0, np.inf if end_s is None else end_s
+        first, past = np.searchsorted(self.times, (low - ROUNDING_S, high - ROUNDING_S))
+        if start_s is None:
+            first = 0
+        times = self.times[first : max(first, past)] - low
+        if len(times) < FRAMES_MIN:
+            count = f"{len(times)} frame{'' if len(times) == 1 else 's'}"
+            raise ClipError("too_few_frames", f"the clip has {count}")
+        return Timeline(times, min(self.end_s, high) - low, low, int(first), self.zero_s)
+
+
+def frame_times(container: Any, stream: Any) -> FrameTimes:
+    """Read the times of a file's frames from all packets of its stream; nothing is decoded.
 
     Args:
         container: An open PyAV container, at its start.
         stream: Its video stream.
-        start_s: Where the clip starts, seconds from the first frame of the file; None: there.
-        end_s: Where the clip ends (exclusive); None: at the end of the file.
-
-    Returns:
-        The times of the clip's frames.
 
     Raises:
-        ClipError: decode_error for a file that is damaged or cut off, too_few_frames.
+        ClipError: decode_error for a file that is damaged or cut off.
     """
-    times, end, zero_s = _packet_times(container, stream)
-    low, before = start_s or 0.0, 0
-    if start_s is not None or end_s is not None:
-        high = end_s if end_s is not None else np.inf
-        before = int(np.count_nonzero(times < low - 1e-6))
-        times = times[(times >= low - 1e-6) & (times < high - 1e-6)] - low
-        end = min(end, high) - low
-    if len(times) < FRAMES_MIN:
-        count = f"{len(times)} frame{'' if len(times) == 1 else 's'}"
-        raise ClipError("too_few_frames", f"the clip has {count}")
-    return Timeline(times, end, low, before, zero_s)
-
-
-def _packet_times(container: Any, stream: Any) -> tuple[np.ndarray, float, float | None]:
-    """Times (N,) of the file's frames from 0 on, the end of the last, and the stream's time of the first."""
     count = shown = 0
     stamps: list[int] = []
     try:
@@ -138,10 +131,10 @@ def _packet_times(container: Any, stream: Any) -> tuple[np.ndarray, float, float
         raise ClipError("decode_error", f"the file ends after {count} of its {stream.frames} frames")
     rate = float(stream.average_rate or stream.guessed_rate or 25)
     if not stamps or len(stamps) < shown:  # raw streams, some AVI: frames are assumed to be evenly spaced
-        return np.arange(shown) / rate, shown / rate, None
+        return FrameTimes(np.arange(shown) / rate, shown / rate, None)
     times = np.unique(stamps) * float(stream.time_base)
     last = np.median(np.diff(times)) if len(times) > 1 else 1 / rate
-    return times - times[0], float(times[-1] - times[0] + last), float(times[0])
+    return FrameTimes(times - times[0], float(times[-1] - times[0] + last), float(times[0]))
 
 
 FEWEST = 9  # samples: with fewer, a short clip does not show whether a motion lasts

@@ -9,7 +9,8 @@ import av
 import av.error
 
 from pipeline.errors import ClipError, reason
-from stages.video.probe import Probe, open_container, open_stream, timeline
+from stages.video.probe import Probe, open_stream
+from stages.video.source import Source
 
 
 class PyavReader:
@@ -21,22 +22,22 @@ class PyavReader:
         rotation: Degrees counterclockwise by which frames must be turned.
     """
 
-    def __init__(self, uri: str, start_s: float | None, end_s: float | None, rough: bool) -> None:
+    def __init__(self, source: Source, start_s: float | None, end_s: float | None, rough: bool) -> None:
         """Open and probe a clip.
 
         Args:
-            uri: The video file.
+            source: The video file.
             start_s: Where the clip starts, seconds from the first frame of the file; None: there.
             end_s: Where the clip ends (exclusive); None: at the end of the file.
             rough: Skip deblocking, a fifth of the decoding time.
 
         Raises:
-            ClipError: missing_file, not_a_video, no_video_stream, decode_error or too_few_frames.
+            ClipError: not_a_video, no_video_stream, decode_error or too_few_frames.
         """
-        self._uri, self._rough = uri, rough
+        self._source, self._rough = source, rough
         self._needed: Container[int] | None = None
         self._decoded = self._open(threads=1)
-        self.timeline = timeline(self._container, self._stream, start_s, end_s)
+        self.timeline = source.frame_times(self._container, self._stream).part(start_s, end_s)
         self._times: list[float] = self.timeline.times.tolist()
         self._tolerance = 0.5 * self.timeline.duration_s / len(self._times)
         context = self._stream.codec_context
@@ -91,7 +92,12 @@ class PyavReader:
 
     def _open(self, threads: int) -> Iterator[Any]:
         """Open the file for a decoder with so many threads; returns the frames that it will give."""
-        self._container = open_container(self._uri)
+        if not self._source.size:
+            raise ClipError("not_a_video", "the file is empty")
+        try:
+            self._container = self._source.open()
+        except (av.error.FFmpegError, ValueError) as error:
+            raise ClipError("not_a_video", f"not a readable video file ({reason(error)})") from error
         self._stream = open_stream(self._container)
         self._stream.thread_count = threads
         if self._rough and self._stream.codec_context is not None:

@@ -8,6 +8,7 @@ from stages.video.frames import Clip, DecodeConfig, Wanted
 from stages.video.pixels import fitted
 from stages.video.probe import sample_times
 from stages.video.pyav_reader import PyavReader
+from stages.video.source import locate
 from tests import videos
 
 UNUSUAL = (
@@ -91,7 +92,9 @@ def test_frames_that_nobody_needs_are_not_decoded(tmp_path: Path) -> None:
     path = str(videos.write(tmp_path / "a.mp4", 48, rate=24))
 
     def decoded(needed: set[int], reference: bool = False) -> list[int]:
-        return [index for index, _ in PyavReader(path, None, None, False).frames(needed, 1, reference)]
+        return [
+            index for index, _ in PyavReader(locate(path), None, None, False).frames(needed, 1, reference)
+        ]
 
     assert decoded(set(range(48))) == list(range(48))
     bare = decoded(set(), reference=True)
@@ -104,7 +107,7 @@ def test_reference_frames_alone_still_give_every_sample(tmp_path: Path) -> None:
     clip = Clip(str(videos.write(tmp_path / "a.mp4", 48, rate=24)))
     indices = sample_times(clip.probe, 8, 1200)
     (taken,) = clip.read([Wanted(indices, (64, 48), False)], DecodeConfig(frames="reference"))
-    (every,) = Clip(clip.uri).read([Wanted(range(48), (64, 48), False)], DecodeConfig())
+    (every,) = Clip(clip.source).read([Wanted(range(48), (64, 48), False)], DecodeConfig())
     assert len(taken.pictures) == len(indices)
     assert np.array_equal(taken.pictures, every.pictures[taken.indices])
     assert (np.abs(taken.indices - indices) <= 3).all()

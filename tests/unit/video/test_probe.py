@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from pipeline.errors import ClipError
 from stages.video.frames import Clip
-from stages.video.probe import Probe, middles, nearest, open_container, open_stream, sample_times, timeline
+from stages.video.probe import Probe, frame_times, middles, nearest, open_stream, sample_times
+from stages.video.source import locate
 from tests import videos
 
 
@@ -46,8 +47,8 @@ def test_nearest_is_never_farther_than_any_other(times: list[int], wanted: list[
 
 
 def test_a_part_of_a_file_knows_how_many_frames_come_before_it(tmp_path: Path) -> None:
-    container = open_container(str(videos.write(tmp_path / "a.mp4", 96, rate=24)))
-    part = timeline(container, open_stream(container), 1.0, 3.0)
+    container = locate(str(videos.write(tmp_path / "a.mp4", 96, rate=24))).open()
+    part = frame_times(container, open_stream(container)).part(1.0, 3.0)
     assert part.before == 24
     assert part.times == pytest.approx(np.arange(48) / 24)
     assert part.duration_s == pytest.approx(2.0)

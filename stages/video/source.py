@@ -1,0 +1,147 @@
+"""Where a video's bytes are, in a form that FFmpeg reads, and when its frames are shown."""
+
+import io
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+
+from pipeline import scratch
+from stages.video.media import MEMBER, fetch, is_local, read_bytes, resolve, version
+from stages.video.probe import FrameTimes, frame_times
+
+LONG_S = 60.0  # of a longer video, one process reads the times of the frames for all of its node
+KEPT = 8  # videos whose frames' times a process remembers; an hour at 30 fps takes 0.9 MB
+
+
+class Source:
+    """A video's bytes: a local file, a part of one, or in memory.
+
+    Attributes:
+        uri: The video file.
+        size: In bytes.
+        path: Path of the local file that holds it, and nothing else; None if there is none.
+    """
+
+    def __init__(self, uri: str, place: str | bytes, key: str, size: int) -> None:
+        """Refer to bytes that can be read without a network.
+
+        Args:
+            uri: The video file.
+            place: FFmpeg's name of a local file or of a part of one; or the bytes.
+            key: Identifies the content: another version of the video has another; "" if that is unknown.
+            size: The number of bytes.
+        """
+        self.uri, self.size = uri, size
+        self.path = place[5:] if isinstance(place, str) and place.startswith("file:") else None
+        self._place, self._key = place, key
+        self._times: FrameTimes | None = None
+
+    def open(self) -> Any:
+        """Open it with PyAV.
+
+        Raises:
+            av.error.FFmpegError: It is not a video.
+            ValueError: It is not a video.
+        """
+        return av.open(self._place if isinstance(self._place, str) else io.BytesIO(self._place))
+
+    def frame_times(self, container: Any, stream: Any) -> FrameTimes:
+        """Return when its frames are shown; all packets are read for that, but once only.
+
+        Args:
+            container: What `open` returned, at its start.
+            stream: The video stream in it.
+
+        Raises:
+            ClipError: decode_error for a file that is damaged or cut off.
+        """
+        if self._times is None:
+            shared = bool(self._key) and (container.duration or 0) > LONG_S * av.time_base
+            times = self._shared(lambda: frame_times(container, stream)) if shared else None
+            self._times = times or frame_times(container, stream)
+        return self._times
+
+    def _shared(self, measure: Callable[[], FrameTimes]) -> FrameTimes | None:
+        """The times that a process of this node has measured; None if they cannot be shared."""
+
+        def write(path: Path) -> None:
+            found = measure()
+            zero_s = np.nan if found.zero_s is None else found.zero_s
+            with path.open("wb") as file:
+                np.save(file, np.array([found.end_s, zero_s, *found.times]))
+
+        path = scratch.shared(f"frame times of {self._key}", 0, write)
+        if path is None:
+            return None
+        try:
+            end_s, zero_s, *_ = numbers = np.load(path)
+        except (OSError, ValueError):  # removed in the meantime, to make room
+            return None
+        return FrameTimes(numbers[2:], float(end_s), None if np.isnan(zero_s) else float(zero_s))
+
+
+def locate(uri: str, part: bool = False) -> Source:
+    """Find a video, and fetch it if it is remote.
+
+    Of a remote video whose parts are wanted, all processes of this node share one copy on disk, as long as it
+    stays the same version. Any other is fetched into memory.
+
+    Args:
+        uri: A path, a URL, or the member of a tar (`a.tar::b.mp4`).
+        part: Whether other parts of the same video will probably be wanted, too.
+
+    Raises:
+        OSError: As by `read_bytes`.
+        RunError: An object store cannot be reached.
+    """
+    place, key, size = _place(uri, part)
+    return _known(uri, place, key, size) if isinstance(place, str) else Source(uri, place, key, size)
+
+
+@lru_cache(KEPT)
+def _known(uri: str, place: str, key: str, size: int) -> Source:
+    """The same object for the same content, so that the times of its frames are read once."""
+    return Source(uri, place, key, size)
+
+
+def _place(uri: str, part: bool) -> tuple[str | bytes, str, int]:
+    """FFmpeg's name of the bytes or the bytes, what identifies them, and their number."""
+    # "file:" keeps FFmpeg from reading a name such as "a:b.mp4" or "-x.mp4" as a protocol or an option.
+    if is_local(uri):
+        stat = Path(uri).stat()
+        return f"file:{uri}", f"{uri}\n{_mark(stat)}", stat.st_size
+    member = MEMBER.fullmatch(uri)
+    if member and is_local(member["tar"]):
+        _, tar, span = resolve(uri)
+        start, end = span or (0, 0)
+        key = f"{uri}\n{_mark(Path(tar).stat())}"
+        return f"subfile,,start,{start},end,{end},,:file:{tar}", key, end - start
+    mark, size = version(uri) if part else (None, 0)
+    if mark:
+        key = f"{uri}\n{mark}"
+        with suppress(_ChangedError):
+            if path := scratch.shared(key, size, lambda target: _fetch(uri, mark, target)):
+                return f"file:{path}", key, path.stat().st_size
+    data = read_bytes(uri)
+    return data, "", len(data)
+
+
+class _ChangedError(Exception):
+    """A video was replaced while it was being fetched."""
+
+
+def _fetch(uri: str, mark: str, target: Path) -> None:
+    fetch(uri, target)
+    if version(uri)[0] != mark:
+        raise _ChangedError
+
+
+def _mark(stat: os.stat_result) -> str:
+    """What tells this version of a local file from others."""
+    return f"{stat.st_dev} {stat.st_ino} {stat.st_size} {stat.st_mtime_ns}"
