@@ -30,23 +30,42 @@ class PySceneDetectConfig(ShotBackend):
 
 
 class PySceneDetect:
-    """A `ShotDetector` by PySceneDetect."""
+    """A `ShotDetector` by PySceneDetect; it can also be shown a film, frame by frame."""
 
     def __init__(self, detector: str) -> None:
         from scenedetect import AdaptiveDetector, ContentDetector, FrameTimecode
 
         self._kind = ContentDetector if detector == "content" else AdaptiveDetector
         self._timecode = FrameTimecode
+        self._begin()
+
+    def _begin(self) -> None:
+        self._detector, self._cuts, self._times = self._kind(), set[int](), list[float]()
+
+    def see(self, frame: np.ndarray, time: float) -> None:
+        """Look at the next frame.
+
+        Args:
+            frame: (H, W, 3) uint8 RGB.
+            time: When it is shown, seconds.
+        """
+        # Frames are counted at a nominal rate: what matters are their numbers.
+        number = self._timecode(len(self._times), 25.0)
+        found = self._detector.process_frame(number, np.ascontiguousarray(frame[..., ::-1]))
+        self._cuts |= {cut.frame_num for cut in found}
+        self._times.append(time)
+
+    def starts(self) -> list[float]:
+        """Return when the shots start that have been seen, without the first; what is seen next is new."""
+        if self._times:
+            last = self._timecode(len(self._times) - 1, 25.0)
+            self._cuts |= {cut.frame_num for cut in self._detector.post_process(last)}
+        found = [self._times[cut] for cut in sorted(self._cuts)]
+        self._begin()
+        return found
 
     def __call__(self, footage: Footage) -> list[int]:
         """Find where shots begin; see `ShotDetector`."""
-        detector, cuts = self._kind(), []
-        times: list[float] = []
         for frame, time in footage.frames(LONGER):
-            # Frames are counted at a nominal rate: what matters are their numbers.
-            number = self._timecode(len(times), 25.0)
-            cuts += detector.process_frame(number, np.ascontiguousarray(frame[..., ::-1]))
-            times.append(time)
-        if times:
-            cuts += detector.post_process(self._timecode(len(times) - 1, 25.0))
-        return footage.starting(times[cut.frame_num] for cut in cuts)
+            self.see(frame, time)
+        return footage.starting(self.starts())

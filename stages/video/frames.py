@@ -195,6 +195,26 @@ class Clip:
             collectors[which].take(*held)
         return [collector.taken() for collector in collectors]
 
+    def frames(self, size: tuple[int, int]) -> Iterator[tuple[np.ndarray, float]]:
+        """Decode all frames, one after another, instead of `read`.
+
+        Args:
+            size: Width and height of the pictures, pixels.
+
+        Yields:
+            (H, W, 3) uint8 RGB, and the time at which it is shown, seconds from the clip's start.
+
+        Raises:
+            av.error.FFmpegError: The file is damaged.
+            ValueError: Its frames cannot be converted.
+        """
+        times = self.probe.times
+        try:
+            for index, frame in self._opened.frames(range(len(times)), 1, False):
+                yield rgb(frame, size, self._opened.rotation), float(times[index])
+        finally:
+            self._opened.close()
+
     def _reader(self, config: DecodeConfig) -> Reader:
         if config.backend == "decord":
             return DecordReader(self.source, self._opened.timeline)

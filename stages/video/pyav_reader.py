@@ -12,6 +12,8 @@ from pipeline.errors import ClipError, reason
 from stages.video.probe import Probe, open_stream
 from stages.video.source import Source
 
+BACK_S = (0.0, 2.0, 8.0, 32.0)  # before a clip's start: where a keyframe is looked for
+
 
 class PyavReader:
     """Reads a clip with PyAV. Opening it probes the clip; the frame decoded for that is not decoded again.
@@ -78,13 +80,33 @@ class PyavReader:
             self.close()
             self._decoded = self._open(threads)
         line = self.timeline
-        if line.start_s:
-            at = int((line.start_s + (line.zero_s or 0)) / self._stream.time_base)
-            self._container.seek(at, stream=self._stream)
+        if line.start_s and line.zero_s is not None and not self._found(line.start_s + line.zero_s):
+            self.close()
+            self._decoded = self._open(threads)
         for count, frame in enumerate(self._decoded):
-            index = count if line.zero_s is None else self._index(frame.pts)
-            if index is not None:
+            index = count - line.before if line.zero_s is None else self._index(frame.pts)
+            if index is not None and 0 <= index < len(self._times):
                 yield index, frame
+
+    def _found(self, start_s: float) -> bool:
+        """Go to a keyframe at or before the clip's first frame; False if none can be found by seeking.
+
+        A container without an index, such as MPEG-TS, is searched for a time, and leads to just any packet.
+        """
+        tick = self._stream.time_base
+        first = round((start_s + self._times[0]) / tick)
+        for back_s in BACK_S:
+            at = first - round(back_s / tick)
+            try:
+                self._container.seek(at, stream=self._stream)
+                ahead = (packet for packet in self._container.demux(self._stream) if packet.size)
+                seen = next(p for p in ahead if p.is_keyframe or (p.dts is not None and p.dts > first))
+                if seen.is_keyframe and seen.pts is not None and seen.pts <= first:
+                    self._container.seek(at, stream=self._stream)
+                    return True
+            except (StopIteration, av.error.FFmpegError):
+                continue
+        return False
 
     def close(self) -> None:
         """Close the file."""

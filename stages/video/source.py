@@ -1,5 +1,6 @@
 """Where a video's bytes are, in a form that FFmpeg reads, and when its frames are shown."""
 
+import hashlib
 import io
 import os
 from collections.abc import Callable
@@ -12,7 +13,7 @@ import av
 import numpy as np
 
 from pipeline import scratch
-from stages.video.media import MEMBER, fetch, is_local, read_bytes, resolve, version
+from stages.video.media import MEMBER, PIECE, fetch, is_local, read_bytes, resolve, version
 from stages.video.probe import FrameTimes, frame_times
 
 LONG_S = 60.0  # of a longer video, one process reads the times of the frames for all of its node
@@ -28,18 +29,19 @@ class Source:
         path: Path of the local file that holds it, and nothing else; None if there is none.
     """
 
-    def __init__(self, uri: str, place: str | bytes, key: str, size: int) -> None:
+    def __init__(self, uri: str, file: str | bytes, key: str, size: int, start: int | None = None) -> None:
         """Refer to bytes that can be read without a network.
 
         Args:
             uri: The video file.
-            place: FFmpeg's name of a local file or of a part of one; or the bytes.
+            file: A local file; or the bytes themselves.
             key: Identifies the content: another version of the video has another; "" if that is unknown.
             size: The number of bytes.
+            start: Where they start in the file; None: they are the whole file.
         """
         self.uri, self.size = uri, size
-        self.path = place[5:] if isinstance(place, str) and place.startswith("file:") else None
-        self._place, self._key = place, key
+        self.path = file if isinstance(file, str) and start is None else None
+        self._file, self._key, self._start = file, key, start
         self._times: FrameTimes | None = None
 
     def open(self) -> Any:
@@ -49,7 +51,25 @@ class Source:
             av.error.FFmpegError: It is not a video.
             ValueError: It is not a video.
         """
-        return av.open(self._place if isinstance(self._place, str) else io.BytesIO(self._place))
+        if isinstance(self._file, bytes):
+            return av.open(io.BytesIO(self._file))
+        # "file:" keeps FFmpeg from reading a name such as "a:b.mp4" or "-x.mp4" as a protocol or an option.
+        place = f"file:{self._file}"
+        if self._start is None:
+            return av.open(place)
+        return av.open(f"subfile,,start,{self._start},end,{self._start + self.size},,:{place}")
+
+    def sha256(self) -> str:
+        """Compute the checksum of the bytes, as hex digits. Raises OSError."""
+        if isinstance(self._file, bytes):
+            return hashlib.sha256(self._file).hexdigest()
+        found, left = hashlib.sha256(), self.size
+        with open(self._file, "rb") as file:
+            file.seek(self._start or 0)
+            while piece := file.read(min(left, PIECE)):
+                found.update(piece)
+                left -= len(piece)
+        return found.hexdigest()
 
     def frame_times(self, container: Any, stream: Any) -> FrameTimes:
         """Return when its frames are shown; all packets are read for that, but once only.
@@ -100,36 +120,27 @@ def locate(uri: str, part: bool = False) -> Source:
         OSError: As by `read_bytes`.
         RunError: An object store cannot be reached.
     """
-    place, key, size = _place(uri, part)
-    return _known(uri, place, key, size) if isinstance(place, str) else Source(uri, place, key, size)
-
-
-@lru_cache(KEPT)
-def _known(uri: str, place: str, key: str, size: int) -> Source:
-    """The same object for the same content, so that the times of its frames are read once."""
-    return Source(uri, place, key, size)
-
-
-def _place(uri: str, part: bool) -> tuple[str | bytes, str, int]:
-    """FFmpeg's name of the bytes or the bytes, what identifies them, and their number."""
-    # "file:" keeps FFmpeg from reading a name such as "a:b.mp4" or "-x.mp4" as a protocol or an option.
     if is_local(uri):
         stat = Path(uri).stat()
-        return f"file:{uri}", f"{uri}\n{_mark(stat)}", stat.st_size
+        return _known(uri, uri, _mark(stat), stat.st_size)
     member = MEMBER.fullmatch(uri)
     if member and is_local(member["tar"]):
         _, tar, span = resolve(uri)
         start, end = span or (0, 0)
-        key = f"{uri}\n{_mark(Path(tar).stat())}"
-        return f"subfile,,start,{start},end,{end},,:file:{tar}", key, end - start
+        return _known(uri, tar, _mark(Path(tar).stat()), end - start, start)
     mark, size = version(uri) if part else (None, 0)
     if mark:
-        key = f"{uri}\n{mark}"
         with suppress(_ChangedError):
-            if path := scratch.shared(key, size, lambda target: _fetch(uri, mark, target)):
-                return f"file:{path}", key, path.stat().st_size
+            if path := scratch.shared(f"{uri}\n{mark}", size, lambda target: _fetch(uri, mark, target)):
+                return _known(uri, str(path), mark, path.stat().st_size)
     data = read_bytes(uri)
-    return data, "", len(data)
+    return Source(uri, data, "", len(data))
+
+
+@lru_cache(KEPT)
+def _known(uri: str, file: str, mark: str, size: int, start: int | None = None) -> Source:
+    """The same object for the same content, so that the times of its frames are read once."""
+    return Source(uri, file, f"{uri}\n{mark}", size, start)
 
 
 class _ChangedError(Exception):

@@ -112,3 +112,33 @@ def test_reference_frames_alone_still_give_every_sample(tmp_path: Path) -> None:
     assert np.array_equal(taken.pictures, every.pictures[taken.indices])
     assert (np.abs(taken.indices - indices) <= 3).all()
     assert not np.array_equal(taken.indices, indices)
+
+
+@pytest.mark.parametrize("kind", ["ts", "mkv", "mp4"])
+def test_a_part_is_whole_wherever_it_starts_and_however_badly_its_container_seeks(
+    tmp_path: Path, kind: str
+) -> None:
+    path = str(videos.write(tmp_path / f"a.{kind}", 96, 64, 48, rate=24, options={"g": "48"}))
+    (every,) = Clip(path).read([Wanted(range(96), (64, 48), False)], DecodeConfig())
+    for first in (1, 23, 47, 48, 49, 94):
+        part = Clip(path, first / 24 - 0.01, None)
+        (taken,) = part.read([Wanted(range(96 - first), (64, 48), False)], DecodeConfig())
+        assert taken.indices.tolist() == list(range(96 - first))
+        assert np.array_equal(taken.pictures, every.pictures[first:])
+
+
+def test_a_part_of_a_file_without_timestamps_is_counted_from_the_start(tmp_path: Path) -> None:
+    path = str(videos.write(tmp_path / "a.m4v", 48, 64, 48, "mpeg4", rate=24))
+    (every,) = Clip(path).read([Wanted(range(48), (64, 48), False)], DecodeConfig())
+    part = Clip(path, 0.5, 1.5)
+    (taken,) = part.read([Wanted(range(len(part.probe.times)), (64, 48), False)], DecodeConfig())
+    first = 48 - len(Clip(path, 0.5, None).probe.times)
+    assert np.array_equal(taken.pictures, every.pictures[first : first + len(taken.pictures)])
+
+
+def test_all_frames_come_one_after_another_with_their_times(tmp_path: Path) -> None:
+    path = str(videos.write(tmp_path / "a.mp4", 48, rate=24))
+    (every,) = Clip(path).read([Wanted(range(12, 36), (64, 48), True)], DecodeConfig())
+    pictures, times = zip(*Clip(path, 0.5, 1.5).frames((64, 48)), strict=True)
+    assert np.array_equal(np.stack(pictures), every.pictures)
+    assert times == pytest.approx(np.arange(24) / 24)
