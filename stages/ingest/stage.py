@@ -1,8 +1,6 @@
 """Fingerprint a file: its size, its checksum, and its shots if requested."""
 
-import hashlib
 from functools import partial
-from pathlib import Path
 
 import pyarrow as pa
 
@@ -12,7 +10,9 @@ from pipeline.stage import Row, Stage
 from stages.ingest.find import FOUND
 from stages.ingest.settings import IngestConfig
 from stages.ingest.shots import shots
-from stages.video.media import is_local, read_bytes
+from stages.video.source import locate
+
+FILM = Limits(clip_timeout_s=6 * 3600.0)  # every frame of a film is decoded
 
 FINGERPRINTS = pa.schema(
     [
@@ -40,17 +40,17 @@ class Fingerprint(Stage):
     def setup(self) -> None:
         """Start a child process that finds shots, if they are requested."""
         if self._config.shots != "none":
-            self._shots = Isolated(partial(partial, shots, config=self._config), Limits(), ("scenedetect",))
+            self._shots = Isolated(partial(partial, shots, config=self._config), FILM, ("scenedetect",))
 
     def work(self, row: Row) -> Row:
         """Fingerprint one file."""
-        digest, size = checksum(row["uri"])
         whole = row["start_s"] is None and row["end_s"] is None
+        digest, size = checksum(row["uri"], not whole or self._shots is not None)
         return {
             **row,
             "bytes": size,
             "sha256": digest,
-            "shots": self._cut(row["uri"]) if whole and digest and is_local(row["uri"]) else None,
+            "shots": self._cut(row["uri"]) if whole and digest else None,
         }
 
     def _cut(self, uri: str) -> list[tuple[float, float]] | None:
@@ -60,13 +60,15 @@ class Fingerprint(Stage):
             return None
 
 
-def checksum(uri: str) -> tuple[str | None, int | None]:
-    """Return sha256 and size (bytes) of a file; None if it cannot be read, which scoring reports."""
+def checksum(uri: str, part: bool = False) -> tuple[str | None, int | None]:
+    """Return sha256 and size (bytes) of a file; None if it cannot be read, which scoring reports.
+
+    Args:
+        uri: The file.
+        part: Whether parts of it will be read, too.
+    """
     try:
-        if is_local(uri):
-            with open(uri, "rb") as stream:
-                return hashlib.file_digest(stream, "sha256").hexdigest(), Path(uri).stat().st_size
-        data = read_bytes(uri)
+        source = locate(uri, part)
+        return source.sha256(), source.size
     except (OSError, KeyError):
         return None, None
-    return hashlib.sha256(data).hexdigest(), len(data)
