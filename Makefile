@@ -95,8 +95,8 @@ format: $(DEV) ## Format the code and apply the linter's fixes
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: $(DEV) ## Run the benchmarks: prints a table and writes out/bench.json
-	$(BIN)/python -m tests.benchmarks
+bench: $(DEV) ## Run the benchmarks, SECTIONS="scoring ..." alone, or QUICK=1 for before and after in 3 minutes
+	$(BIN)/python -m tests.benchmarks $(if $(filter-out 0,$(QUICK)),--quick) $(SECTIONS)
 
 truth: $(DEV) ## Measure clips whose motion is known: prints figures and writes out/truth/index.html
 	$(BIN)/python -m tests.truth

@@ -13,6 +13,7 @@ import numpy as np
 from skimage import data
 
 SHARED = Path(__file__).parents[2] / "shared" / "clips" / "motionvid"
+REAL = SHARED.parent / "real"  # more real clips, most of them small
 
 # What a person sees of the camera in the five real clips, looking at their frames one by one.
 SEEN = {

@@ -1,10 +1,12 @@
-"""Timings as ratios within one run: `python -m tests.benchmarks [SECTION ...]`; tables, and out/bench.json.
+"""Timings as ratios within one run: `python -m tests.benchmarks [--quick] [SECTION ...]`.
 
-Without a name, all sections; the file keeps what other runs found of the others.
+Prints a line as each step ends and a table as soon as it is complete, beside the ratios of the run before.
+Results go to out/bench.json, those of `--quick`, which takes 3 minutes on 2 cores, to out/bench-quick.json;
+without a name, all sections are run, and the file keeps what other runs found.
 """
 
+import argparse
 import json
-import sys
 from dataclasses import asdict
 from importlib import import_module
 from pathlib import Path
@@ -13,7 +15,7 @@ import cv2
 import torch
 from rich.console import Console
 
-from tests.benchmarks.timing import table
+from tests.benchmarks.timing import step, table
 
 SECTIONS = {
     "scoring": "score against decoding; its speed against its accuracy",
@@ -24,23 +26,35 @@ SECTIONS = {
     "workers": "Ray against a plain loop; memory",
     "tables": "split and audit of a million rows",
 }
-OUT = Path("out/bench.json")
+QUICK = ("scoring", "prompts")  # those that have a short form
 
 
-def main(names: list[str]) -> None:
-    if unknown := set(names) - SECTIONS.keys():
-        told = "\n".join(f"  {name:<10} {what}" for name, what in SECTIONS.items())
-        sys.exit(f"no section {', '.join(sorted(unknown))}; there are\n{told}")
+def main() -> None:
+    names = "\n".join(f"  {name:<10} {what}" for name, what in SECTIONS.items())
+    parser = argparse.ArgumentParser(
+        description=f"{__doc__}\nsections:\n{names}", formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("sections", nargs="*", metavar="SECTION")
+    parser.add_argument("--quick", action="store_true", help=f"few clips; only {' and '.join(QUICK)}")
+    asked = parser.parse_args()
+    known = QUICK if asked.quick else tuple(SECTIONS)
+    if unknown := set(asked.sections) - set(known):
+        parser.error(f"no section {', '.join(sorted(unknown))} here; there are {', '.join(known)}")
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
-    found = json.loads(OUT.read_text()) if OUT.exists() else {}
-    for name in names or SECTIONS:
-        for title, lines in import_module(f"tests.benchmarks.{name}").run().items():
-            Console(width=130).print(table(title, lines))
+    out = Path("out/bench-quick.json" if asked.quick else "out/bench.json")
+    found = json.loads(out.read_text()) if out.exists() else {}
+    out.parent.mkdir(exist_ok=True)
+    for name in asked.sections or known:
+        step(f"{name}: {SECTIONS[name]}")
+        section = import_module(f"tests.benchmarks.{name}")
+        for title, lines in section.run(quick=True) if asked.quick else section.run():
+            earlier = {line["work"]: line["ratio"] for line in found.get(name, {}).get(title, ())}
+            Console(width=130).print(table(title, lines, earlier))
             found.setdefault(name, {})[title] = [asdict(line) for line in lines]
-            OUT.parent.mkdir(exist_ok=True)
-            OUT.write_text(json.dumps(found, indent=1) + "\n")
+            out.write_text(json.dumps(found, indent=1) + "\n")
+    step(f"done; the figures are in {out}")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()

@@ -1,6 +1,7 @@
-"""Varied clips to measure on: 60 of them, made once and kept in out/bench-clips."""
+"""Clips to measure on: 60 varied ones, made once and kept in out/bench-clips, and small real ones."""
 
 import itertools
+from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import av
 
 from stages.demo.recipe import Camera, Mover, Recipe
 from stages.demo.render import frames
+from tests.videos import REAL
 
 FOLDER = Path("out/bench-clips")
 # (width, height): seconds. Most are high definition, as collections of stock clips are.
@@ -28,17 +30,26 @@ ENCODERS = {"h264": "libx264", "h265": "libx265", "vp9": "libvpx-vp9"}
 CAMERAS = (Camera(), Camera(pan=0.1), Camera(tilt=-0.08), Camera(zoom=0.1), Camera(roll=6, shake=0.004))
 
 
-def varied() -> list[Path]:
-    """The clips, made where they are missing: every shape in every codec."""
+def small_real() -> list[Path]:
+    """The real clips beside the project, most of them small, as those of Kinetics are; maybe none."""
+    files = sorted(REAL.iterdir()) if REAL.is_dir() else []
+    return [file for file in files if file.suffix not in {".json", ".md"}]
+
+
+def varied(shapes: Sequence[tuple[int, int, int]] = SHAPES) -> list[Path]:
+    """The clips of some shapes (width, height, seconds) in every codec, made where they are missing."""
     FOLDER.mkdir(parents=True, exist_ok=True)
     made = []
     cameras = itertools.cycle(CAMERAS)
     scenes = itertools.cycle(("chelsea", "motorcycle_left", "gravel", "coffee"))
-    for width, height, seconds in SHAPES:
+    for shape, scene, camera in zip(SHAPES, scenes, cameras, strict=False):
+        if shape not in shapes:
+            continue
+        width, height, seconds = shape
         recipe = Recipe(
             "",
-            next(scenes),
-            next(cameras),
+            scene,
+            camera,
             (Mover((0.12, 0.05), 0.2, "cup"),),
             seconds=float(seconds),
             width=width,

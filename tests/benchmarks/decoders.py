@@ -16,7 +16,7 @@ import numpy as np
 
 from tests import videos
 from tests.benchmarks.clips import varied
-from tests.benchmarks.timing import Line
+from tests.benchmarks.timing import Line, Tables, step
 from tests.videos import SHARED
 
 PLACE = Path("out/decoders")
@@ -114,10 +114,14 @@ def damaged(folder: Path) -> list[Path]:
     return made
 
 
-def run() -> dict[str, list[Line]]:
+def run() -> Tables:
     clips = (sorted(SHARED.glob("*.mp4")) if SHARED.is_dir() else []) + varied()[::3]
-    speed = {name: sum(float(str(row["seconds"])) for row in child(name, clips, 2)) for name in DECODERS}
+    speed = {}
+    for name in DECODERS:
+        speed[name] = sum(float(str(row["seconds"])) for row in child(name, clips, 2))
+        step(f"  {name}: {len(clips)} clips")
     lines = [Line(name, seconds, seconds / speed["pyav"], "pyav") for name, seconds in speed.items()]
+    yield f"{COUNT} frames of each of {len(clips)} clips, one thread", lines
     survived = []
     with tempfile.TemporaryDirectory() as folder:
         odd = list(videos.good(Path(folder, "good")).values())
@@ -129,4 +133,5 @@ def run() -> dict[str, list[Line]]:
                 Line(f"{name}: unusual files read", 0.0, float(read), f"1 of {len(odd)}"),
                 Line(f"{name}: damaged files that do not crash it", 0.0, float(alive), f"1 of {len(bad)}"),
             ]
-    return {f"{COUNT} frames of each of {len(clips)} clips, one thread": lines, "odd files": survived}
+            step(f"  {name}: odd files")
+    yield "odd files", survived

@@ -20,7 +20,7 @@ from stages.models.protocols import Mllm, Reply, Request
 from stages.motionsight.decouple import decouple
 from stages.motionsight.service import Inquiry, MotionSight
 from tests.benchmarks.clips import varied
-from tests.benchmarks.timing import Line
+from tests.benchmarks.timing import Line, Tables, step
 from tests.tiny import qwen2_5_vl
 from tests.videos import SHARED
 from tests.vllm_engine import settings
@@ -79,13 +79,13 @@ def official(motionsight: MotionSight, inquiry: Inquiry) -> None:
         motionsight.answer(Inquiry(inquiry.observation, [question], []))
 
 
-def run() -> dict[str, list[Line]]:
+def run() -> Tables:
     python = os.environ.get("VLLM_PYTHON") or (str(HERE.absolute()) if HERE.exists() else "")
     if not python:
         print(
             "mllm: skipped, as there is no environment with vLLM; `make vllm-env` makes one", file=sys.stderr
         )
-        return {}
+        return
     clips = sorted(SHARED.glob("*.mp4")) if SHARED.is_dir() else varied()[:5]
     with tempfile.TemporaryDirectory() as folder:
         checkpoint = qwen2_5_vl(Path(folder))
@@ -99,16 +99,18 @@ def run() -> dict[str, list[Line]]:
         with MotionSight.hosted(config) as motionsight:
             counted = motionsight.mllm = Counted(motionsight.mllm)
             spent = {"ours": dict[str, int](), "official": dict[str, int]()}
-            for clip in clips:
+            for number, clip in enumerate(clips, 1):
                 inquiry = ours(motionsight, clip)
                 _add(spent["ours"], counted.spent())
                 official(motionsight, inquiry)
                 # It keeps no cache between calls: every token of every prompt is computed.
                 calls = counted.spent()
                 _add(spent["official"], calls | {"prefilled tokens": calls["prompt tokens"]})
+                step(f"  {number} of {len(clips)} clips: {clip.name}")
     answers = QUESTIONS * len(clips)
-    return {
-        f"the MLLM's work for an answer, {QUESTIONS} questions on each of {len(clips)} clips": [
+    yield (
+        f"the MLLM's work for an answer, {QUESTIONS} questions on each of {len(clips)} clips",
+        [
             Line(
                 f"{what}, {who}",
                 count / answers,
@@ -119,8 +121,8 @@ def run() -> dict[str, list[Line]]:
             )
             for what in ("calls", "prompt tokens", "prefilled tokens")
             for who, count in ((who, told[what]) for who, told in spent.items())
-        ]
-    }
+        ],
+    )
 
 
 def _add(total: dict[str, int], more: Mapping[str, int]) -> None:

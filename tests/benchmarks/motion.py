@@ -22,7 +22,7 @@ from stages.video.frames import Clip, DecodeConfig, Wanted
 from stages.video.pixels import fitted
 from stages.video.probe import sample_times
 from tests.benchmarks.clips import varied
-from tests.benchmarks.timing import Line, compare, decode_all
+from tests.benchmarks.timing import Line, Tables, compare, decode_all, step
 from tests.videos import SHARED
 
 PEERS = Path("out/peers")
@@ -98,7 +98,7 @@ def flow_mean(path: Path, config: DecodeConfig, farneback: bool = False) -> floa
     return float(np.mean(speeds)) if speeds else 0.0
 
 
-def run() -> dict[str, list[Line]]:
+def run() -> Tables:
     cv2.setNumThreads(1)
     every, reference = DecodeConfig(), DecodeConfig(frames="reference")
     clips = (sorted(SHARED.glob("*.mp4")) if SHARED.is_dir() else []) + varied()[::4]
@@ -134,15 +134,13 @@ def run() -> dict[str, list[Line]]:
         f"motion alone, {len(clips)} clips, 256 px, 8 fps, one core": seconds,
         f"the same, {len(h264)} clips of H.264; of the vectors 2 fps, the first half": vectors,
     }
-    return {
-        title: [
-            Line(work, took, took / times["motion statistic"], "ours", aims.get(work, ""))
-            for work, took in times.items()
-        ]
-        for title, times in titles.items()
-    } | {
-        "rank correlation of the motion statistic": ranks,
-    }
+    for title, times in titles.items():
+        ours = times["motion statistic"]
+        yield (
+            title,
+            [Line(work, took, took / ours, "ours", aims.get(work, "")) for work, took in times.items()],
+        )
+    yield "rank correlation of the motion statistic", ranks
 
 
 def agreement(peers: Peers, config: DecodeConfig) -> list[Line]:
@@ -153,6 +151,7 @@ def agreement(peers: Peers, config: DecodeConfig) -> list[Line]:
             clips.append(Path(folder) / f"{recipe.name}.mp4")
             render(recipe, clips[-1])
         ours = [flow_mean(clip, config) for clip in clips]
+        step(f"  our motion statistic of {len(clips)} clips, to rank them")
         others = {
             "Farneback on the same frames": [flow_mean(clip, config, True) for clip in clips],
             "Data-Juicer": [peers.ask("data_juicer", clip)["motion"] for clip in clips],

@@ -12,11 +12,13 @@ from stages.motionsight.settings import ObserveConfig
 from stages.motionsight.spotlight import spotlight
 from stages.video.frames import Clip, Wanted
 from stages.video.probe import middles
-from tests.benchmarks.clips import varied
-from tests.benchmarks.timing import Line, compare
+from tests.benchmarks.clips import small_real, varied
+from tests.benchmarks.timing import Line, Tables, compare
 from tests.videos import SHARED
 
 CONFIG = ObserveConfig()
+QUICK_SHAPES = ((640, 360, 3),)
+QUICK_REAL = 16  # every so many of the small real clips
 
 
 def prompts(path: Path) -> int:
@@ -37,13 +39,14 @@ def prompts(path: Path) -> int:
     return int(shown[-1])
 
 
-def run() -> dict[str, list[Line]]:
+def run(quick: bool = False) -> Tables:
     cv2.setNumThreads(1)
-    found = {}
-    sets = {"varied clips": varied()}
-    if SHARED.is_dir():
-        sets["real clips"] = sorted(SHARED.glob("*.mp4"))
-    for name, clips in sets.items():
+    sets = {
+        "varied clips": varied(QUICK_SHAPES) if quick else varied(),
+        "real clips": [] if quick else sorted(SHARED.glob("*.mp4")),
+        "small real clips": small_real()[:: QUICK_REAL if quick else 1],
+    }
+    for name, clips in ((name, clips) for name, clips in sets.items() if clips):
         last = {clip: prompts(clip) for clip in clips}
 
         def decode(path: Path, last: dict[Path, int] = last) -> None:
@@ -58,8 +61,10 @@ def run() -> dict[str, list[Line]]:
             {"decode to the last frame needed": decode, "spotlight and motion blur": prompts}, clips
         )
         floor = seconds["decode to the last frame needed"]
-        found[f"visual prompts of 16 frames, {len(clips)} {name}, one core"] = [
-            Line(work, took, took / floor, "decoding", "<= 1.15" if work.startswith("spot") else "")
-            for work, took in seconds.items()
-        ]
-    return found
+        yield (
+            f"visual prompts of 16 frames, {len(clips)} {name}, one core",
+            [
+                Line(work, took, took / floor, "decoding", "<= 1.15" if work.startswith("spot") else "")
+                for work, took in seconds.items()
+            ],
+        )

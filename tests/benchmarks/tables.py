@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.benchmarks.big_tables import write
-from tests.benchmarks.timing import Line
+from tests.benchmarks.timing import Line, Tables, step
 
 SCORES, ANNOTATED = 1_000_000, 100_000
 CLIPS = 40_000  # of which, with three questions each and what the gates leave, come more than 87,000 rows
@@ -25,10 +25,11 @@ def child(workspace: str, *command: str) -> dict[str, Any]:
     run = subprocess.run(
         [sys.executable, "-c", code, *command, "--output", workspace], capture_output=True, text=True
     )
+    step(f"  {' '.join(command)}")
     return json.loads(run.stdout.splitlines()[-1])
 
 
-def run() -> dict[str, list[Line]]:
+def run() -> Tables:
     """Seconds, and peak memory as the ratio to 2 GB."""
     found: dict[str, dict[str, Any]] = {}
     with tempfile.TemporaryDirectory(prefix="bench-") as place:
@@ -44,8 +45,9 @@ def run() -> dict[str, list[Line]]:
             small, "split", "--set", "gates.quality_max=70", *open_gates[2:]
         )
     aims = {"split --dry-run": "30 s", "audit": "60 s", "split, one gate": "120 s"}
-    return {
-        "tables alone": [
+    yield (
+        "tables alone",
+        [
             Line(
                 what,
                 told["seconds"],
@@ -54,5 +56,5 @@ def run() -> dict[str, list[Line]]:
                 next((f"<= {v}, <= 1" for k, v in aims.items() if what.startswith(k)), ""),
             )
             for what, told in found.items()
-        ]
-    }
+        ],
+    )

@@ -1,7 +1,7 @@
 """Timings of different work on the same clips, taken in turn, so that a noisy machine hits all alike."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +9,8 @@ import av
 from rich.table import Table
 
 Work = Callable[[Path], object]
+Tables = Iterator[tuple[str, list["Line"]]]  # titles and lines, each as soon as it is known
+BEGAN = time.perf_counter()
 
 
 @dataclass(frozen=True)
@@ -23,10 +25,15 @@ class Line:
     unit: str = "s"
 
 
+def step(what: str) -> None:
+    """Tell at once that a step has ended, and when: seconds since the start."""
+    print(f"{time.perf_counter() - BEGAN:7.0f} s  {what}", flush=True)
+
+
 def compare(works: Mapping[str, Work], clips: Sequence[Path], repeats: int = 3) -> dict[str, float]:
     """Seconds of each work over all clips: for each clip the best of `repeats` runs."""
     total = dict.fromkeys(works, 0.0)
-    for clip in clips:
+    for number, clip in enumerate(clips, 1):
         best = dict.fromkeys(works, float("inf"))
         for _ in range(repeats):
             for name, work in works.items():
@@ -35,6 +42,7 @@ def compare(works: Mapping[str, Work], clips: Sequence[Path], repeats: int = 3) 
                 best[name] = min(best[name], time.perf_counter() - began)
         for name, seconds in best.items():
             total[name] += seconds
+        step(f"  {number} of {len(clips)} clips: {clip.name}")
     return total
 
 
@@ -52,10 +60,11 @@ def row(path: Path) -> dict[str, object]:
     return {"clip_id": path.stem, "uri": str(path), "start_s": None, "end_s": None}
 
 
-def table(title: str, lines: Sequence[Line]) -> Table:
-    """The lines as people read them."""
-    out = Table("work", "value", "ratio", "aim", title=title, title_justify="left")
+def table(title: str, lines: Sequence[Line], earlier: Mapping[str, float]) -> Table:
+    """The lines as people read them, beside the ratios that an earlier run found, by work."""
+    out = Table("work", "value", "ratio", "before", "aim", title=title, title_justify="left")
     for line in lines:
         value = f"{line.value:,.2f}".rstrip("0").rstrip(".")
-        out.add_row(line.work, f"{value} {line.unit}", f"{line.ratio:.2f} x {line.of}", line.aim)
+        before = f"{earlier[line.work]:.2f}" if line.work in earlier else ""
+        out.add_row(line.work, f"{value} {line.unit}", f"{line.ratio:.2f} x {line.of}", before, line.aim)
     return out

@@ -12,7 +12,7 @@ from typing import Any
 
 from stages.demo.demo_clips import recipes
 from stages.demo.render import render
-from tests.benchmarks.timing import Line
+from tests.benchmarks.timing import Line, Tables, step
 
 FEW, SOME, MANY = 200, 500, 2000
 KINDS = {"worker": b"ray::", "decoding process": b"multiprocessing.forkserver"}
@@ -95,6 +95,7 @@ def scored(clips: Path, place: Path, workers: int) -> dict[str, Any]:
     watch.join()
     told = json.loads(out.splitlines()[-1])
     seconds, rows = told["first"]
+    step(f"  {told['rows']} clips, workers: {workers}")
     return {
         "first": seconds,
         "rate": (told["rows"] - rows) / max(1e-9, told["last"] - seconds),
@@ -122,7 +123,7 @@ def _watch(driver: int, peaks: dict[str, int]) -> None:
         time.sleep(0.5)
 
 
-def run() -> dict[str, list[Line]]:
+def run() -> Tables:
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
         few, some, many = (folder_of(count, place) for count in (FEW, SOME, MANY))
@@ -131,8 +132,9 @@ def run() -> dict[str, list[Line]]:
         loop = SOME / plain_loop(single["workspace"])
         large = scored(many, place, 2)
     cores = len(os.sched_getaffinity(0))
-    return {
-        f"Ray, {cores} cores": [
+    yield (
+        f"Ray, {cores} cores",
+        [
             Line(
                 f"2 workers, {FEW} clips",
                 two["rate"],
@@ -144,10 +146,13 @@ def run() -> dict[str, list[Line]]:
             Line(f"plain loop, {SOME} clips", loop, loop / single["rate"], "1 worker", "<= 1.1", "clips/s"),
             Line("start to first block", two["first"], two["first"] / 15, "15 s", "<= 1"),
         ],
-        "peak memory": [
+    )
+    yield (
+        "peak memory",
+        [
             Line(
                 f"{kind}, {MANY} clips", large[kind], large[kind] / two[kind], f"{FEW} clips", "<= 1.1", "GB"
             )
             for kind in ("driver", *KINDS)
         ],
-    }
+    )
