@@ -53,6 +53,17 @@ def test_the_papers_profile_fits_a_node_with_eight_gpus() -> None:
         assert settings.max_images >= 2 * config.frames.count
 
 
+def test_the_profile_for_one_gpu_fits_on_it() -> None:
+    config = load("one_gpu")
+    models = [it.placement for it in config.backends().values() if it and it.placement]
+    share = config.engine.share("annotate", Resources())
+    assert share.workers
+    assert sum(actor.replicas * actor.num_gpus for actor in models) + share.workers * share.gpus <= 1
+    assert isinstance(config.mllm, VllmConfig)
+    assert config.mllm.gpu_memory_utilization <= config.mllm.actor.num_gpus
+    assert config.engine.share("score", Resources()).gpus > 0
+
+
 class Engine:
     """In the place of a vLLM engine: fills in the schema it is given, and keeps the requests."""
 
