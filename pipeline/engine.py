@@ -306,7 +306,9 @@ def run(
     start(config)
     rows = rows.select([name for name in rows.column_names if name in {"clip_id", *stage.columns}])
     # The clips of one video one after the other: it is fetched, and its frames' times are read, only once.
-    rows = rows.sort_by([(name, "ascending") for name in ("uri", "start_s") if name in rows.column_names])
+    rows = rows.sort_by(
+        [(name, "ascending") for name in ("uri", "start_s", "clip_id") if name in rows.column_names]
+    )
     share = config.share(stage.name, stage.resources)
     blocks = -(-rows.num_rows // config.block_clips)
     pool = pool_for(stage, share.workers, _cpus(share), rows.num_rows, grows=bool(config.cluster))
