@@ -6,12 +6,11 @@ from filters.verdicts import kept
 from jobs.session import Session
 from pipeline import ledger
 from pipeline.engine import pending
+from pipeline.errors import NOT_ALL
 from stages.annotate.stage import Annotate
 from stages.models.actors import model_actors
 from stages.models.metering import ceiling, spent_before
 from stages.models.registry import check
-
-NOT_ALL = 3  # exit code: nothing failed, but the result is incomplete
 
 
 def run(session: Session) -> int:
@@ -40,9 +39,10 @@ def run(session: Session) -> int:
         )
         return 0
     before = spent_before(workspace.read("annotations", ["tokens", "cost", "requests"]), config.mllm)
+    notes = ledger.Notes(workspace, "annotations")
     with (
         model_actors(config.backends(), config.engine) as handles,
-        ledger.ledger(most, before, config.engine) as book,
+        ledger.ledger(most, before, notes, config.engine) as book,
     ):
         session.run(Annotate(config, handles, config.score, book), missing, workspace)
         if most:

@@ -8,8 +8,10 @@ import numpy as np
 from rich.console import Console
 
 from configs.settings import Config
-from pipeline.errors import CallError, ClipError, RunError, reason
+from pipeline.errors import NOT_ALL, CallError, CeilingError, ClipError, RunError, reason
+from pipeline.ledger import UNLIMITED, Ledger, reached
 from stages.ingest.identity import clip_id
+from stages.models.metering import Purse, ceiling
 from stages.motionsight.prompt import VisualPrompt
 from stages.motionsight.service import Answer, MotionSight, seed_of
 
@@ -18,7 +20,7 @@ COLUMNS = 4  # pictures per row of the contact sheet
 
 def run(
     config: Config, video: str, question: str, override: VisualPrompt | None, folder: str | None, out: Console
-) -> None:
+) -> int:
     """Print the answer to standard output.
 
     Args:
@@ -28,6 +30,9 @@ def run(
         override: The visual prompt; None: the one that suits the question.
         folder: Folder for the frames that the model saw and a contact sheet of them; None: not saved.
         out: Console for an account of what was decided, found and spent.
+
+    Returns:
+        The exit code: 0, or 3 if the cost ceiling does not allow for an answer.
 
     Raises:
         CallError: The question is empty, or the video cannot be decoded.
@@ -41,11 +46,18 @@ def run(
         prompts = {"object": override, "camera": override}
         config = config.model_copy(update={"prompt": config.prompt.model_copy(update=prompts)})
     seed = seed_of(clip_id(uri, None, None), question, config.annotate.seed)
+    most = ceiling(config.mllm) or UNLIMITED
+    book = Ledger(most)
     with MotionSight.hosted(config, config.engine) as motionsight:
         try:
-            answer = motionsight.ask(uri, question, seed=seed)
+            with Purse(book).clip(uri):
+                answer = motionsight.ask(uri, question, seed=seed)
         except ClipError as error:
             raise CallError(f"{video}: {error.detail} ({error.code})") from error
+        except CeilingError:
+            spent, _ = book.state()
+            out.print(f"ask: {reached(spent, most)}, without an answer", markup=False, soft_wrap=True)
+            return NOT_ALL
         lines = account(motionsight, answer)
     print(answer.text)
     steps = ", ".join(f"{step} {seconds:.2f}" for step, seconds in answer.observation.seconds.items())
@@ -56,6 +68,7 @@ def run(
         lines.append(f"saved      {len(frames)} frames and sheet.png in {folder}")
     for line in lines:
         out.print(line, markup=False, soft_wrap=True)
+    return 0
 
 
 def account(motionsight: MotionSight, answer: Answer) -> list[str]:

@@ -182,7 +182,7 @@ def ask(
     """
     from jobs import ask as job
 
-    job.run(load(config, overrides or ()), video, question, prompt, save_prompt, console())
+    raise typer.Exit(job.run(load(config, overrides or ()), video, question, prompt, save_prompt, console()))
 
 
 @app.command()

@@ -10,13 +10,16 @@ import pyarrow as pa
 from configs.settings import Config
 from jobs.console import console
 from jobs.session import Session
+from pipeline import lock
 from pipeline.engine import pending
-from pipeline.errors import CallError
+from pipeline.errors import NOT_ALL, CallError, CeilingError
+from pipeline.ledger import Notes, ledger, turned_away
 from pipeline.workspace import Workspace
 from stages.evaluate.benchmark import BenchmarkQuestion, read
 from stages.evaluate.results import answered, compare, markdown, summary
 from stages.evaluate.stage import ASKED, PROMPTS, Evaluate, Prompt, rows, with_prompt
 from stages.models.actors import model_actors
+from stages.models.metering import ceiling
 from stages.models.registry import check
 
 
@@ -49,7 +52,8 @@ def run(
         dry_run: Only print how many clips are left.
 
     Returns:
-        The exit code: 3 if more than `max_failed_share` of the questions failed, else 0.
+        The exit code: 3 if more than `max_failed_share` of the questions failed or the cost ceiling left
+        clips out, else 0.
 
     Raises:
         CallError: A prompt or the benchmark is unknown, its questions cannot be read, or the output has
@@ -71,13 +75,17 @@ def run(
             todo = sum(row["clip_id"] not in done for row in asked)
             out.print(f"{prompt}: {todo} clips to ask about, {len(asked) - todo} already done", markup=False)
         return 0
-    worst = 0.0
-    summaries: dict[str, Any] = {}
-    for prompt in prompts:
-        answers = _answer(config, asked, items, prompt, f"{output}/{prompt}")
-        summaries[prompt] = summary(items, answers)
-        worst = max(worst, summaries[prompt]["failed"] / len(items))
     folder = Workspace(output)
+    summaries: dict[str, Any] = {}
+    try:
+        with lock.held(folder, "evaluate"):
+            for prompt in prompts:
+                answers = _answer(config, asked, items, prompt, folder)
+                summaries[prompt] = summary(items, answers)
+    except CeilingError as error:
+        out.print(f"evaluate: {error}", markup=False, soft_wrap=True)
+        return NOT_ALL
+    worst = max(one["failed"] / len(items) for one in summaries.values())
     title = config.mllm.title
     titled = {f"{title}, {prompt}": results for prompt, results in summaries.items()}
     table = markdown(titled)
@@ -88,7 +96,7 @@ def run(
     folder.write_bytes(f"# {benchmark}\n\n{table}".encode(), "results.md")
     out.print(table, markup=False, soft_wrap=True)
     out.print(f"the results are in {folder.root}", markup=False, soft_wrap=True)
-    return 3 if worst > config.max_failed_share else 0
+    return NOT_ALL if worst > config.max_failed_share else 0
 
 
 def _answer(
@@ -96,21 +104,28 @@ def _answer(
     asked: Sequence[dict[str, Any]],
     items: Sequence[BenchmarkQuestion],
     prompt: Prompt,
-    folder: str,
+    folder: Workspace,
 ) -> dict[str, dict[str, Any]]:
     """Ask the questions that have no answer with this visual prompt; return the answers to all, by id."""
     with_this = with_prompt(config, prompt)
-    session = Session(config, Workspace(folder))
+    session = Session(config, Workspace(f"{folder.root}/{prompt}"))
     workspace = session.workspace
     with session.writing("evaluate"):
         check(config.detector, config.tracker)
         session.bind("predictions", with_this, "annotations")
         missing = pending(pa.Table.from_pylist(list(asked), ASKED), workspace.ids("predictions"))
         if missing.num_rows:
-            with model_actors(with_this.own_backends(), config.engine) as handles:
-                settings = config.annotate
-                stage = Evaluate(with_this, handles, config.score, settings.seed, settings.baseline_frames)
+            notes, most, settings = Notes(folder, "predictions"), ceiling(config.mllm), config.annotate
+            with (
+                model_actors(with_this.own_backends(), config.engine) as handles,
+                ledger(most, [], notes, config.engine) as book,
+            ):
+                limits, frames = config.score, settings.baseline_frames
+                stage = Evaluate(with_this, handles, limits, book, settings.seed, frames)
                 session.run(stage, missing, workspace)
+                left = missing.num_rows - session.stages["evaluate"].rows
+                if most and (said := turned_away(book, most, left)):
+                    raise CeilingError(said)
         wanted = {row["clip_id"]: row for row in asked}
         predictions = [
             row if row["answers"] is not None else row | {"answers": _failed(wanted[row["clip_id"]], row)}

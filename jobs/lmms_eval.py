@@ -4,14 +4,18 @@ python -m lmms_eval --model motionsight --model_args config=openai.yaml,prompt=m
 """
 
 import logging
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import Any
 
 from configs.settings import load
-from pipeline.errors import CallError, ClipError, RunError
+from pipeline.errors import NOT_ALL, CallError, CeilingError, ClipError, RunError
+from pipeline.ledger import UNLIMITED, Ledger, reached
 from stages.evaluate.benchmark import BenchmarkQuestion, split_options
 from stages.evaluate.stage import PROMPTS, Clip, measured, predict, with_prompt
+from stages.models.metering import Purse, ceiling
 from stages.motionsight.service import MotionSight as Service
+from stages.motionsight.stage import in_flight
 
 FORM = "Answer as the question asks."  # each task states the form of the answer in its question
 # Not empty, as some tasks skip an empty answer instead of counting it as wrong; and not a word, as some look
@@ -64,12 +68,26 @@ def _model() -> type:
                 raise CallError(f"unknown prompt {prompt!r}; choose from {', '.join(PROMPTS)}")
             settings = with_prompt(load(config, [f"{name}={value}" for name, value in more.items()]), prompt)
             self._frames = settings.annotate.baseline_frames
+            self._ceiling = ceiling(settings.mllm) or UNLIMITED
+            self._book = Ledger(self._ceiling)
+            self._purse = Purse(self._book)
             self._hosted = Service.hosted(settings)  # never exited: the actors end with the process
             self._motionsight = self._hosted.__enter__()
 
         def generate_until(self, requests: list[Any]) -> list[str]:
-            """Answer each request; `NO_ANSWER` where that fails."""
-            return [self._one(*request.args) for request in requests]
+            """Answer each request; `NO_ANSWER` where that fails.
+
+            As many are in hand as keep the model busy. lmms-eval is ended, with exit code 3, at the cost
+            ceiling: what it would count as wrong was never asked.
+            """
+            at_once = in_flight(self._motionsight.config.mllm.at_once)
+            try:
+                with ThreadPoolExecutor(at_once) as threads:
+                    return [*threads.map(lambda request: self._one(*request.args), requests)]
+            except CeilingError:
+                spent, _ = self._book.state()
+                log.error("%s; no results are written", reached(spent, self._ceiling))
+                raise SystemExit(NOT_ALL) from None
 
         def _one(self, text: str, _settings: Any, visuals: Any, number: Any, task: str, split: str) -> str:
             found = visuals(self.task_dict[task][split][number])
@@ -79,10 +97,11 @@ def _model() -> type:
             question, options, rest = split_options(text)
             item = BenchmarkQuestion(f"{task} {number}", videos[0], question, options, None, task)
             try:
-                if options and self._motionsight.config.mllm.measures:
-                    (one,) = measured(self._motionsight, Clip(videos[0]), [item], self._frames)
-                else:
-                    (one,), _ = predict(self._motionsight, Clip(videos[0]), [item], [0], rest or FORM)
+                with self._purse.clip(item.id):
+                    if options and self._motionsight.config.mllm.measures:
+                        (one,) = measured(self._motionsight, Clip(videos[0]), [item], self._frames)
+                    else:
+                        (one,), _ = predict(self._motionsight, Clip(videos[0]), [item], [0], rest or FORM)
             except ClipError as error:
                 log.warning("%s: %s: %s", item.id, error.code, error.detail)
                 return NO_ANSWER

@@ -9,6 +9,7 @@ from rich.console import Console
 from configs.settings import Config
 from jobs import web
 from pipeline.errors import CallError
+from pipeline.ledger import UNLIMITED
 from stages.models.actors import model_actors
 from stages.models.metering import ceiling
 from stages.models.registry import check
@@ -38,7 +39,7 @@ def run(config: Config, host: str, port: int, token: str | None, out: Console) -
     def say(text: str) -> None:
         out.print(f"serve: {text}", markup=False, soft_wrap=True)
 
-    if ceiling(config.mllm, None):
+    if ceiling(config.mllm) not in (None, UNLIMITED):
         raise CallError("serve does not keep to a cost ceiling; remove mllm.max_cost and mllm.max_requests")
     check(config.detector, config.tracker)
     model = f"motionsight-{PurePath(getattr(config.mllm, 'model', config.mllm.backend)).name}"

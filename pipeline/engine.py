@@ -61,8 +61,8 @@ class EngineConfig(BaseModel):
     in_flight: int | None = Field(
         None,
         ge=1,
-        description="clips that a worker of annotate has in hand at once; null: as many as keep the models"
-        " busy, at most 32",
+        description="clips that a worker of annotate or evaluate has in hand at once; null: as many as keep"
+        " the models busy, at most 32",
     )
     gpus_per_worker: float | dict[str, float] | None = Field(
         None,

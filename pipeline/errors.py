@@ -3,6 +3,8 @@
 This module imports nothing, so that a model's own environment needs no more than Ray to load it.
 """
 
+NOT_ALL = 3  # exit code: nothing is wrong, but the result is incomplete
+
 # The codes a failed clip carries, each with the sentence that stands for it by default.
 ERRORS = {
     "missing_file": "the file is not there or cannot be read",
@@ -43,7 +45,7 @@ class RunError(Exception):
 
 
 class CeilingError(RunError):
-    """No further clip may be started within the cost ceiling: the run ends in good order."""
+    """The cost ceiling leaves no room for a clip, or for the rest of one: the run ends in good order."""
 
 
 def reason(error: BaseException) -> str:

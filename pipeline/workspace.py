@@ -26,6 +26,7 @@ from pipeline.identity import Setting
 from pipeline.schema import TABLES
 
 LOCK = ".lock.json"  # names the holder of the workspace; in an object store, it is the lock itself
+SPENT = "spent.json"  # what the models that charge have cost, by table
 RETRY_S = 60
 DRAFT = ".tmp"  # suffix of a file that is being written
 
@@ -240,11 +241,11 @@ class Workspace:
         return set(self.read(table, ["clip_id"], schema)["clip_id"].to_pylist())
 
     def clear(self, tables: Iterable[str]) -> None:
-        """Delete tables, with the record of the settings and sources of their rows."""
+        """Delete tables, with the record of the settings, sources and costs of their rows."""
         for table in tables:
             if self._fs.get_file_info(self.path(table)).type == fs.FileType.Directory:
                 self._fs.delete_dir(self.path(table))
-            for name in ("config.json", "provenance.json"):
+            for name in ("config.json", "provenance.json", SPENT):
                 made = json.loads(self.read_bytes(name) or b"{}")
                 if made.pop(table, None) is not None:
                     self.write_bytes(_dump(made), name)

@@ -65,6 +65,7 @@ class FakeServer(ABC, ThreadingHTTPServer):
         url: The base URL of an OpenAI-compatible endpoint here.
         in_flight: Requests inside `busy` now.
         most_in_flight: The most there have been at once.
+        connections: How many were opened.
     """
 
     daemon_threads = True
@@ -74,7 +75,7 @@ class FakeServer(ABC, ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Exchange)
         self.address = f"127.0.0.1:{self.server_port}"
         self.url = f"http://{self.address}/v1"
-        self.in_flight = self.most_in_flight = 0
+        self.in_flight = self.most_in_flight = self.connections = 0
         self.lock = threading.Lock()
         self._thread = threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.02})
 
@@ -93,6 +94,11 @@ class FakeServer(ABC, ThreadingHTTPServer):
         finally:
             with self.lock:
                 self.in_flight -= 1
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Count a connection."""
+        self.connections += 1
+        super().process_request(request, client_address)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Say nothing: clients that hang up are part of the tests."""

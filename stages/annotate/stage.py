@@ -1,6 +1,8 @@
 """Annotate a clip: questions, MotionSight's answers, baseline answers, and a check of both."""
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
 from typing import Any
 
 import numpy as np
@@ -10,20 +12,17 @@ from filters.motion_check import check
 from pipeline.errors import ClipError
 from pipeline.isolation import Limits
 from pipeline.schema import ANNOTATIONS, empty_row
-from pipeline.stage import Row, Stage
+from pipeline.stage import Row
 from stages.annotate.questions import choose
 from stages.models.actors import Handle
 from stages.models.alignment.none import NoAlignmentConfig
 from stages.models.backend import Backend
-from stages.models.metering import Metered, Purse
 from stages.models.protocols import AlignmentScorer, Mllm, Model, Reply, Request
 from stages.models.registry import AlignmentConfig, MllmConfig, alignment, mllm
 from stages.motionsight.prompt import prompt
-from stages.motionsight.service import GroundedQuestion, Inquiry, MotionSight, seed_of
+from stages.motionsight.service import GroundedQuestion, Inquiry, seed_of
 from stages.motionsight.settings import MotionSightConfig
-
-CLIPS_PER_WORKER = 8  # in hand: to prepare as many keeps a CPU busy while calls take a second or two
-MOST_IN_FLIGHT = 32  # clips in a worker's hands: the frames of one may take 50 MB
+from stages.motionsight.stage import AskingStage
 
 
 class AnnotateConfig(BaseModel):
@@ -52,19 +51,19 @@ class AnnotationConfig(MotionSightConfig):
         return self.own_backends() | {"baseline": self.baseline, "vqascore": self.vqascore}
 
 
-class Annotate(Stage):
+class Annotate(AskingStage):
     """Turns a row of `clips` into a row of `annotations`.
 
     Attributes:
-        motionsight: Answers the questions; set by `setup`.
-        baseline: The model of the rejected answers; None: the annotating model.
+        baseline: The model of the rejected answers; None: the answering model.
         alignment: Scores answers; None: no scores.
     """
 
     name = "annotate"
     table = "annotations"
     schema = ANNOTATIONS
-    workers = 1
+
+    _config: AnnotationConfig
 
     def __init__(
         self,
@@ -73,30 +72,8 @@ class Annotate(Stage):
         limits: Limits | None = None,
         book: Any = None,
     ) -> None:
-        """Configure the stage; `setup` loads the models.
-
-        Args:
-            config: Which models, questions and prompts; None: the embedded profile.
-            handles: Handles of the models that run in actors, by role; see
-                `stages.models.actors.model_actors`.
-            limits: Limits of a child process that decodes; None: decode in this process.
-            book: Handle of the ledger that enforces the cost ceiling; None: no ceiling.
-        """
-        self._config = config or AnnotationConfig()
-        self._handles, self._limits, self._book = handles or {}, limits, book
-        at_once = self._config.mllm.at_once
-        self.enough_workers = -(-at_once // CLIPS_PER_WORKER) or None
-        if not self._config.mllm.placement:  # each worker calls the endpoint, once at least
-            self.most_workers = at_once or None
-
-    def spread(self, workers: int) -> None:
-        """Share the models' calls among the workers: each has as many clips in hand as it may make calls.
-
-        Under a ceiling it has one: what clips cost is known only when some are done.
-        """
-        self.workers = workers
-        if self._book is None:
-            self.in_flight = min(-(-self._config.mllm.at_once // workers), MOST_IN_FLIGHT) or 1
+        """Configure the stage; as `AskingStage`, but by default with the embedded profile."""
+        super().__init__(config or AnnotationConfig(), handles, limits, book)
 
     def setup(self) -> None:
         """Load the models.
@@ -104,42 +81,33 @@ class Annotate(Stage):
         Raises:
             CallError: A model cannot be loaded as configured.
         """
-        handles = self._handles
-        config = self._config.model_copy(update={"mllm": self._config.mllm.shared_by(self.workers)})
-        self._purse = Purse(self._book)
-        self.motionsight = MotionSight(config, handles, self._limits, self._purse)
+        super().setup()
+        config, handles = self._config, self._handles
         self.baseline: Mllm | None = None
         if config.baseline:
-            other = mllm(config.baseline.shared_by(self.workers), handles.get("baseline"))
-            self.baseline = Metered(other, config.baseline, self._purse)
+            self.baseline = mllm(config.baseline.shared_by(self.workers), handles.get("baseline"))
         self.alignment: AlignmentScorer | None = alignment(
             config.vqascore, self.motionsight.mllm, handles.get("vqascore")
         )
 
     def work(self, row: Row) -> Row:
         """Annotate one clip; a clip fails if none of its questions is answered."""
-        with self._purse.clip(row["clip_id"]):
+        with self.purse.clip(row["clip_id"]) as account:
             try:
                 done = self._annotated(row)
             except ClipError as error:  # what the clip has cost until then is booked all the same
                 failed = {"clip_id": row["clip_id"], "error": error.code, "error_detail": error.detail}
                 done = empty_row("annotations") | failed
-            return done | self._purse.columns()
+            return done | account.columns()
 
     def _annotated(self, row: Row) -> Row:
         settings = self._config.annotate
         texts = [text for text, _ in choose(row["clip_id"], settings.questions, settings.seed)]
         seeds = [seed_of(row["clip_id"], text, settings.seed) for text in texts]
         inquiry = self.motionsight.inquire(row["uri"], row["start_s"], row["end_s"], texts, seeds)
-        answers = self.motionsight.answer(inquiry)
+        answers, others, scores = self._replies(inquiry)
         good = [k for k, answer in enumerate(answers) if not answer.error]
-        asked = [inquiry.questions[k] for k in good]
-        baselines = dict(zip(good, self._without_prompts(inquiry, asked), strict=True))
-        scores: dict[int, float | None] = {}
-        if self.alignment and good:
-            view = inquiry.observation.view
-            found = self.alignment(view.frames, view.times, [answers[k].text for k in good])
-            scores = dict(zip(good, found, strict=True))
+        baselines = {k: others[k] for k in good}
         qa = [
             _qa(one, answer, baselines.get(k, Reply("")), scores.get(k))
             for k, (one, answer) in enumerate(zip(inquiry.questions, answers, strict=True))
@@ -158,8 +126,36 @@ class Annotate(Stage):
             # A clip without any answer has failed; otherwise each question carries its own code.
             "error": failed.error if failed and not good else None,
             "error_detail": failed.detail if failed else None,
-            "tokens": sum(reply.tokens for reply in (*inquiry.spent, *answers, *baselines.values())),
+            "tokens": sum(reply.tokens for reply in (*inquiry.spent, *answers, *others.values())),
         }
+
+    def _replies(self, inquiry: Inquiry) -> tuple[list[Reply], dict[int, Reply], dict[int, float | None]]:
+        """Ask the models.
+
+        Returns:
+            The answers, the replies of the baseline, and the scores of answers, the latter two by number of
+            the question.
+        """
+        with ThreadPoolExecutor(1) as thread:
+
+            def beside(which: Sequence[int]) -> Future[dict[int, Reply]]:
+                # The context says which clip the requests are charged to.
+                return thread.submit(copy_context().run, self._without_prompts, inquiry, which)
+
+            # Nearly all questions that have a plan get an answer: the baseline need not wait to see which.
+            # A model that answers from measurements takes no time, and withholds what is uncertain.
+            early = not self._config.mllm.measures
+            planned = [k for k, one in enumerate(inquiry.questions) if not one.failed]
+            others = beside(planned) if early else None
+            answers = self.motionsight.answer(inquiry)
+            good = [k for k, answer in enumerate(answers) if not answer.error]
+            others = others or beside(good)
+            scores: dict[int, float | None] = {}
+            if self.alignment and good:
+                view = inquiry.observation.view
+                found = self.alignment(view.frames, view.times, [answers[k].text for k in good])
+                scores = dict(zip(good, found, strict=True))
+            return answers, others.result(), scores
 
     def _models(self) -> dict[str, Model]:
         own = self.motionsight.models
@@ -183,15 +179,20 @@ class Annotate(Stage):
             "regions": regions.tolist(),
         }
 
-    def _without_prompts(self, inquiry: Inquiry, asked: Sequence[GroundedQuestion]) -> list[Reply]:
-        """Return the replies of the baseline, which gets a few plain frames and what they alone show."""
-        if not asked:
-            return []
+    def _without_prompts(self, inquiry: Inquiry, which: Sequence[int]) -> dict[int, Reply]:
+        """Return the replies of the baseline, which gets a few plain frames and what they alone show.
+
+        Args:
+            inquiry: The questions.
+            which: The numbers of those that are asked.
+        """
+        if not which:
+            return {}
         settings = self._config.baseline or self._config.mllm
         view = inquiry.observation.view
         few, plain = self.motionsight.plain(inquiry.observation, self._config.annotate.baseline_frames)
         frames, times = view.frames[few], view.times[few]
-        return (self.baseline or self.motionsight.mllm).generate(
+        replies = (self.baseline or self.motionsight.mllm).generate(
             [
                 Request(
                     prompt(one.text, times),
@@ -204,9 +205,10 @@ class Annotate(Stage):
                     settings.max_tokens,
                     settings.temperature,
                 )
-                for one in asked
+                for one in (inquiry.questions[k] for k in which)
             ]
         )
+        return dict(zip(which, replies, strict=True))
 
 
 def _qa(asked: GroundedQuestion, answer: Reply, baseline: Reply, vqascore: float | None) -> Row:

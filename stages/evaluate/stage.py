@@ -13,7 +13,7 @@ from filters.evidence import Evidence
 from filters.vqascore import probability
 from pipeline.isolation import Limits
 from pipeline.schema import PREDICTIONS, empty_row
-from pipeline.stage import Row, Stage
+from pipeline.stage import Row
 from stages.evaluate import choose
 from stages.evaluate.benchmark import YES_NO, BenchmarkQuestion
 from stages.evaluate.parse import letter, yes_or_no
@@ -22,6 +22,7 @@ from stages.models.protocols import Reply
 from stages.motionsight.prompt import VisualPrompt
 from stages.motionsight.service import MotionSight, seed_of
 from stages.motionsight.settings import MotionSightConfig
+from stages.motionsight.stage import AskingStage
 
 Prompt = Literal["none", "spotlight", "crop", "background_blur", "motion_blur", "red_circle", "motionsight"]
 PROMPTS: tuple[Prompt, ...] = get_args(Prompt)
@@ -80,7 +81,7 @@ def rows(items: Sequence[BenchmarkQuestion]) -> list[Row]:
     return made
 
 
-class Evaluate(Stage):
+class Evaluate(AskingStage):
     """Turns a row of ASKED into a row of `predictions`."""
 
     name = "evaluate"
@@ -93,38 +94,33 @@ class Evaluate(Stage):
         config: MotionSightConfig,
         handles: Mapping[str, Handle] | None = None,
         limits: Limits | None = None,
+        book: Any = None,
         seed: int = 0,
         plain_frames: int = 4,
     ) -> None:
-        """Configure the stage; `setup` loads the models.
+        """Configure the stage.
 
         Args:
             config: Which models to use, and the visual prompt under test; see `with_prompt`.
-            handles: Handles of the models that run in actors, by role.
-            limits: Limits of a child process that decodes; None: decode in this process.
+            handles: As for `AskingStage`.
+            limits: As for `AskingStage`.
+            book: As for `AskingStage`.
             seed: Random seed for models that vary their wording.
             plain_frames: Number of frames that the describer sees without visual prompts.
         """
-        self._config, self._handles, self._limits = config, handles, limits
+        super().__init__(config, handles, limits, book)
         self._seed, self._plain_frames = seed, plain_frames
-
-    def setup(self) -> None:
-        """Load the models.
-
-        Raises:
-            CallError: A model cannot be loaded as configured.
-        """
-        self._motionsight = MotionSight(self._config, self._handles, self._limits)
 
     def work(self, row: Row) -> Row:
         """Answer all questions about one clip."""
         items = [BenchmarkQuestion(**item | {"options": tuple(item["options"])}) for item in row["items"]]
         seeds = [seed_of(row["clip_id"], item.question, self._seed) for item in items]
         clip = Clip(row["uri"], row["start_s"], row["end_s"])
-        if self._config.mllm.measures and all(item.options or item.right for item in items):
-            answers, tokens = measured(self._motionsight, clip, items, self._plain_frames), 0
-        else:
-            answers, tokens = predict(self._motionsight, clip, items, seeds)
+        with self.purse.clip(row["clip_id"]):
+            if self._config.mllm.measures and all(item.options or item.right for item in items):
+                answers, tokens = measured(self.motionsight, clip, items, self._plain_frames), 0
+            else:
+                answers, tokens = predict(self.motionsight, clip, items, seeds)
         return empty_row("predictions") | {"clip_id": row["clip_id"], "answers": answers, "tokens": tokens}
 
 

@@ -1,21 +1,26 @@
-"""The cost of models that charge by the token, booked reply by reply."""
+"""The cost of models that charge by the token, asked for and booked request by request."""
 
+import asyncio
 import math
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Annotated, Any, Self
 
 import pyarrow as pa
 from pydantic import BaseModel, Field, model_validator
 
-from pipeline.errors import CallError, CeilingError, RunError, reason
+from pipeline.errors import CallError, CeilingError, RunError
 from pipeline.identity import OPERATIONAL
-from pipeline.ledger import NOTHING, Spent
-from stages.models.protocols import Mllm, Reply, Request
+from pipeline.ledger import NOTHING, UNLIMITED, Ledger, Spent, asking
+from stages.models.protocols import Reply
 
 MILLION = 1e6  # prices are per million tokens
+WAIT_S = 0.2  # before asking the ledger again
+REACHED = "the cost ceiling is reached"
 
 
 class Priced(BaseModel):
@@ -30,11 +35,14 @@ class Priced(BaseModel):
     max_cost: Annotated[float | None, OPERATIONAL] = Field(
         None,
         gt=0,
-        description="cost ceiling for all annotations of a workspace, in the currency of the prices; null: no"
-        " ceiling",
+        description="cost ceiling for all annotations of a workspace, or all answers of an evaluation, in the"
+        " currency of the prices; null: no ceiling",
     )
     max_requests: Annotated[int | None, OPERATIONAL] = Field(
-        None, ge=1, description="ceiling on the requests for all annotations of a workspace; null: no ceiling"
+        None,
+        ge=1,
+        description="ceiling on the requests for all annotations of a workspace, or all answers of an"
+        " evaluation, repeated ones included; null: no ceiling",
     )
 
     @model_validator(mode="after")
@@ -66,20 +74,23 @@ class Priced(BaseModel):
         return (prompt_tokens * self.input_price + (tokens - prompt_tokens) * self.output_price) / MILLION
 
 
-def ceiling(mllm: BaseModel, baseline: BaseModel | None) -> Spent | None:
-    """Return how much may be spent on annotating model and baseline together; None: no limit.
+def ceiling(mllm: BaseModel, baseline: BaseModel | None = None) -> Spent | None:
+    """Return how much may be spent on the answering model and the baseline together.
 
     Args:
-        mllm: Settings of the annotating model.
-        baseline: Settings of the baseline model; None: the annotating model is the baseline.
+        mllm: Settings of the answering model.
+        baseline: Settings of the baseline model; None: the answering model is the baseline.
+
+    Returns:
+        The ceiling, possibly infinite; None if neither model charges.
 
     Raises:
         CallError: The ceiling cannot be enforced, or is set on the baseline, where it has no effect.
     """
     if isinstance(baseline, Priced) and (baseline.max_cost or baseline.max_requests):
         raise CallError("baseline has no ceiling of its own; mllm.max_cost and mllm.max_requests cover both")
-    if not isinstance(mllm, Priced) or not (mllm.max_cost or mllm.max_requests):
-        return None
+    if not isinstance(mllm, Priced):
+        return UNLIMITED if isinstance(baseline, Priced) else None
     if mllm.max_cost and isinstance(baseline, Priced) and not baseline.has_prices:
         raise CallError("mllm.max_cost needs baseline.input_price and baseline.output_price too")
     return Spent(mllm.max_cost or math.inf, mllm.max_requests or math.inf)
@@ -103,117 +114,134 @@ def spent_before(rows: pa.Table, prices: BaseModel) -> list[Spent]:
 
 @dataclass
 class Account:
-    """What a clip has cost so far.
+    """What the models have charged for a clip.
 
     Attributes:
+        purse: What pays.
         clip_id: The clip.
         spent: Cost and requests.
         priced: Whether all of it had a price.
     """
 
-    clip_id: str = ""
+    purse: "Purse"
+    clip_id: str
     spent: Spent = NOTHING
     priced: bool = True
 
+    def columns(self) -> dict[str, Any]:
+        """Return it as columns of `annotations`."""
+        return {"cost": self.spent.cost if self.priced else None, "requests": int(self.spent.requests)}
+
+
+# The clip that is worked on. A context variable is passed on to the event loop that sends a model's requests.
+ACCOUNT: ContextVar[Account | None] = ContextVar("ACCOUNT", default=None)
+
 
 class Purse:
-    """Counts what a worker spends on each clip, and books it in the ledger. A thread has one at a time."""
+    """Pays for the requests of a process, as far as the ledger allows. Several threads may use it."""
 
     def __init__(self, book: Any = None) -> None:
         """Open the purse.
 
         Args:
-            book: Handle of the ledger; None: spending is only counted, without a ceiling.
+            book: The ledger: one of this process, or the handle of its actor; None: spending is only counted.
         """
-        self._book = book
-        self._full = False
-        self._now = threading.local()
+        self._book, self._turn = book, threading.Lock()
 
     @contextmanager
-    def clip(self, clip_id: str) -> Iterator[None]:
-        """Book whatever is spent inside a `with` block to a clip.
+    def clip(self, clip_id: str) -> Iterator[Account]:
+        """Charge the requests that are sent inside a `with` block to a clip.
+
+        Waits while the clips in hand may use up the ceiling.
 
         Raises:
-            CeilingError: The clip may not be started, because the ceiling is reached.
+            CeilingError: The ceiling is reached, before the clip was begun or before it was done.
             RunError: The ledger is lost.
         """
-        self._full = self._full or not self._ask("admit", clip_id, default=True)
-        if self._full:
-            raise CeilingError("the cost ceiling is reached")
-        self._now.account = Account(clip_id)
+        while (may := self._ask("begin", clip_id)) is None:
+            time.sleep(WAIT_S)
+        if not may:
+            raise CeilingError(REACHED)
+        account, done = Account(self, clip_id), False
+        token = ACCOUNT.set(account)
         try:
-            yield
+            yield account
+            done = True
         finally:
-            self._ask("close", clip_id)
+            ACCOUNT.reset(token)
+            self.tell("end", clip_id, done)
 
-    def columns(self) -> dict[str, Any]:
-        """Return what this thread's clip, or else its last one, cost, as columns of `annotations`."""
-        account = self._account
-        return {
-            "cost": account.spent.cost if account.priced else None,
-            "requests": int(account.spent.requests),
-        }
-
-    def book(self, replies: Sequence[Reply], prices: BaseModel) -> None:
-        """Book the cost of replies.
+    async def admit(self, clip_id: str, written: float) -> None:
+        """Wait until a request may be sent.
 
         Args:
-            replies: Replies of one model.
-            prices: The model's settings; nothing is booked unless they are `Priced`.
+            clip_id: The clip that it is about.
+            written: The most that its answer may cost.
 
         Raises:
-            RunError: The endpoint does not report tokens, so the cost ceiling cannot be enforced; or the
-                ledger is lost.
+            CeilingError: It may not be sent.
+            RunError: The ledger is lost.
         """
-        if not isinstance(prices, Priced):
-            return
-        for reply in replies:
-            if prices.max_cost and not reply.tokens and not reply.error:
-                raise RunError(
-                    "the endpoint does not report how many tokens an answer took, so mllm.max_cost"
-                    " cannot be enforced; set mllm.max_requests instead"
-                )
-            cost = prices.cost(reply.tokens, reply.prompt_tokens)
-            account, spent = self._account, Spent(cost or 0.0, reply.requests)
-            account.priced = account.priced and cost is not None
-            account.spent += spent
-            self._ask("add", account.clip_id, spent)
+        while (may := await asyncio.to_thread(self._ask, "request", clip_id, written)) is None:
+            await asyncio.sleep(WAIT_S)
+        if not may:
+            raise CeilingError(REACHED)
 
-    @property
-    def _account(self) -> Account:
-        account: Account = getattr(self._now, "account", None) or Account()
-        return account
+    def tell(self, method: str, *arguments: Any) -> None:
+        """Tell the ledger something, without waiting."""
+        if isinstance(self._book, Ledger):
+            self._ask(method, *arguments)
+        elif self._book is not None:
+            getattr(self._book, method).remote(*arguments)
 
-    def _ask(self, method: str, *arguments: Any, default: Any = None) -> Any:
+    def _ask(self, method: str, *arguments: Any) -> bool | None:
         if self._book is None:
-            return default
+            return True
+        if isinstance(self._book, Ledger):
+            with self._turn:
+                answer: bool | None = getattr(self._book, method)(*arguments)
+                return answer
         import ray
-        from ray.exceptions import RayError
 
-        try:
+        with asking():
             return ray.get(getattr(self._book, method).remote(*arguments))
-        except RayError as error:
-            why = reason(error)[-200:]
-            raise RunError(f"the cost ledger is lost; run the command again: {why}") from error
 
 
-class Metered:
-    """An `Mllm` that books the cost of its replies.
+@asynccontextmanager
+async def charged(prices: Priced, max_tokens: int) -> AsyncIterator[Callable[[Reply], None]]:
+    """Charge the request that is sent inside an `async with` block to the clip that is worked on.
 
-    Attributes:
-        model: The model that replies.
+    Args:
+        prices: The model's settings.
+        max_tokens: The length limit of its answer.
+
+    Yields:
+        A function to be called with the reply.
+
+    Raises:
+        CeilingError: The request may not be sent.
+        RunError: The endpoint does not report tokens, so the cost ceiling cannot be enforced; or the ledger
+            is lost.
     """
-
-    def __init__(self, model: Mllm, prices: BaseModel, purse: Purse) -> None:
-        self.model, self.name, self.version = model, model.name, model.version
-        self._prices, self._purse = prices, purse
-
-    def generate(self, requests: Sequence[Request]) -> list[Reply]:
-        """Generate replies and book them.
-
-        Raises:
-            RunError: As in `Purse.book`.
-        """
-        replies = self.model.generate(requests)
-        self._purse.book(replies, self._prices)
-        return replies
+    account = ACCOUNT.get()
+    if account is None:  # nobody counts
+        yield lambda reply: None
+        return
+    written = max_tokens * (prices.output_price or 0.0) / MILLION
+    await account.purse.admit(account.clip_id, written)
+    replies: list[Reply] = []
+    try:
+        yield replies.append
+    finally:
+        (reply,) = replies or [Reply("", error="mllm_error")]
+        cost, prompt = prices.cost(reply.tokens, reply.prompt_tokens), None
+        if reply.tokens:
+            prompt = prices.cost(reply.prompt_tokens or reply.tokens, reply.prompt_tokens) or 0.0
+        account.priced = account.priced and cost is not None
+        account.spent += Spent(cost or 0.0, 1)
+        account.purse.tell("settle", account.clip_id, written, cost or 0.0, prompt)
+    if prices.max_cost and not reply.tokens and not reply.error:
+        raise RunError(
+            "the endpoint does not report how many tokens an answer took, so mllm.max_cost cannot be"
+            " enforced; set mllm.max_requests instead"
+        )

@@ -17,7 +17,6 @@ from pipeline.engine import EngineConfig
 from pipeline.errors import RunError
 from pipeline.isolation import Limits
 from stages.models.actors import Handle, model_actors
-from stages.models.metering import Metered, Purse
 from stages.models.protocols import Category, Mllm, Model, Reply, Request
 from stages.models.registry import mllm
 from stages.motionsight import plain
@@ -104,7 +103,6 @@ class MotionSight:
         config: MotionSightConfig | None = None,
         handles: Mapping[str, Handle] | None = None,
         limits: Limits | None = None,
-        purse: Purse | None = None,
     ) -> None:
         """Load the models.
 
@@ -113,7 +111,6 @@ class MotionSight:
                 weights. The result of `configs.settings.load("openai")` can be passed here.
             handles: Handles of the models that run in actors, by role; see `hosted`.
             limits: Limits of a child process that decodes; None: decode in this process.
-            purse: Where the cost of the model's replies is booked; None: costs are not counted.
 
         Raises:
             CallError: A model cannot be loaded as configured.
@@ -122,8 +119,6 @@ class MotionSight:
         handles = handles or {}
         self.observer = Observer(self.config, handles, limits)
         self.mllm: Mllm = mllm(self.config.mllm, handles.get("mllm"))
-        if purse:
-            self.mllm = Metered(self.mllm, self.config.mllm, purse)
 
     @classmethod
     @contextmanager
@@ -204,7 +199,19 @@ class MotionSight:
         Raises:
             ClipError: The clip cannot be decoded, or a model failed on it.
         """
-        observation = self.observe(uri, start_s, end_s, questions)
+        return self.inquire_of(self.observe(uri, start_s, end_s, questions), questions, seeds)
+
+    def inquire_of(self, observation: Observation, questions: Sequence[str], seeds: Sequence[int]) -> Inquiry:
+        """Plan each question about a clip, and ground each distinct list of objects once.
+
+        Args:
+            observation: The clip, observed for these questions.
+            questions: Questions about this clip.
+            seeds: One seed for each question.
+
+        Raises:
+            ClipError: A model failed on this clip.
+        """
         planned, spent = self.plan(observation, questions)
         known = [
             QuestionPlan(decouple(text)) if isinstance(plan, Reply) else plan

@@ -15,6 +15,7 @@ from pipeline.errors import ClipError, RunError
 from pipeline.isolation import Isolated, Limits
 from stages.models.actors import Handle
 from stages.models.protocols import Reply, Request
+from stages.motionsight.observe import Observation
 from stages.motionsight.prompt import VisualPrompt
 from stages.motionsight.service import MotionSight, seed_of
 from stages.motionsight.settings import MotionSightConfig
@@ -34,7 +35,7 @@ class Desk:
     """The parts that work together on one clip at a time.
 
     Attributes:
-        motionsight: Prepares the request to the model.
+        motionsight: Observes the clip.
         write: Child process that encodes pictures as a clip.
     """
 
@@ -87,7 +88,7 @@ class Answerer:
         self._free: asyncio.Queue[Desk] = asyncio.Queue()
         for desk in self._desks:
             self._free.put_nowait(desk)
-        self._mllm = self._desks[0].motionsight.mllm
+        self._motionsight = self._desks[0].motionsight  # one for all, or each would count its own requests
         self._slots = asyncio.Semaphore(settings.places)
 
     async def answer(self, question: ChatQuestion) -> AsyncGenerator[Piece, None]:
@@ -101,7 +102,7 @@ class Answerer:
         """
         request, spent = await self._prepared(question)
         tokens = [split_tokens(reply) for reply in spent]
-        async with aclosing(forward(self._mllm, request, self._slots)) as pieces:
+        async with aclosing(forward(self._motionsight.mllm, request, self._slots)) as pieces:
             async for piece in pieces:
                 if not piece.finish:
                     yield piece
@@ -118,33 +119,42 @@ class Answerer:
             desk.stop()
 
     async def _prepared(self, question: ChatQuestion) -> tuple[Request, list[Reply]]:
-        """Return the request to the model and the replies used to plan it; stop decoding if cancelled."""
+        """Return the request to the model and the replies used to plan it.
+
+        Only observing a clip takes a desk: whoever waits for the model to plan keeps none from observing.
+        """
         desk = await self._free.get()
-        work = in_thread(partial(self._prepare, desk, question))
+        work = in_thread(partial(self._observed, desk, question))
         at_end(work, partial(self._free.put_nowait, desk))  # possibly after a cancellation
         try:
-            return await asyncio.wrap_future(work)
+            observation, seed = await asyncio.wrap_future(work)
         except asyncio.CancelledError:
             if not work.done():  # otherwise the desk may already serve another request
                 desk.stop()
             raise
+        return await asyncio.wrap_future(in_thread(partial(self._request, question, observation, seed)))
 
-    def _prepare(self, desk: Desk, question: ChatQuestion) -> tuple[Request, list[Reply]]:
-        motionsight = desk.motionsight
+    def _observed(self, desk: Desk, question: ChatQuestion) -> tuple[Observation, int]:
+        """Observe the clip of a question; the seed depends on it."""
         with tempfile.TemporaryDirectory(dir=self._folder) as own:
             path = Path(own) / "clip"
             try:
                 digest = self._take(desk, question, path)
-                seed = question.seed
-                if seed is None:
-                    seed = seed_of(digest, question.text, self._seed)
-                inquiry = motionsight.inquire(str(path), None, None, [question.text], [seed])
+                seed = seed_of(digest, question.text, self._seed) if question.seed is None else question.seed
+                return desk.motionsight.observe(str(path), None, None, [question.text]), seed
             except ClipError as error:
                 raise of_clip(error, str(path)) from error
-            except RunError as error:
-                raise ApiError(
-                    502, "the model's endpoint refuses requests of this server", "refused"
-                ) from error
+
+    def _request(
+        self, question: ChatQuestion, observation: Observation, seed: int
+    ) -> tuple[Request, list[Reply]]:
+        motionsight = self._motionsight
+        try:
+            inquiry = motionsight.inquire_of(observation, [question.text], [seed])
+        except ClipError as error:
+            raise of_clip(error, self._folder) from error
+        except RunError as error:
+            raise ApiError(502, "the model's endpoint refuses requests of this server", "refused") from error
         (asked,) = inquiry.questions
         if asked.failed:
             raise of_reply(asked.failed)

@@ -8,16 +8,17 @@ import asyncio
 import threading
 from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import Future
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from pipeline.errors import RunError
-from stages.models.mllm.openai import REFUSED, OpenAiMllm
+from stages.models.mllm.openai import REFUSED, OpenAiMllm, loop
 from stages.models.protocols import Mllm, Reply, Request
 from stages.serve.errors import ApiError, of_reply
 
 T = TypeVar("T")
+AHEAD = 16  # pieces of an answer that wait for a client
 LONGEST_PAUSE_S = 60  # the most of a busy endpoint's Retry-After that is passed on to clients
 
 
@@ -53,7 +54,9 @@ def forward(model: Mllm, request: Request, slots: asyncio.Semaphore) -> AsyncGen
     Raises:
         ApiError: 502, 503 or 504: the model gives no answer.
     """
-    return _streamed(model, request) if isinstance(model, OpenAiMllm) else _whole(model, request, slots)
+    if isinstance(model, OpenAiMllm):
+        return elsewhere(_streamed(model, request), loop())
+    return _whole(model, request, slots)
 
 
 async def _whole(model: Mllm, request: Request, slots: asyncio.Semaphore) -> AsyncGenerator[Piece, None]:
@@ -76,6 +79,32 @@ def split_tokens(reply: Reply) -> tuple[int, int]:
     return read, reply.tokens - read
 
 
+async def elsewhere(
+    pieces: AsyncGenerator[T, None], there: asyncio.AbstractEventLoop
+) -> AsyncGenerator[T, None]:
+    """Run a generator in another event loop, hardly ahead of whoever takes here what it yields."""
+    here, arrived, room = asyncio.get_running_loop(), asyncio.Queue[T | None](), asyncio.Semaphore(AHEAD)
+
+    async def run() -> None:
+        try:
+            async with aclosing(pieces):
+                async for piece in pieces:
+                    await room.acquire()
+                    here.call_soon_threadsafe(arrived.put_nowait, piece)
+        finally:
+            with suppress(RuntimeError):  # the loop has been closed
+                here.call_soon_threadsafe(arrived.put_nowait, None)
+
+    work = asyncio.run_coroutine_threadsafe(run(), there)
+    try:
+        while (piece := await arrived.get()) is not None:
+            yield piece
+            there.call_soon_threadsafe(room.release)
+        await asyncio.wrap_future(work)  # raises what the generator raised
+    finally:
+        work.cancel()
+
+
 async def _streamed(model: OpenAiMllm, request: Request) -> AsyncGenerator[Piece, None]:
     import openai
 
@@ -83,7 +112,7 @@ async def _streamed(model: OpenAiMllm, request: Request) -> AsyncGenerator[Piece
     arguments |= {"stream": True, "stream_options": {"include_usage": True}}
     finish, usage, answered = "stop", None, False
     try:
-        async with model.client() as client, await client.chat.completions.create(**arguments) as stream:
+        async with model.slots, await model.client.chat.completions.create(**arguments) as stream:
             async for chunk in stream:
                 usage = chunk.usage or usage
                 for choice in chunk.choices[:1]:

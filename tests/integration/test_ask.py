@@ -9,7 +9,8 @@ from stages.demo.recipe import Camera, Mover, Recipe
 from stages.demo.render import render
 from stages.motionsight.prompt import VISUAL_PROMPTS
 from tests import videos
-from tests.cli import UNUSED_MODELS, motionsight
+from tests.chat_server import Endpoint, completion
+from tests.cli import UNUSED_MODELS, motionsight, sets
 
 
 @pytest.fixture(scope="module")
@@ -70,3 +71,13 @@ def test_a_wrong_call_is_one_line(tmp_path: Path, clip: Path) -> None:
         assert run.returncode == 2
         assert told in run.stderr
         assert len(run.stderr.strip().splitlines()) == 1
+
+
+def test_at_the_ceiling_there_is_no_answer_and_it_says_so(clip: Path) -> None:
+    with Endpoint() as server:
+        server.answer = lambda prompt, attempt: completion("")  # type: ignore[method-assign]
+        model = sets(f"mllm={{backend: openai, base_url: '{server.url}', model: m}}", "mllm.max_requests=2")
+        run = motionsight("ask", clip, "How does the camera move?", *model)
+    assert (run.returncode, run.stdout, len(server.bodies)) == (3, "", 2)
+    (line,) = run.stderr.strip().splitlines()
+    assert line == "ask: the ceiling is reached: 2 of mllm.max_requests=2 spent, without an answer"

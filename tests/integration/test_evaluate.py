@@ -123,6 +123,10 @@ def test_a_model_that_always_answers_a_scores_the_share_of_a(
     always_a: Endpoint, bench: Path, tmp_path: Path
 ) -> None:
     model = ["-s", f"mllm={{backend: openai, base_url: '{always_a.url}', model: a}}"]
+    ceiling = ["-s", "mllm.max_requests=3"]
+    told = motionsight("evaluate", *arguments(bench, tmp_path, "none"), *model, *ceiling, "--limit", 8)
+    assert (told.returncode, len(always_a.bodies)) == (3, 3)
+    assert "3 of mllm.max_requests=3 spent, 5 clips left; finished clips are kept" in told.stderr
     told = motionsight("evaluate", *arguments(bench, tmp_path, "none"), *model, "--limit", 8)
     assert told.returncode == 0, told.stderr
     lines = (bench / "video_info.meta.jsonl").read_text().splitlines()

@@ -8,6 +8,8 @@ import pickle
 import threading
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from typing import Any
 
 import cv2
@@ -27,8 +29,7 @@ SCHEMA = {"type": "object", "properties": {"claims": {"type": "array"}}, "requir
 
 @pytest.fixture
 def endpoint(monkeypatch: pytest.MonkeyPatch) -> Iterator[Endpoint]:
-    """A running server; delays between attempts, the client's and ours, shortened to keep the tests fast."""
-    monkeypatch.setattr("openai._base_client.INITIAL_RETRY_DELAY", 0.01)
+    """A running server; the delays between attempts are shortened to keep the tests fast."""
     monkeypatch.setattr(openai_chat, "RETRY_DELAY_S", 0.01)
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     with Endpoint(slow_s=TIMEOUT_S * 2) as server:
@@ -89,9 +90,32 @@ def test_one_attempt_means_one_request(endpoint: Endpoint) -> None:
 def test_an_endpoint_that_drips_is_given_up(endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(openai_chat, "LONGEST_PAUSE_S", 0.0)
     started = time.monotonic()
-    reply = ask(endpoint, "drip", max_attempts=2)
+    reply = ask(endpoint, "drip", "drip", max_attempts=2)
     assert (reply.error, reply.detail) == ("mllm_error", "no answer in time")
     assert time.monotonic() - started < 2
+
+
+def test_an_endpoint_says_when_it_wants_to_be_asked_again() -> None:
+    assert openai_chat.wait(429, {"retry-after": "7"}, 0.5) == 7
+    assert openai_chat.wait(503, {}, 0.5) == 0.5
+    for no_use in ("0", "-1", "nan", "soon", "Fri, 31 Dec 1999 23:59:59 GMT"):
+        assert openai_chat.wait(429, {"retry-after": no_use}, 0.5) == 0.5
+    later = openai_chat.wait(
+        503, {"retry-after": format_datetime(datetime.now(UTC) + timedelta(seconds=30))}, 1
+    )
+    assert later is not None
+    assert 20 < later <= 30
+    assert openai_chat.wait(429, {"retry-after": "3600"}, 0.5) is None, "longer than anybody waits"
+    assert openai_chat.wait(400, {"retry-after": "1"}, 0.5) is None, "it would be wrong again"
+    assert openai_chat.wait(400, {"x-should-retry": "true"}, 0.5) == 0.5
+    assert openai_chat.wait(500, {"x-should-retry": "false"}, 0.5) is None
+
+
+def test_connections_are_kept_open_between_calls(endpoint: Endpoint) -> None:
+    asked = model(endpoint)
+    for k in range(5):
+        asked.generate([request(str(k))])
+    assert endpoint.connections == 1
 
 
 def test_every_request_of_a_faulty_day_ends_answered_or_with_its_code(endpoint: Endpoint) -> None:

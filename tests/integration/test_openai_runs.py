@@ -1,6 +1,11 @@
 """Whole runs on an endpoint that fails, withdraws the key, or charges: real Ray, real HTTP."""
 
+import json
+import os
 import random
+import signal
+import socket
+import time
 from pathlib import Path
 from shutil import copytree
 from subprocess import CompletedProcess
@@ -10,7 +15,8 @@ import pytest
 
 from pipeline.workspace import Workspace
 from tests.chat_server import KEY, PASSING, Endpoint, completion
-from tests.cli import motionsight, sets
+from tests.cli import motionsight, sets, start
+from tests.http_server import Exchange
 from tests.videos import write
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
@@ -106,7 +112,12 @@ def test_a_run_on_a_faulty_endpoint_loses_no_clip(scored: Path, tmp_path: Path) 
     assert all(one["answer"].startswith("echo ") for one in answered)
     assert not [one for one in asked if one["error"] and one["answer"]]
     assert len(asked) - len(answered) == len(answers) > 0
-    assert sum(one["baseline"] is None for one in answered) == len(baselines)
+    # Baselines are asked beside the answers, and not used without one.
+    assert (
+        sum(one["baseline"] is None for one in answered)
+        <= len(baselines)
+        <= sum(one["baseline"] is None for one in asked)
+    )
     assert sum(one["vqascore"] is None for one in answered) == len(scores)
     for row in rows:
         assert bool(row["error"]) == all(one["error"] for one in row["qa"])
@@ -152,6 +163,43 @@ def test_as_many_clips_are_in_hand_as_the_endpoint_takes_calls_and_never_more(
     assert min(concurrency, CLIPS) * 0.6 < most <= concurrency
 
 
+class Silent(Endpoint):
+    """Answers nothing, and notices when its clients hang up."""
+
+    def respond(self, exchange: Exchange) -> None:
+        with self.lock:
+            self.bodies.append({})
+        with self.busy():
+            while exchange.connection.recv(1, socket.MSG_PEEK):
+                time.sleep(0.05)
+        exchange.close_connection = True
+
+
+def test_ctrl_c_ends_a_run_and_all_its_calls(scored: Path, tmp_path: Path) -> None:
+    workspace = copytree(scored, tmp_path / "W")
+    calls = 64
+    with Silent() as server:
+        model = ("mllm.backend=openai", "mllm.model=m", f"mllm.base_url={server.url}")
+        work = (f"mllm.concurrency={calls}", "annotate.questions=4", "mllm.timeout_s=300")
+        spread = ("engine.workers=2", "engine.block_clips=1")
+        options = ("--output", workspace, *QUALITY, *sets(*model, *work, *spread))
+        run = start("annotate", *options, env={"OPENAI_API_KEY": KEY})
+        while server.in_flight < calls and run.poll() is None:
+            time.sleep(0.05)
+        began = time.monotonic()
+        os.killpg(run.pid, signal.SIGINT)
+        _, told = run.communicate(timeout=60)
+        assert time.monotonic() - began < 10  # what the user was promised
+        assert run.returncode == 130, told
+        assert "Traceback" not in told
+        assert "Resume with: motionsight annotate" in told
+        while server.in_flight:
+            assert time.monotonic() - began < 10, "no call goes on, and costs money"
+            time.sleep(0.05)
+        assert len(server.bodies) == calls
+        assert json.loads((workspace / "spent.json").read_text())["annotations"]["requests"] == calls
+
+
 class Charging(Endpoint):
     """Reports the tokens that each answer costs."""
 
@@ -189,3 +237,33 @@ def test_a_run_ends_at_its_ceiling_and_goes_on_with_a_higher_one(scored: Path, t
     ]
     assert sum(row["requests"] for row in rows) == asked
     assert sum(row["cost"] for row in rows) == pytest.approx(asked * 0.019)
+
+
+class Dropping(Endpoint):
+    """Fails at every third attempt, so that clips take more requests than they need."""
+
+    def answer(self, prompt: str, attempt: int) -> Any:
+        return "broken" if (len(prompt) + attempt) % 3 == 0 else completion(f"echo {prompt}")
+
+
+@pytest.mark.long
+def test_with_many_calls_in_flight_there_is_never_one_over_the_ceiling(scored: Path, tmp_path: Path) -> None:
+    """What clips that were left undone have taken counts as well, in later runs too."""
+    workspace = Workspace(str(copytree(scored, tmp_path / "W")))
+    work = (f"annotate.questions={QUESTIONS}", "engine.workers=2", "engine.block_clips=2")
+    done = 0
+    with Dropping() as server:
+        server.delay_s = lambda prompt: 0.2
+        for most in (3, 17, 30, None):
+            run = annotate(workspace, server, *work, *([f"mllm.max_requests={most}"] if most else []))
+            assert run.returncode == (3 if most else 0), run.stderr
+            asked = sum(server.asked.values())
+            assert not most or asked <= most
+            assert f"{asked} of mllm.max_requests={most} spent" in run.stderr or not most
+            assert json.loads(workspace.read_bytes("spent.json") or b"")["annotations"]["requests"] == asked
+            rows = workspace.read("annotations").to_pylist()
+            assert len(rows) >= done
+            assert not [one for row in rows for one in row["qa"] if one["error"] or not one["baseline"]]
+            done = len(rows)
+    assert done == CLIPS
+    assert sum(row["requests"] for row in rows) < asked

@@ -23,6 +23,7 @@ from stages.motionsight import observe
 from stages.motionsight.settings import ObserveConfig
 from stages.score.stage import Score, Scorer
 from tests import videos
+from tests.chat_server import Endpoint
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
@@ -110,12 +111,18 @@ def test_poison_costs_the_poisoned_clips_alone(tmp_path: Path) -> None:
 
 
 def test_poison_that_only_shows_when_a_clip_is_annotated_costs_that_clip(tmp_path: Path) -> None:
+    """And none of those that its worker has in hand beside it."""
     poison = dict(zip((1, 2, 9), CODES, strict=True))
-    session = Session(load(overrides=["engine.block_clips=4"]), Workspace(str(tmp_path / "W")))
-    ingest.run(session, str(folder_of(tmp_path / "in", 16, poison)))
-    clips = session.workspace.read("clips")
-    limits = Limits(clip_timeout_s=3, clip_memory_gb=1)
-    session.run(PoisonableAnnotate(session.config, None, limits), clips, session.workspace)
+    with Endpoint() as server:
+        server.delay_s = lambda prompt: 0.5
+        model = f"mllm={{backend: openai, model: m, base_url: '{server.url}', concurrency: 16}}"
+        config = load(overrides=["engine.block_clips=4", "engine.workers=2", model])
+        session = Session(config, Workspace(str(tmp_path / "W")))
+        ingest.run(session, str(folder_of(tmp_path / "in", 16, poison)))
+        clips = session.workspace.read("clips")
+        limits = Limits(clip_timeout_s=3, clip_memory_gb=1)
+        session.run(PoisonableAnnotate(session.config, None, limits), clips, session.workspace)
+        assert server.most_in_flight > 4
 
     annotations = session.workspace.read("annotations").to_pylist()
     assert failures(clips, annotations) == {k: CODES[mark] for k, mark in poison.items()}

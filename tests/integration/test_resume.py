@@ -10,18 +10,22 @@ import shutil
 import signal
 import time
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from unittest.mock import patch
 
 import psutil
 import pytest
 
-from tests import videos
+from pipeline.workspace import Workspace
+from tests import counted, videos
+from tests.chat_server import Endpoint
 from tests.counted import BLOCK, WORKERS, begin, begun, finish
 from tests.tables import stored
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
+IN_FLIGHT = 4  # clips that a worker has in hand while a model works on them
 ROUNDS = int(os.environ.get("CHAOS_ROUNDS", "1"))
 CLIPS = 24
 STEPS = ("score", "annotate", "split")
@@ -29,6 +33,17 @@ STEPS = ("score", "annotate", "split")
 
 def files(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def model() -> Iterator[Endpoint]:
+    """The endpoint of the model that annotates."""
+    with Endpoint() as server, pytest.MonkeyPatch.context() as patch:
+        server.delay_s = lambda prompt: 0.2
+        calls = f"concurrency: {WORKERS * IN_FLIGHT}"
+        options = f"{{backend: openai, model: m, base_url: '{server.url}', {calls}}}"
+        patch.setattr(counted, "SETTINGS", (*counted.SETTINGS, f"mllm={options}"))
+        yield server
 
 
 @pytest.fixture(scope="module")
@@ -86,13 +101,38 @@ def test_after_a_killed_driver_the_same_command_ends_as_if_nothing_had_been(
             assert len(times) == CLIPS
             again = sum(times.values()) - CLIPS
             print(f"seed {seed}, {step}: {again} clips twice")
-            assert again <= BLOCK * WORKERS
+            assert again <= WORKERS * (BLOCK if step == "score" else IN_FLIGHT + BLOCK)
     for name in ("clips", "scores", "annotations"):
         assert stored(workspace, name) == stored(quiet, name)
     assert files(workspace / "dataset") == files(quiet / "dataset")
     expected = {path.name for path in quiet.iterdir()}
     assert {path.name for path in workspace.iterdir()} == expected
     assert not [path for path in workspace.rglob("*") if path.suffix == ".tmp"]
+
+
+@pytest.mark.timeout(180 * ROUNDS)
+@pytest.mark.parametrize("seed", range(ROUNDS))
+def test_workers_killed_with_clips_in_hand_leave_the_table_of_a_quiet_run(
+    quiet: Path, model: Endpoint, tmp_path: Path, seed: int
+) -> None:
+    chance = random.Random(seed)
+    workspace, count = tmp_path / "W", tmp_path / "count"
+    shutil.copytree(quiet, workspace)
+    Workspace(str(workspace)).clear(["annotations"])
+    asked = len(model.bodies)
+    run = begin(count, "annotate", "--output", workspace)
+    for at in sorted(chance.sample(range(4 * CLIPS), 2)):
+        while len(model.bodies) - asked < at and run.poll() is None:
+            time.sleep(0.01)
+        family = psutil.Process(run.pid).children(recursive=True) if run.poll() is None else []
+        if workers := [it for it in family if "MapWorker" in "".join(it.cmdline())]:
+            chance.choice(workers).kill()
+    _, told = run.communicate(timeout=120)
+    assert run.returncode == 0, told
+    assert stored(workspace, "annotations") == stored(quiet, "annotations")
+    again = len(begun(count)) - CLIPS
+    print(f"seed {seed}: {again} clips twice")
+    assert again <= 2 * (IN_FLIGHT + BLOCK)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM][: 1 + (ROUNDS > 1)])

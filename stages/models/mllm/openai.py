@@ -6,11 +6,14 @@ import json
 import os
 import random
 import threading
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import cache
+from email.utils import parsedate_to_datetime
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 from urllib.parse import urlsplit
 
@@ -18,19 +21,21 @@ import cv2
 import numpy as np
 from pydantic import AfterValidator, Field, HttpUrl
 
-from pipeline.errors import CallError, RunError, reason
+from pipeline.errors import CallError, CeilingError, RunError, reason
 from pipeline.identity import NOTED, OPERATIONAL
 from pipeline.requirements import Context, Finding, Package, Requirement
 from stages.models.backend import MllmBackend
-from stages.models.metering import Priced
+from stages.models.metering import Priced, charged
 from stages.models.mllm.replies import after, bad, checked, first_token, sentence, whole_characters
 from stages.models.protocols import Reply, Request
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
 
-RETRY_DELAY_S = 0.5  # before retrying after an unusable reply; doubles, like the client's own delays
-LONGEST_PAUSE_S = 120.0  # longest Retry-After that the client obeys
+RETRY_DELAY_S = 0.5  # before another attempt; doubles from attempt to attempt
+LONGEST_DELAY_S = 8.0  # the most that it becomes
+LONGEST_PAUSE_S = 120.0  # longest Retry-After that is obeyed
+PASSING = (408, 409, 429)  # timeout, conflict, too many requests: like any status from 500 on, these may pass
 LIST_MODELS_S = 10.0  # time limit for an endpoint to list its models
 TOP_LOGPROBS = 20  # maximum of the API
 STARTING = threading.Lock()  # a cached function may be called twice by threads that come at once
@@ -94,6 +99,7 @@ class OpenAiMllm:
 
     Attributes:
         config: Its settings.
+        slots: Bounds the requests in flight. For use in the event loop `loop` alone.
     """
 
     name = "openai"
@@ -113,7 +119,7 @@ class OpenAiMllm:
                 "mllm.backend openai needs the openai package: pip install 'motionsight-distill[openai]'"
             ) from None
         self._key()
-        self._slots = asyncio.Semaphore(config.concurrency)
+        self.slots = asyncio.Semaphore(config.concurrency)
 
     def generate(self, requests: Sequence[Request]) -> list[Reply]:
         """Return one reply for each request, in order.
@@ -123,7 +129,7 @@ class OpenAiMllm:
         Raises:
             RunError: The endpoint rejects the key or does not have the model, so every request would fail.
         """
-        call = asyncio.run_coroutine_threadsafe(self._generate(requests), _loop())
+        call = asyncio.run_coroutine_threadsafe(self._generate(requests), loop())
         try:
             return call.result()
         except BaseException:  # such as Ctrl-C: no request is to go on, and cost money
@@ -132,15 +138,23 @@ class OpenAiMllm:
 
     async def _generate(self, requests: Sequence[Request]) -> list[Reply]:
         async def reply(request: Request) -> Reply:
-            async with self._slots:  # also while encoding, so that images of waiting requests take no memory
-                answer = await self._ask(client, request)
+            async with self.slots:  # also while encoding, so that images of waiting requests take no memory
+                answer = await self._ask(request)
             return replace(answer, detail=self.told(answer.detail))
 
-        async with self.client() as client:
-            return await asyncio.gather(*map(reply, requests))
+        asked = [asyncio.ensure_future(reply(request)) for request in requests]
+        try:
+            return await asyncio.gather(*asked)
+        except BaseException as error:
+            # At the ceiling, whatever was sent has to be paid for, and is waited for to be booked.
+            for each in () if isinstance(error, CeilingError) else asked:
+                each.cancel()
+            await asyncio.gather(*asked, return_exceptions=True)
+            raise
 
+    @cached_property
     def client(self) -> "AsyncOpenAI":
-        """Return a client of the endpoint; it belongs to the event loop in which it is first used."""
+        """The client, which keeps connections open. For use in the event loop `loop` alone."""
         from openai import AsyncOpenAI
 
         config = self.config
@@ -151,26 +165,38 @@ class OpenAiMllm:
             max_retries=config.max_attempts - 1,
         )
 
-    async def _ask(self, client: Any, request: Request) -> Reply:
-        """Ask until a reply is usable, in at most `max_attempts` HTTP requests, client retries included."""
+    async def _ask(self, request: Request) -> Reply:
+        """Ask until a reply is usable, in at most `max_attempts` HTTP requests."""
+        config = self.config
+        arguments = await asyncio.to_thread(self.arguments, request)
+        spent = Reply("", requests=0)
+        for attempt in range(config.max_attempts):
+            async with charged(config, request.max_tokens) as book:
+                reply, pause = await self._once(arguments, request, attempt)
+                book(reply)
+            spent = after(spent, reply)
+            if pause is None or attempt + 1 == config.max_attempts:
+                break
+            await asyncio.sleep(pause)
+        return spent
+
+    async def _once(
+        self, arguments: Mapping[str, Any], request: Request, attempt: int
+    ) -> tuple[Reply, float | None]:
+        """Send one HTTP request.
+
+        Returns:
+            The reply, and the pause before another attempt, seconds; None: no other is of use.
+        """
         from openai import OpenAIError
 
         config = self.config
-        arguments = await asyncio.to_thread(self.arguments, request)
-        left, pause, spent = config.max_attempts, RETRY_DELAY_S, Reply("", requests=0)
+        pause = min(RETRY_DELAY_S * 2**attempt, LONGEST_DELAY_S) * random.uniform(0.75, 1.0)
+        chat = self.client.with_options(max_retries=0).chat.completions.with_raw_response
         try:
             # The client's timeout only limits silence: an endpoint that trickles bytes would hold it forever.
-            async with asyncio.timeout(left * (config.timeout_s + LONGEST_PAUSE_S)):
-                while True:
-                    chat = client.with_options(max_retries=left - 1).chat.completions.with_raw_response
-                    raw = await chat.create(**arguments)
-                    reply = replace(read(raw.content, request), requests=1 + raw.retries_taken)
-                    spent = reply = after(spent, reply)
-                    left -= 1 + raw.retries_taken
-                    if reply.error is None or left <= 0:
-                        return reply
-                    await asyncio.sleep(pause * random.uniform(0.75, 1.0))
-                    pause *= 2
+            async with asyncio.timeout(config.timeout_s + LONGEST_PAUSE_S):
+                raw = await chat.create(**arguments)
         except (OpenAIError, TimeoutError) as error:
             why = " ".join([str(error) or "no answer in time", str(error.__cause__ or "")])
             if getattr(error, "status_code", None) in REFUSED:
@@ -178,7 +204,12 @@ class OpenAiMllm:
                     f"{config.base_url or 'OpenAI'} refuses requests for {config.model}; check mllm.base_url,"
                     f" mllm.model and the key in {config.api_key_env}: {self.told(why)}"
                 ) from None  # the cause may quote the key
-            return replace(spent, error="mllm_error", detail=why, requests=spent.requests + _attempts(error))
+            answer = getattr(error, "response", None)
+            if answer is not None:
+                pause = wait(answer.status_code, answer.headers, pause)
+            return Reply("", error="mllm_error", detail=why), pause
+        reply = read(raw.content, request)
+        return reply, pause if reply.error else None
 
     def arguments(self, request: Request) -> dict[str, Any]:
         """Convert a request into arguments of the API: the frames as JPEG, in order, then the prompt."""
@@ -262,7 +293,7 @@ class Endpoint:
             yield Finding(part, what, found if missing else "available", remedy)
 
 
-def _loop() -> asyncio.AbstractEventLoop:
+def loop() -> asyncio.AbstractEventLoop:
     """The event loop of all requests of this process, in a thread of its own."""
     with STARTING:
         return _started_loop()
@@ -275,10 +306,25 @@ def _started_loop() -> asyncio.AbstractEventLoop:
     return loop
 
 
-def _attempts(error: Exception) -> int:
-    """Return the number of requests that the client made before it gave up; 1 if unknown."""
-    asked = getattr(error, "request", None)
-    return 1 + int(asked.headers.get("x-stainless-retry-count", 0)) if asked else 1
+def wait(status: int, headers: Mapping[str, str], usual: float) -> float | None:
+    """Return how long to wait after an error of an endpoint, seconds; None: asking again is of no use.
+
+    Args:
+        status: The HTTP status.
+        headers: Of the response; Retry-After is obeyed, in seconds or as a date.
+        usual: The pause, unless the endpoint says otherwise.
+    """
+    again = {"true": True, "false": False}.get(
+        headers.get("x-should-retry", ""), status in PASSING or status >= 500
+    )
+    told, pause = headers.get("retry-after", ""), 0.0
+    with suppress(ValueError):
+        pause = float(told)
+    with suppress(ValueError):
+        pause = parsedate_to_datetime(told).timestamp() - time.time()
+    if not again or pause > LONGEST_PAUSE_S:
+        return None
+    return pause if pause > 0 else usual
 
 
 def jpeg_url(frame: np.ndarray, quality: int) -> str:

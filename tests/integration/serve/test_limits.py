@@ -12,7 +12,8 @@ from pathlib import Path
 import openai
 import pytest
 
-from tests.chat_server import KEY
+from tests.chat_server import KEY, completion
+from tests.http_server import Exchange
 from tests.serving import CAMERA, Start, ask, asking, behind, client, url_of
 from tests.stream_server import Upstream
 from tests.videos import write
@@ -91,6 +92,33 @@ def test_fifty_at_once_are_each_answered_or_told_when_to_come_again(
     assert set(answers) == {"It moves to the right.", "overloaded, wait True"}
     assert upstream.most_in_flight <= 4
     assert ask(forwarding, CAMERA, video).choices, "and goes on as before"
+
+
+class Planner(Upstream):
+    """Answers slowly: also to the question what a question is about."""
+
+    def respond(self, exchange: Exchange) -> None:
+        if json.loads(exchange.body).get("stream"):
+            super().respond(exchange)
+            return
+        with self.busy():
+            time.sleep(1.0)
+        plan = {"plans": [{"about": "camera", "objects": []}]}
+        exchange.send(200, completion(json.dumps(plan)))
+
+
+def test_while_some_wait_for_the_model_others_are_looked_at(
+    start: Start, video: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With one process that looks at clips; and no more calls at once than the model's endpoint is given."""
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    with Planner() as model:
+        settings = ("decouple.backend=mllm", "mllm.concurrency=3", "mllm.timeout_s=20")
+        url = start(*behind(model.url), *settings, looks=1, places=9)
+        with ThreadPoolExecutor(9) as threads:
+            answers = [*threads.map(lambda _: ask(url, "a while", video), range(9))]
+    assert {each.choices[0].message.content for each in answers} == {"It moves to the right."}
+    assert model.most_in_flight == 3
 
 
 def test_the_official_client_waits_and_comes_again(start: Start, upstream: Upstream, video: str) -> None:
