@@ -8,6 +8,8 @@ import pickle
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any
@@ -17,7 +19,9 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from pipeline.errors import CallError, RunError
+from pipeline.errors import CallError, CeilingError, RunError
+from pipeline.ledger import Ledger, Spent
+from stages.models.metering import Purse
 from stages.models.mllm import openai as openai_chat
 from stages.models.mllm.openai import OpenAiConfig, OpenAiMllm
 from stages.models.protocols import Reply, Request
@@ -294,3 +298,27 @@ def test_it_works_in_threads_with_and_without_a_running_loop(endpoint: Endpoint)
     for thread in threads:
         thread.join()
     assert sorted(texts) == ["echo bare", "echo loop"]
+
+
+@pytest.mark.parametrize("most", [1, 2, 23, 60])
+def test_whatever_is_in_flight_no_request_is_sent_beyond_the_ceiling(endpoint: Endpoint, most: int) -> None:
+    """Retries included; and what the ledger counts is what the endpoint was asked."""
+    book = Ledger(Spent(math.inf, most))
+    purse, asked = Purse(book), model(endpoint, concurrency=64, timeout_s=60)
+    endpoint.delay_s = lambda prompt: 0.02
+    for clip in range(16):
+        endpoint.faults |= {f"{clip} {k}": ["broken"] * ((clip + k) % 3) for k in range(4)}
+    done: list[int] = []
+
+    def work(clip: int) -> None:
+        with suppress(CeilingError), purse.clip(str(clip)):
+            replies = asked.generate([request(f"{clip} {k}") for k in range(4)])
+            assert not [reply.error for reply in replies if reply.error]
+            done.append(clip)
+
+    with ThreadPoolExecutor(16) as threads:
+        list(threads.map(work, range(16)))
+    spent, full = book.state()
+    assert full
+    assert sum(endpoint.asked.values()) == spent.requests <= most
+    assert len(done) >= most // 20
