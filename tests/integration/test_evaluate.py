@@ -127,8 +127,10 @@ def test_a_model_that_always_answers_a_scores_the_share_of_a(
     told = motionsight("evaluate", *arguments(bench, tmp_path, "none"), *model, *ceiling, "--limit", 8)
     assert (told.returncode, len(always_a.bodies)) == (3, 3)
     assert "3 of mllm.max_requests=3 spent, 5 clips left; finished clips are kept" in told.stderr
+    always_a.delay_s = lambda prompt: 0.5
     told = motionsight("evaluate", *arguments(bench, tmp_path, "none"), *model, "--limit", 8)
     assert told.returncode == 0, told.stderr
+    assert always_a.most_in_flight > 1
     lines = (bench / "video_info.meta.jsonl").read_text().splitlines()
     right = [json.loads(line)["qa"][0]["answer"] for line in lines[:8]]
     result = json.loads((tmp_path / "results.json").read_text())["prompts"]["none"]
