@@ -53,6 +53,20 @@ def test_the_papers_profile_fits_a_node_with_eight_gpus() -> None:
         assert settings.max_images >= 2 * config.frames.count
 
 
+def test_no_gpu_of_the_papers_profile_gets_two_small_models_of_a_kind() -> None:
+    """Ray fills up one GPU before it opens the next; see the profile."""
+    backends = load("motionvid_qa").backends()
+    taken = 0.0
+    for role in ("detector", "tracker", "vqascore"):
+        backend = backends[role]
+        assert backend
+        assert backend.placement
+        share = backend.placement.num_gpus
+        assert taken + 2 * share > 1
+        taken += share
+    assert taken < 1
+
+
 def test_the_profile_for_one_gpu_fits_on_it() -> None:
     config = load("one_gpu")
     models = [it.placement for it in config.backends().values() if it and it.placement]
