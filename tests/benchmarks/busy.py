@@ -37,6 +37,7 @@ from tests.benchmarks.simulate import Watch, clips
 from tests.benchmarks.stand_in import (
     CARDS,
     CPU_S,
+    FLOW_BATCH,
     PAIRS,
     Bench,
     Gpu,
@@ -226,7 +227,7 @@ def main() -> None:
     parser.add_argument("--clips", type=int, nargs="+", default=[300])
     parser.add_argument("--speed", type=float, default=4.0, help="node seconds in a real one")
     parser.add_argument("--card", choices=CARDS, default="H100")
-    parser.add_argument("--flow-batch", type=int, default=1, help="pairs in a call of RAFT")
+    parser.add_argument("--flow-batch", type=int, default=FLOW_BATCH, help="pairs in a call of RAFT")
     parser.add_argument("--full-frames", action="store_true")
     asked = parser.parse_args()
     settings = load(asked.config, asked.set)

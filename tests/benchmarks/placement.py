@@ -19,6 +19,7 @@ from tests.benchmarks.stand_in import (
     ANSWER_TOKENS,
     CARDS,
     CPU_S,
+    FLOW_BATCH,
     FRAME_TOKENS,
     PAIRS,
     PLAN_TOKENS,
@@ -307,7 +308,7 @@ def main() -> None:
     parser.add_argument("--nodes", type=int, nargs="+", default=[1])
     parser.add_argument("--clips", type=int, default=400, help="for each node")
     parser.add_argument("--card", choices=CARDS, default="H100")
-    parser.add_argument("--flow-batch", type=int, default=1)
+    parser.add_argument("--flow-batch", type=int, default=FLOW_BATCH)
     parser.add_argument("--workers", type=int, default=8)
     parser.add_argument("--in-flight", type=int, default=16)
     asked = parser.parse_args()

@@ -20,6 +20,7 @@ import numpy as np
 from pydantic import BaseModel
 
 from filters.evidence import Track
+from filters.flow.estimator import BATCH_PIXELS
 from stages.models.backend import AlignmentBackend, DetectorBackend, MllmBackend, TrackerBackend
 from stages.models.placement import Placement
 from stages.models.protocols import Detections, Mllm, Reply, Request, View
@@ -29,6 +30,7 @@ TEXT_TOKENS = 250  # of a prompt, without its frames
 ANSWER_TOKENS, PLAN_TOKENS = 70, 45  # written, on the average, for an answer and for the plan of a question
 CPU_S = 0.1  # core-seconds that a worker takes for a second of a clip (m: 0.9 for clips of 9 s)
 PAIRS = 8.0  # of frames, that flow is computed for, in a second of a clip: decode.fps
+FLOW_BATCH = BATCH_PIXELS // (256 * 144)  # pairs in a call of RAFT
 TURN = 8  # calls of flow that are simulated as one
 BLUR = 8  # decode steps between two looks at the queue, where nobody waits to be read
 
