@@ -60,6 +60,7 @@ Model = TypeVar("Model", bound=BaseModel)
 # By table, the sections that its rows depend on. Gates and shares are absent: they are applied when a table
 # is read. So are a clip's limits: they decide whether it has a row or an error, not what is in the row.
 DEPENDS: dict[str, tuple[str, ...]] = {
+    "fingerprints": ("ingest",),
     "scores": tuple(ScoreConfig.model_fields),
     "annotations": tuple(AnnotationConfig.model_fields),
 }

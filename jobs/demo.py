@@ -43,7 +43,7 @@ def run(session: Session) -> int:
     for name, draw in track(clips.items(), "rendering", console=session.out, disable=quiet):
         draw(folder / f"{name}.mp4")
     session.say(f"demo: {len(made)} flat clips and {len(deep)} with depth, of known motion, in {folder}")
-    session.workspace.clear(("clips", "duplicates", "scores", "annotations"))
+    session.workspace.clear(("fingerprints", "clips", "duplicates", "scores", "annotations"))
     code = distill.run(session, str(folder))
     show(session, made, deep)
     return code

@@ -1,12 +1,22 @@
-"""`motionsight ingest`: find the clips and give each its identity."""
+"""`motionsight ingest`: find the clips and give each its identity.
+
+Workers write what they learn of the files to the table `fingerprints`, so that a run that was stopped
+continues where it was. Which of several equal files is the clip is decided at the end, from all of them
+together: it depends neither on the order in which they were read, nor on how often the run was stopped.
+"""
 
 from importlib.util import find_spec
 
-from jobs.session import Session
+import pyarrow.compute as pc
+
+from configs.settings import identity
+from jobs.session import Session, Ticker
 from pipeline.errors import CallError
 from stages.ingest.find import find
 from stages.ingest.identity import new_rows, unseen
 from stages.ingest.stage import Fingerprint
+
+ROWS_PER_FILE = 100_000  # of the tables that are written at the end, to bound the memory that it takes
 
 
 def run(session: Session, where: str) -> int:
@@ -22,19 +32,31 @@ def run(session: Session, where: str) -> int:
     Raises:
         CallError: The input has no clips, or shots are requested but PySceneDetect is not installed.
     """
-    config = session.config.ingest
+    config, workspace = session.config.ingest, session.workspace
     if config.shots != "none" and find_spec("scenedetect") is None:
         raise CallError("ingest.shots needs PySceneDetect: pip install 'motionsight-distill[shots]'")
-    found = find(where, config)
-    session.workspace.create()
-    clips, duplicates = session.workspace.read("clips"), session.workspace.read("duplicates")
-    fresh = unseen(found, clips, duplicates)
-    if not fresh.num_rows:
+    tick = Ticker(session.say)
+    found = find(where, config, lambda count: tick(count, f"ingest: {count} clips found so far"))
+    workspace.create()
+    settings = identity(session.config, "fingerprints")
+    if changes := workspace.changed("fingerprints", settings):
+        session.say(f"ingest: what a stopped run had read is read again: {', '.join(changes)}")
+        workspace.clear(["fingerprints"])
+    clips = workspace.read("clips", ["clip_id", "uri", "start_s", "end_s", "sha256"])
+    duplicates = workspace.read("duplicates")
+    left = unseen(found, clips, duplicates)
+    done = workspace.read("fingerprints", ["clip_id"])
+    left = left.filter(pc.invert(pc.is_in(left["clip_id"], done["clip_id"])))
+    if left.num_rows:
+        workspace.claim("fingerprints", settings)
+        session.run(Fingerprint(config), left, workspace)
+    rows, twins = new_rows(found, workspace.read("fingerprints"), clips, duplicates)
+    for start in range(0, rows.num_rows, ROWS_PER_FILE):
+        workspace.append("clips", rows.slice(start, ROWS_PER_FILE))
+    workspace.append("duplicates", twins)
+    workspace.clear(["fingerprints"])
+    if twins.num_rows:
+        session.say(f"ingest: {twins.num_rows} exact duplicates recorded and left out")
+    if not (left.num_rows or rows.num_rows or twins.num_rows):
         session.say(f"ingest: nothing to do, all {found.num_rows} clips are known")
-        return 0
-    rows, twins = new_rows(session.run(Fingerprint(config), fresh), clips)
-    session.workspace.append("duplicates", twins)
-    session.workspace.append("clips", rows)
-    if twins:
-        session.say(f"ingest: {len(twins)} exact duplicates recorded and left out")
-    return len(rows)
+    return rows.num_rows

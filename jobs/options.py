@@ -42,7 +42,7 @@ Dry = Annotated[bool, typer.Option("--dry-run", help="Only print what would be d
 
 # The tables that --restart discards, keyed by the first of them.
 AFTER = {
-    "clips": ("clips", "duplicates", "scores", "annotations"),
+    "clips": ("clips", "duplicates", "fingerprints", "scores", "annotations"),
     "scores": ("scores", "annotations"),
     "annotations": ("annotations",),
 }

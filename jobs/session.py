@@ -3,7 +3,7 @@
 import json
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -16,10 +16,13 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    ProgressColumn,
+    Task,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.text import Text
 
 from configs.settings import Config, identity, noted
 from jobs.console import console
@@ -69,6 +72,29 @@ class Tally:
             "rows_per_s": round(self.rows / self.seconds, 3) if self.rows else 0.0,
             "errors": dict(sorted(self.errors.items())),
         }
+
+
+class Ticker:
+    """Says from time to time how far something is, and how fast."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say = say
+        self._began = self._said = time.perf_counter()
+
+    def __call__(self, count: int, text: str) -> None:
+        """Say the text with the rate at which `count` was reached, unless something was just said."""
+        now = time.perf_counter()
+        if now - self._said > PROGRESS_S:
+            self._said = now
+            self._say(f"{text}, {count / (now - self._began):.2f} per second")
+
+
+class Rate(ProgressColumn):
+    """Rows per second, of late."""
+
+    def render(self, task: Task) -> Text:
+        speed = task.finished_speed or task.speed
+        return Text(f"{speed:.1f}/s" if speed else "")
 
 
 @dataclass
@@ -178,13 +204,14 @@ class Session:
             TextColumn(f"{title:<9}"),
             BarColumn(),
             MofNCompleteColumn(),
+            Rate(),
             TimeElapsedColumn(),
             TextColumn("left"),
             TimeRemainingColumn(),
             console=self.out,
             disable=not self.out.is_terminal,
         )
-        said = time.perf_counter()
+        tick = Ticker(self.say)
         with bar:
             task = bar.add_task(title, total=rows.num_rows)
             for block, made in engine.run(stage, rows, self.config.engine, workspace):
@@ -192,10 +219,8 @@ class Session:
                     self._lock.check()
                 bar.advance(task, block.rows)
                 tally.add(block)
-                if bar.disable and time.perf_counter() - said > PROGRESS_S:
-                    said = time.perf_counter()
-                    rate = tally.rows / tally.seconds
-                    self.say(f"{title}: {tally.rows} of {rows.num_rows} clips, {rate:.2f} per second")
+                if bar.disable:
+                    tick(tally.rows, f"{title}: {tally.rows} of {rows.num_rows} clips")
                 out += made
         codes = ", ".join(f"{code} {count}" for code, count in sorted(tally.errors.items()))
         failed = f"{tally.errors.total()} failed" + (f" ({codes})" if codes else "")

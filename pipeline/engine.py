@@ -222,14 +222,17 @@ class _Worker:
             before = self._workspace.appended(table, rows) if self._workspace else None
             if before is not None:
                 return before
-            began = time.perf_counter()
-            out = self._block(rows)
+            began = wrote = time.perf_counter()
+            out, written = list[Row](), 0
+            for row in self._results(rows):
+                out.append(row)
+                if (every := self._stage.write_every_s) and time.perf_counter() - wrote > every:
+                    self._append(table, out[written:])
+                    written, wrote = len(out), time.perf_counter()
             seconds = time.perf_counter() - began
-            if self._workspace:
-                self._workspace.append(table, out, self._stage.schema)
+            self._append(table, out[written:])
         except OSError as error:
-            where = self._workspace.root if self._workspace else "the workspace"
-            self._fatal = f"cannot write to {where}: {reason(error)}"
+            self._fatal = f"cannot write to {self._workspace and self._workspace.root}: {reason(error)}"
             return []
         except RunError as error:
             self._fatal = str(error)
@@ -237,11 +240,15 @@ class _Worker:
         self._meter.add(len(out), Counter(row["error"] for row in out if row.get("error")), seconds)
         return out
 
-    def _block(self, rows: list[Row]) -> list[Row]:
-        """Process the rows, except those that the cost ceiling excludes; results are in the order of rows."""
-        if not self._threads:
-            return [*takewhile(lambda row: row is not None, map(self._one, rows))]  # type: ignore[list-item]
-        return [row for row in self._threads.map(self._one, rows) if row is not None]
+    def _append(self, table: str, rows: list[Row]) -> None:
+        if self._workspace:
+            self._workspace.append(table, rows, self._stage.schema)
+
+    def _results(self, rows: list[Row]) -> Iterator[Row]:
+        """Process the rows in their order, except those that the cost ceiling excludes."""
+        if self._threads:
+            return (row for row in self._threads.map(self._one, rows) if row is not None)
+        return takewhile(bool, map(self._one, rows))  # type: ignore[arg-type]
 
     def _one(self, row: Row) -> Row | None:
         """Process a row; None if it may not be started."""
@@ -306,9 +313,8 @@ def run(
     start(config)
     rows = rows.select([name for name in rows.column_names if name in {"clip_id", *stage.columns}])
     # The clips of one video one after the other: it is fetched, and its frames' times are read, only once.
-    rows = rows.sort_by(
-        [(name, "ascending") for name in ("uri", "start_s", "clip_id") if name in rows.column_names]
-    )
+    order = [name for name in ("uri", "start_s", "clip_id") if name in rows.column_names]
+    rows = rows.sort_by([(name, "ascending") for name in order])
     share = config.share(stage.name, stage.resources)
     blocks = -(-rows.num_rows // config.block_clips)
     pool = pool_for(stage, share.workers, _cpus(share), rows.num_rows, grows=bool(config.cluster))
@@ -317,19 +323,18 @@ def run(
     in_flight = stage.in_flight if config.in_flight is None or stage.in_flight == 1 else config.in_flight
     rows_per_task = config.block_clips * pool.blocks_per_task(blocks)
     tasks = [rows.slice(at, rows_per_task) for at in range(0, rows.num_rows, rows_per_task)]
+    rows_per_block = rows_per_task if stage.write_every_s else config.block_clips
     # Blocks that a worker has in progress: no more than its share, or the first to be ready would take all.
-    calls = min(1 + -(-in_flight // config.block_clips), -(-len(tasks) // pool.most)) if in_flight > 1 else 1
+    calls = min(1 + -(-in_flight // rows_per_block), -(-len(tasks) // pool.most)) if in_flight > 1 else 1
     compute = _workers(pool, calls, ahead=in_flight == 1)
     queue = Queue(rows.num_rows)
+    place = (workspace.root, workspace.token) if workspace else (None, None)
     # Not from_arrow: it starts a task for every table, and for all of them a cluster would start nodes.
     data = ray.data.from_blocks(tasks).map_batches(
         _Worker,
-        fn_constructor_args=(
-            *(stage, in_flight),
-            *((workspace.root, workspace.token) if workspace else (None, None)),
-        ),
+        fn_constructor_args=(stage, in_flight, *place),
         batch_format="pyarrow",
-        batch_size=config.block_clips,
+        batch_size=rows_per_block,
         zero_copy_batch=True,
         compute=compute,
         num_cpus=share.cpus,

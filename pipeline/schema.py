@@ -43,6 +43,19 @@ CLIPS = pa.schema(
     ]
 )
 
+# What an `ingest` has learnt of the files so far; at its end the table is deleted. shots: start and end of
+# each, seconds.
+FINGERPRINTS = pa.schema(
+    [
+        ("clip_id", pa.string()),
+        ("bytes", pa.int64()),
+        ("sha256", pa.string()),
+        ("shots", pa.list_(pa.list_(pa.float64()))),
+        ("error", pa.string()),
+        ("error_detail", pa.string()),
+    ]
+)
+
 # Inputs with the same bytes as a clip in `clips`: recorded, but never processed.
 DUPLICATES = pa.schema([("uri", pa.string()), ("clip_id", pa.string())])
 
@@ -169,6 +182,7 @@ PREDICTIONS = pa.schema(
 )
 
 TABLES = {
+    "fingerprints": FINGERPRINTS,
     "clips": CLIPS,
     "duplicates": DUPLICATES,
     "scores": SCORES,

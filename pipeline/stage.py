@@ -36,6 +36,9 @@ class Stage(ABC):
         resources: What a worker reserves, unless the engine's settings say otherwise.
         in_flight: Number of clips that a worker processes concurrently, each in its own thread. With more
             than one, `work` must be thread-safe.
+        write_every_s: For a stage whose rows take milliseconds, and would fill very many small files. Blocks
+            are then as large as tasks, and a worker writes what it has done of one whenever so many seconds
+            have passed. None: a block is `engine.block_clips` rows, written together.
         most_workers: Number of workers beyond which more would only wait; None: any number is of use.
         enough_workers: Number of workers to request from a cluster that has no worker node yet, if a stage
             must know it before they start; None: as many as the clips warrant, and more when nodes join.
@@ -47,6 +50,7 @@ class Stage(ABC):
     columns: ClassVar[tuple[str, ...]] = ("uri", "start_s", "end_s")
     resources: ClassVar[Resources] = Resources()
     in_flight: int = 1
+    write_every_s: float | None = None
     most_workers: int | None = None
     enough_workers: int | None = None
 

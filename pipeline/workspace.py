@@ -164,7 +164,9 @@ class Workspace:
         except FileNotFoundError:
             return None
 
-    def append(self, table: str, rows: Sequence[dict[str, Any]], schema: pa.Schema | None = None) -> None:
+    def append(
+        self, table: str, rows: Sequence[dict[str, Any]] | pa.Table, schema: pa.Schema | None = None
+    ) -> None:
         """Add rows to a table, as one new file.
 
         Args:
@@ -176,12 +178,15 @@ class Workspace:
             OSError: The file cannot be written.
             RunError: The run that these rows belong to no longer holds the lock.
         """
-        if not rows:
+        schema = schema or TABLES[table]
+        data = rows if isinstance(rows, pa.Table) else pa.Table.from_pylist(list(rows), schema=schema)
+        if not data.num_rows:
             return
-        data = pa.Table.from_pylist(list(rows), schema=schema or TABLES[table])
         sink = pa.BufferOutputStream()
         pq.write_table(data, sink, compression="zstd")
-        self.write_bytes(sink.getvalue().to_pybytes(), table, _file_of(table, rows), fenced=True)
+        ids = data.select(["uri", "clip_id"] if table == "duplicates" else ["clip_id"])
+        name = _file_of(zip(*(column.to_pylist() for column in ids), strict=True))
+        self.write_bytes(sink.getvalue().to_pybytes(), table, name, fenced=True)
 
     def appended(self, table: str, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]] | None:
         """Read back the rows that one call of `append` added for these ids.
@@ -193,7 +198,7 @@ class Workspace:
         Returns:
             The rows of that file; None if no such call was completed.
         """
-        data = self.read_bytes(table, _file_of(table, rows))
+        data = self.read_bytes(table, _file_of((row["clip_id"],) for row in rows))
         return None if data is None else pq.read_table(pa.BufferReader(data)).to_pylist()
 
     def read(
@@ -223,11 +228,10 @@ class Workspace:
             )
         except pa.ArrowInvalid as error:
             raise RunError(f"table {table!r} in {self.root} is damaged: {reason(error)}") from error
-        if "clip_id" in data.column_names:
+        if single:
+            data = one_each(data)
+        elif "clip_id" in data.column_names:
             data = data.sort_by("clip_id")
-        if single and data.num_rows:
-            ids = data["clip_id"].combine_chunks()
-            data = data.filter(pc.fill_null(pc.not_equal(ids, _shifted(ids)), True))
         return data.select(wanted)
 
     def _files(self, table: str) -> list[str]:
@@ -247,8 +251,12 @@ class Workspace:
                 self._fs.delete_dir(self.path(table))
             for name in ("config.json", "provenance.json", SPENT):
                 made = json.loads(self.read_bytes(name) or b"{}")
-                if made.pop(table, None) is not None:
+                if made.pop(table, None) is None:
+                    continue
+                if made:
                     self.write_bytes(_dump(made), name)
+                else:
+                    self.delete(name)
 
     def made_with(self) -> dict[str, dict[str, Any]]:
         """Return the settings that the rows of each table were made with: by table, path to value."""
@@ -263,7 +271,19 @@ class Workspace:
             self.write_bytes(_dump(made | {table: values}), "config.json")
 
     def check(self, table: str, settings: Sequence[Setting]) -> None:
-        """Check that new rows would be made with the same settings as those in the table.
+        """Check that new rows would be made with the same settings as those in the table, as `changed` tells.
+
+        Raises:
+            CallError: Its rows were made with other settings; the message lists the differences.
+        """
+        if changed := self.changed(table, settings):
+            raise CallError(
+                f"{self.root} has {table} made with other settings: {', '.join(changed)}. "
+                "Use another workspace, or --restart to make them again"
+            )
+
+    def changed(self, table: str, settings: Sequence[Setting]) -> list[str]:
+        """Compare settings with those that the rows in a table were made with.
 
         For a table that is older than a setting, the setting's default counts as its value. Recorded settings
         that no longer exist are ignored.
@@ -272,22 +292,17 @@ class Workspace:
             table: Its name.
             settings: Those that its rows depend on.
 
-        Raises:
-            CallError: Its rows were made with other settings; the message lists the differences.
+        Returns:
+            A phrase for each that is different.
         """
         before = self.made_with().get(table)
         if before is None:
-            return
-        changed = [
+            return []
+        return sorted(
             f"{it.path} was {before.get(it.path, it.default)!r}, is now {it.value!r}"
             for it in settings
             if before.get(it.path, it.default) != it.value
-        ]
-        if changed:
-            raise CallError(
-                f"{self.root} has {table} made with other settings: {', '.join(sorted(changed))}. "
-                "Use another workspace, or --restart to make them again"
-            )
+        )
 
     def record(self, table: str, facts: Mapping[str, Any]) -> list[str]:
         """Record the source of a table's newest rows, such as an endpoint or the version of this package.
@@ -310,16 +325,20 @@ class Workspace:
         ]
 
 
-def _file_of(table: str, rows: Sequence[dict[str, Any]]) -> str:
-    """Derive the file name for these rows from their ids, in any order."""
-    key = "uri" if table == "duplicates" else "clip_id"
-    ids = "\n".join(sorted(str(row[key]) for row in rows))
-    return f"{hashlib.sha256(ids.encode('utf-8', 'surrogateescape')).hexdigest()[:16]}.parquet"
+def one_each(data: pa.Table) -> pa.Table:
+    """Sort rows by clip_id; of those with the same one, only the first is left."""
+    if not data.num_rows:
+        return data
+    data = data.sort_by("clip_id")  # a stable sort
+    ids = data["clip_id"].combine_chunks()
+    new = pc.not_equal(ids[1:], ids[:-1])
+    return data if pc.all(new).as_py() else data.filter(pa.concat_arrays([pa.array([True]), new]))
 
 
-def _shifted(ids: pa.StringArray) -> pa.StringArray:
-    """Each id's predecessor; null for the first."""
-    return pa.concat_arrays([pa.nulls(1, ids.type), ids.slice(0, len(ids) - 1)])
+def _file_of(ids: Iterable[tuple[str, ...]]) -> str:
+    """Derive the file name for rows from what identifies them, in any order."""
+    text = "\n".join(sorted(map("\n".join, ids)))
+    return f"{hashlib.sha256(text.encode('utf-8', 'surrogateescape')).hexdigest()[:16]}.parquet"
 
 
 def _dump(value: Any) -> bytes:

@@ -10,6 +10,8 @@ from pathlib import Path
 
 from pipeline.stage import Row
 from stages.annotate.stage import Annotate
+from stages.ingest.settings import IngestConfig
+from stages.ingest.stage import Fingerprint
 from stages.score.stage import Score
 from tests.cli import ROOT, sets, start
 
@@ -25,6 +27,18 @@ def _count(row: Row) -> None:
     with open(os.environ["CHAOS_COUNT"], "a") as count:
         count.write(f"{row['clip_id']}\n")
     time.sleep(float(os.environ.get("CHAOS_SECONDS", SECONDS)))
+
+
+class CountedFingerprint(Fingerprint):
+    """The stage of `ingest`, which records each file before it reads it, and writes as soon as it can."""
+
+    def __init__(self, config: IngestConfig) -> None:
+        super().__init__(config)
+        self.write_every_s = 1e-9
+
+    def work(self, row: Row) -> Row:
+        _count(row)
+        return super().work(row)
 
 
 class CountedScore(Score):
@@ -46,9 +60,11 @@ class CountedAnnotate(Annotate):
 def drive() -> None:
     """Run the command line with the counted stages, in the process that `begin` starts."""
     import jobs.annotate
+    import jobs.ingest
     import jobs.score
     from jobs.cli import main
 
+    jobs.ingest.Fingerprint = CountedFingerprint  # type: ignore[misc]
     jobs.score.Score = CountedScore  # type: ignore[misc]
     jobs.annotate.Annotate = CountedAnnotate  # type: ignore[misc]
     main()

@@ -6,7 +6,9 @@ import json
 import os
 import re
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ import pyarrow.parquet as pq
 
 from pipeline.errors import CallError
 from pipeline.schema import CLIPS
+from pipeline.workspace import one_each
 from stages.ingest.identity import clip_id
 from stages.ingest.settings import IngestConfig
 from stages.video.media import filesystem, is_local, read_bytes
@@ -29,6 +32,7 @@ VIDEO_SUFFIXES = frozenset(
     )
 )
 MANIFESTS = (".parquet", ".jsonl", ".ndjson", ".csv")
+BATCH = 1 << 14  # rows that are Python objects at a time; a million of them would take gigabytes
 
 # A possible clip, before any of its bytes have been read.
 FOUND = pa.schema(
@@ -36,12 +40,13 @@ FOUND = pa.schema(
 )
 
 
-def find(where: str, config: IngestConfig) -> pa.Table:
+def find(where: str, config: IngestConfig, tell: Callable[[int], None] = lambda count: None) -> pa.Table:
     """List the clips of an input.
 
     Args:
         where: Path or URL of a folder, file, manifest or WebDataset tar, or a glob.
         config: How clips are named.
+        tell: Called from time to time with the number of clips found so far.
 
     Returns:
         One row of FOUND for each clip, in order of clip_id.
@@ -49,16 +54,18 @@ def find(where: str, config: IngestConfig) -> pa.Table:
     Raises:
         CallError: The input does not exist, cannot be read, or has no clips.
     """
-    rows = list(_find(where, config))
-    if not rows:
+    rows = _find(where, config)
+    batches, count = [], 0
+    while batch := list(islice(rows, BATCH)):
+        batches.append(pa.RecordBatch.from_pylist(batch, FOUND))
+        count += len(batch)
+        tell(count)
+    if not batches:
         kinds = " ".join(sorted(VIDEO_SUFFIXES))
         raise CallError(
             f"no clips in {where!r}: looked for {kinds}, .tar, and manifests {' '.join(MANIFESTS)}"
         )
-    seen: dict[str, dict[str, Any]] = {}
-    for row in rows:
-        seen.setdefault(row["clip_id"], row)
-    return pa.Table.from_pylist([seen[key] for key in sorted(seen)], schema=FOUND)
+    return one_each(pa.Table.from_batches(batches))
 
 
 def _find(where: str, config: IngestConfig) -> Iterator[dict[str, Any]]:
@@ -68,10 +75,10 @@ def _find(where: str, config: IngestConfig) -> Iterator[dict[str, Any]]:
     path = Path(where).expanduser()
     try:
         if path.is_dir():
-            files = sorted(p for p in path.rglob("*") if p.is_file() or p.is_symlink())
-            for file in files:
-                if file.suffix.lower() in VIDEO_SUFFIXES or file.suffix.lower() == ".tar":
-                    yield from _one(str(file.absolute()), config)
+            for file in _files(str(path.absolute())):
+                suffix = Path(file).suffix.lower()
+                if suffix in VIDEO_SUFFIXES or suffix == ".tar":
+                    yield from _one(file, config)
         elif path.is_file():
             yield from _one(str(path.absolute()), config)
         elif any(sign in where for sign in "*?["):
@@ -82,6 +89,16 @@ def _find(where: str, config: IngestConfig) -> Iterator[dict[str, Any]]:
             raise CallError(f"input {where!r} does not exist")
     except PermissionError as error:
         raise CallError(f"cannot read {error.filename!r}: permission denied") from error
+
+
+def _files(folder: str) -> Iterator[str]:
+    """List the files below a folder in any order, without those in folders that are links or not readable."""
+    with suppress(PermissionError), os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                yield from _files(entry.path)
+            elif entry.is_symlink() or entry.is_file():
+                yield entry.path
 
 
 def _remote(where: str, config: IngestConfig) -> Iterator[dict[str, Any]]:

@@ -2,11 +2,45 @@
 
 import hashlib
 from collections.abc import Iterable
-from typing import Any
 
+import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from pipeline.schema import CLIPS
+from pipeline.schema import CLIPS, DUPLICATES
+
+# Each clip that the files give, and the holder of its content (same bytes, start and end): the clip in the
+# table that has it, or else the first of these by uri. A file that cannot be read is like no other.
+PIECES_SQL = """
+create temp table pieces as
+with looked as (select * from found join fingerprints using (clip_id)),
+pieces as (
+    select clip_id, video_id, uri, start_s, end_s, source, caption, bytes, sha256
+    from looked where coalesce(len(shots), 0) = 0
+    union all
+    select clip_id(uri, shot[1], shot[2]), video_id, uri, shot[1], shot[2], source, caption, bytes, sha256
+    from (select *, unnest(shots) as shot from looked)
+),
+candidates as (
+    select clip_id, uri, sha256, start_s, end_s, false as new from clips
+    union all select clip_id, uri, sha256, start_s, end_s, true from pieces
+),
+held as (
+    select sha256, start_s, end_s, arg_min(clip_id, (new, uri)) as holder
+    from candidates where sha256 is not null group by all
+)
+select pieces.*, coalesce(holder, clip_id) as holder from pieces left join held
+    on pieces.sha256 = held.sha256 and pieces.start_s is not distinct from held.start_s
+    and pieces.end_s is not distinct from held.end_s
+"""
+ROWS_SQL = f"""
+select {", ".join(CLIPS.names)} from pieces
+where holder = clip_id and clip_id not in (select clip_id from clips) order by clip_id
+"""
+TWINS_SQL = """
+select uri, holder as clip_id from pieces where holder <> clip_id
+except select uri, clip_id from duplicates order by all
+"""
 
 
 def clip_id(uri: str, start_s: float | None, end_s: float | None) -> str:
@@ -32,46 +66,35 @@ def clips_of(uris: Iterable[str]) -> pa.Table:
 
 def unseen(found: pa.Table, clips: pa.Table, duplicates: pa.Table) -> pa.Table:
     """Return the rows of `found` (schema FOUND) that neither of the tables has yet."""
-    ids = set(clips["clip_id"].to_pylist())
-    uris = set(clips["uri"].to_pylist()) | set(duplicates["uri"].to_pylist())
-    fresh = [
-        identity not in ids and (start is not None or end is not None or uri not in uris)
-        for identity, uri, start, end in zip(
-            *(found[name].to_pylist() for name in ("clip_id", "uri", "start_s", "end_s")), strict=True
-        )
-    ]
-    return found.filter(pa.array(fresh, pa.bool_()))
+    whole = pc.and_(pc.is_null(found["start_s"]), pc.is_null(found["end_s"]))
+    known = pc.or_(pc.is_in(found["uri"], clips["uri"]), pc.is_in(found["uri"], duplicates["uri"]))
+    seen = pc.or_(pc.is_in(found["clip_id"], clips["clip_id"]), pc.and_(whole, known))
+    return found.filter(pc.invert(seen))
 
 
 def new_rows(
-    looked: list[dict[str, Any]], clips: pa.Table
-) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    found: pa.Table, fingerprints: pa.Table, clips: pa.Table, duplicates: pa.Table
+) -> tuple[pa.Table, pa.Table]:
     """Sort fingerprinted files into new clips and duplicates.
 
     Among clips with the same bytes, start and end, the one already in the table is kept, or else the first by
-    uri.
+    uri. What the tables already have is left out, so if only a part of the result was written, the same call
+    gives the rest.
 
     Args:
-        looked: Rows of FINGERPRINTS.
+        found: The files (schema FOUND).
+        fingerprints: Of the files; those without one are left out.
         clips: The table `clips` so far.
+        duplicates: The table `duplicates` so far.
 
     Returns:
         New rows of `clips`, and new rows of `duplicates`.
     """
-    held = {_content(row): row["clip_id"] for row in clips.to_pylist() if row["sha256"]}
-    rows: list[dict[str, Any]] = []
-    twins: list[dict[str, Any]] = []
-    for row in sorted(looked, key=lambda row: (row["uri"], row["start_s"] or 0.0)):
-        pieces = row["shots"] or [(row["start_s"], row["end_s"])]
-        for start, end in pieces:
-            piece = row | {"start_s": start, "end_s": end, "clip_id": clip_id(row["uri"], start, end)}
-            content = _content(piece)
-            if row["sha256"] and held.setdefault(content, piece["clip_id"]) != piece["clip_id"]:
-                twins.append({"uri": row["uri"], "clip_id": held[content]})
-            else:
-                rows.append({name: piece[name] for name in CLIPS.names})
-    return rows, twins
-
-
-def _content(row: dict[str, Any]) -> tuple[Any, ...]:
-    return row["sha256"], row["start_s"], row["end_s"]
+    with duckdb.connect(config={"threads": 1}) as db:
+        tables = {"found": found, "fingerprints": fingerprints, "clips": clips, "duplicates": duplicates}
+        for name, table in tables.items():
+            db.register(name, table)
+        db.create_function("clip_id", clip_id, ["VARCHAR", "DOUBLE", "DOUBLE"], "VARCHAR")
+        db.execute(PIECES_SQL)
+        rows, twins = (db.sql(query).to_arrow_table() for query in (ROWS_SQL, TWINS_SQL))
+    return rows.cast(CLIPS), twins.cast(DUPLICATES)

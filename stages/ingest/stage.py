@@ -2,39 +2,29 @@
 
 from functools import partial
 
-import pyarrow as pa
-
 from pipeline.errors import ClipError
 from pipeline.isolation import Isolated, Limits
+from pipeline.schema import FINGERPRINTS
 from pipeline.stage import Row, Stage
-from stages.ingest.find import FOUND
 from stages.ingest.settings import IngestConfig
 from stages.ingest.shots import shots
 from stages.video.source import locate
 
 FILM = Limits(clip_timeout_s=6 * 3600.0)  # every frame of a film is decoded
 
-FINGERPRINTS = pa.schema(
-    [
-        *FOUND,
-        ("bytes", pa.int64()),
-        ("sha256", pa.string()),
-        ("shots", pa.list_(pa.list_(pa.float64()))),
-        ("error", pa.string()),
-        ("error_detail", pa.string()),
-    ]
-)
+WRITE_EVERY_S = 5.0  # at most so much is done again after a kill
 
 
 class Fingerprint(Stage):
-    """Turns a row of FOUND into a row of FINGERPRINTS."""
+    """Turns a file that was found into a row of FINGERPRINTS."""
 
     name = "ingest"
     schema = FINGERPRINTS
-    columns = tuple(name for name in FOUND.names if name != "clip_id")
+    table = "fingerprints"
 
     def __init__(self, config: IngestConfig) -> None:
         self._config = config
+        self.write_every_s = WRITE_EVERY_S if config.shots == "none" else None  # shots take minutes
         self._shots: Isolated | None = None
 
     def setup(self) -> None:
@@ -47,7 +37,7 @@ class Fingerprint(Stage):
         whole = row["start_s"] is None and row["end_s"] is None
         digest, size = checksum(row["uri"], not whole or self._shots is not None)
         return {
-            **row,
+            "clip_id": row["clip_id"],
             "bytes": size,
             "sha256": digest,
             "shots": self._cut(row["uri"]) if whole and digest else None,

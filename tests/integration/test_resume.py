@@ -3,6 +3,7 @@
 CHAOS_ROUNDS=20 pytest tests/integration/test_resume.py runs the long version.
 """
 
+import hashlib
 import json
 import os
 import random
@@ -138,6 +139,36 @@ def test_workers_killed_with_clips_in_hand_leave_the_table_of_a_quiet_run(
     again = len(begun(count)) - CLIPS
     print(f"seed {seed}: {again} clips twice")
     assert again <= 2 * (IN_FLIGHT + BLOCK)
+
+
+def test_an_ingest_that_was_killed_goes_on_and_ends_as_if_nothing_had_been(tmp_path: Path) -> None:
+    """Of three equal files each, the first by name is the clip, whoever read it, and when."""
+    names = [f"{k:03d} ü.mp4" for k in range(300)]
+    (tmp_path / "in").mkdir()
+    for k, name in enumerate(names):
+        (tmp_path / "in" / name).write_bytes(b"%d" % (k % 100))
+    workspace, count = tmp_path / "W", tmp_path / "count"
+    command = ("ingest", "--input", tmp_path / "in", "--output", workspace)
+    with patch.dict(os.environ, {"CHAOS_SECONDS": "0.03"}):
+        run = begin(count, *command)
+        while len(list(workspace.glob("fingerprints/*.parquet"))) < 50:
+            time.sleep(0.01)
+        os.killpg(run.pid, signal.SIGKILL)
+        run.communicate()
+    kept = len(list(workspace.glob("fingerprints/*.parquet")))  # each has one row or more
+    assert 50 <= kept < 300
+    assert not stored(workspace, "clips")
+    told = finish(count, *command)
+    assert 0 < int(told.split("ingest: ")[1].split(" clips done, 0 failed")[0]) <= 300 - kept
+    assert len(begun(count)) <= 300 + WORKERS  # a killed run's workers end after the file in hand
+    clips = {Path(row["uri"]).name: row for row in stored(workspace, "clips")}
+    assert {name: row["sha256"] for name, row in clips.items()} == {
+        name: hashlib.sha256(b"%d" % k).hexdigest() for k, name in enumerate(names[:100])
+    }
+    twins = {Path(row["uri"]).name: row["clip_id"] for row in stored(workspace, "duplicates")}
+    assert twins == {names[k]: clips[names[k % 100]]["clip_id"] for k in range(100, 300)}
+    assert {path.name for path in workspace.iterdir()} == {".lock", "clips", "duplicates", "run.json"}
+    assert "nothing to do, all 300 clips are known" in finish(count, *command)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM][: 1 + (ROUNDS > 1)])

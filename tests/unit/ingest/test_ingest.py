@@ -3,14 +3,13 @@ import io
 import json
 import tarfile
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from pipeline.errors import CallError
-from pipeline.schema import CLIPS, DUPLICATES
+from pipeline.schema import CLIPS, DUPLICATES, FINGERPRINTS
 from stages.ingest.find import find
 from stages.ingest.identity import clip_id, new_rows, unseen
 from stages.ingest.settings import IngestConfig
@@ -21,10 +20,18 @@ from tests import videos
 CONFIG = IngestConfig()
 
 
-def fingerprint(row: dict[str, Any], config: IngestConfig) -> dict[str, Any]:
+def fingerprints(found: pa.Table, config: IngestConfig = CONFIG) -> pa.Table:
     stage = Fingerprint(config)
     stage.setup()
-    return stage.work(row)
+    return pa.Table.from_pylist([stage.work(row) for row in found.to_pylist()], FINGERPRINTS)
+
+
+def ingested(
+    found: pa.Table, clips: pa.Table | None = None, duplicates: pa.Table | None = None
+) -> tuple[pa.Table, pa.Table]:
+    """What the input adds to these tables, by default empty ones."""
+    before = clips or CLIPS.empty_table(), duplicates or DUPLICATES.empty_table()
+    return new_rows(found, fingerprints(found), *before)
 
 
 @pytest.fixture(scope="module")
@@ -93,8 +100,7 @@ def test_a_webdataset_tar_gives_its_videos_with_their_captions(tmp_path: Path, c
             tar.addfile(info, io.BytesIO(data))
     found = find(str(tmp_path / "shard-000.tar"), CONFIG)
     assert sorted(found["caption"].to_pylist()) == ["a cat", "a dog"]
-    looked = [fingerprint(row, CONFIG) for row in found.to_pylist()]
-    assert sorted(row["bytes"] for row in looked) == [len(clip), len(clip) + 1]
+    assert sorted(fingerprints(found)["bytes"].to_pylist()) == [len(clip), len(clip) + 1]
 
 
 @pytest.mark.parametrize(
@@ -123,33 +129,51 @@ def test_an_input_that_is_none_is_refused_in_one_line(tmp_path: Path, make: obje
 
 def test_a_manifest_may_name_a_file_that_is_gone(tmp_path: Path) -> None:
     (tmp_path / "list.csv").write_text("uri\ngone.mp4\n")
-    (row,) = find(str(tmp_path / "list.csv"), CONFIG).to_pylist()
-    looked = fingerprint(row, CONFIG)
-    assert (looked["bytes"], looked["sha256"]) == (None, None)
-    assert len(new_rows([looked], CLIPS.empty_table())[0]) == 1
+    rows, _ = ingested(find(str(tmp_path / "list.csv"), CONFIG))
+    ((size, digest),) = ((row["bytes"], row["sha256"]) for row in rows.to_pylist())
+    assert (size, digest) == (None, None)
 
 
 def test_the_same_bytes_are_one_clip_and_recorded_as_duplicates(tmp_path: Path, clip: bytes) -> None:
     for name in ("b.mp4", "a.mp4", "c.mp4"):
         (tmp_path / name).write_bytes(clip)
     (tmp_path / "d.mp4").write_bytes(clip + b"!")
-    looked = [fingerprint(row, CONFIG) for row in find(str(tmp_path), CONFIG).to_pylist()]
-    rows, twins = new_rows(looked, CLIPS.empty_table())
-    assert [Path(row["uri"]).name for row in rows] == ["a.mp4", "d.mp4"]
-    assert [(Path(row["uri"]).name, row["clip_id"]) for row in twins] == [
-        ("b.mp4", rows[0]["clip_id"]),
-        ("c.mp4", rows[0]["clip_id"]),
+    rows, twins = ingested(find(str(tmp_path), CONFIG))
+    ids = {Path(row["uri"]).name: row["clip_id"] for row in rows.to_pylist()}
+    assert set(ids) == {"a.mp4", "d.mp4"}
+    assert [(Path(row["uri"]).name, row["clip_id"]) for row in twins.to_pylist()] == [
+        ("b.mp4", ids["a.mp4"]),
+        ("c.mp4", ids["a.mp4"]),
     ]
+
+
+def test_what_a_killed_run_wrote_of_its_result_is_completed(tmp_path: Path) -> None:
+    for k in range(9):
+        (tmp_path / f"{k}.mp4").write_bytes(b"%d" % (k % 4))
+    found = find(str(tmp_path), CONFIG)
+    rows, twins = ingested(found)
+    assert (rows.num_rows, twins.num_rows) == (4, 5)
+    for clips, duplicates in ((0, 0), (1, 0), (3, 0), (4, 0), (4, 2), (4, 5)):
+        rest = ingested(found, rows[:clips], twins[:duplicates])
+        assert rest == (rows[clips:], twins[duplicates:])
+
+
+def test_an_equal_file_that_comes_later_is_the_duplicate_wherever_it_is(tmp_path: Path) -> None:
+    (tmp_path / "b.mp4").write_bytes(b"same")
+    clips, duplicates = ingested(find(str(tmp_path), CONFIG))
+    (tmp_path / "a.mp4").write_bytes(b"same")
+    rows, twins = ingested(find(str(tmp_path), CONFIG), clips, duplicates)
+    assert rows.num_rows == 0
+    assert twins.to_pylist() == [{"uri": str(tmp_path / "a.mp4"), "clip_id": clips["clip_id"][0].as_py()}]
 
 
 def test_what_is_known_is_not_looked_at_again(tmp_path: Path, clip: bytes) -> None:
     for name in ("a.mp4", "b.mp4"):
         (tmp_path / name).write_bytes(clip)
     found = find(str(tmp_path), CONFIG)
-    rows, twins = new_rows([fingerprint(row, CONFIG) for row in found.to_pylist()], CLIPS.empty_table())
-    clips, duplicates = pa.Table.from_pylist(rows, CLIPS), pa.Table.from_pylist(twins, DUPLICATES)
+    clips, duplicates = ingested(found)
     assert unseen(found, clips, duplicates).num_rows == 0
-    assert unseen(found, CLIPS.empty_table(), DUPLICATES.empty_table()).num_rows == 2
+    assert unseen(found, CLIPS.empty_table(), DUPLICATES.empty_table()) == found
 
 
 @pytest.mark.parametrize(
@@ -194,10 +218,16 @@ def test_a_long_video_is_cut_into_its_shots(tmp_path: Path) -> None:
     assert shots(str(tmp_path / "film.mp4"), config) == [(0, 3), (3, 6), (6, 9)]
     longest = IngestConfig(shots="content", shot_max_s=2.0, shot_min_s=1.0)
     assert len(shots(str(tmp_path / "film.mp4"), longest)) == 6
-    looked = [fingerprint(row, config) for row in find(str(tmp_path), config).to_pylist()]
-    rows, _ = new_rows(looked, CLIPS.empty_table())
-    assert len({row["clip_id"] for row in rows}) == 3
-    assert len({row["video_id"] for row in rows}) == 1
+    found = find(str(tmp_path), config)
+    rows, _ = new_rows(found, fingerprints(found, config), CLIPS.empty_table(), DUPLICATES.empty_table())
+    assert rows["clip_id"].to_pylist() == sorted(
+        clip_id(str(tmp_path / "film.mp4"), k, k + 3) for k in (0, 3, 6)
+    )
+    assert len(set(rows["video_id"].to_pylist())) == 1
+    # Whatever part of a result was written before the run was killed, the next one adds the rest and no more.
+    for part in range(4):
+        rest, _ = new_rows(found, fingerprints(found, config), rows[:part], DUPLICATES.empty_table())
+        assert rest == rows[part:]
 
 
 def test_a_damaged_video_cannot_be_cut_and_stays_one_clip(tmp_path: Path) -> None:

@@ -73,6 +73,17 @@ def test_a_table_is_bound_to_its_settings(tmp_path: Path) -> None:
     workspace.claim("scores", settings({"decode.fps": 4, "flow.backend": "dis"}))
 
 
+def test_a_workspace_without_bound_tables_has_no_record_of_settings(tmp_path: Path) -> None:
+    workspace = Workspace(str(tmp_path))
+    workspace.claim("fingerprints", settings({"ingest.shots": "none"}))
+    assert workspace.changed("fingerprints", settings({"ingest.shots": "none"})) == []
+    assert workspace.changed("fingerprints", settings({"ingest.shots": "content"})) == [
+        "ingest.shots was 'none', is now 'content'"
+    ]
+    workspace.clear(["fingerprints"])
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_setting_that_came_later_stands_at_its_default_in_older_tables(tmp_path: Path) -> None:
     workspace = Workspace(str(tmp_path))
     workspace.claim("scores", settings({"decode.fps": 8, "old.setting": 1}))
