@@ -1,5 +1,6 @@
 """RAFT in torchvision (Teed and Deng 2020, arXiv 2003.12039), the small model; meant for a GPU."""
 
+import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,6 +67,7 @@ class RaftFlow:
         if weights:
             model.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
         self._model = model.eval().to(device)
+        self._turn = threading.Lock()  # it keeps the correlations of its pairs between its steps
 
     def __call__(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
         """Estimate the flow; see `FlowEstimator`."""
@@ -83,6 +85,6 @@ class RaftFlow:
         first, second = (
             images.float().div(127.5).sub(1)[:, None].repeat(1, 3, 1, 1) for images in (first, second)
         )
-        with torch.inference_mode():
+        with self._turn, torch.inference_mode():
             flow = self._model(first, second)[-1]
         return flow[:, :, :height, :width].permute(0, 2, 3, 1).cpu().numpy()

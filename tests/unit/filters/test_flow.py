@@ -1,4 +1,5 @@
 import itertools
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -47,3 +48,12 @@ def test_an_estimator_without_batches_is_asked_pair_by_pair(pairs: int) -> None:
     found = [*flows(dis, images[:-1], images[1:])]
     assert len(found) == pairs
     assert all(np.array_equal(flow, dis(images[k], images[k + 1])) for k, flow in enumerate(found))
+
+
+def test_raft_with_random_weights_called_from_many_threads_gives_each_its_own_flow(raft: RaftFlow) -> None:
+    pairs = [(noise(1, 40, 40 + 8 * k)[0], noise(2, 40, 40 + 8 * k)[1]) for k in range(6)]
+    alone = [raft(a, b) for a, b in pairs]
+    with ThreadPoolExecutor(6) as threads:
+        together = list(threads.map(lambda pair: raft(*pair), pairs))
+    for one, other in zip(alone, together, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-3)
