@@ -19,6 +19,7 @@ from stages.models.alignment.none import NoAlignmentConfig
 from stages.models.backend import Backend
 from stages.models.protocols import AlignmentScorer, Mllm, Model, Reply, Request
 from stages.models.registry import AlignmentConfig, MllmConfig, alignment, mllm
+from stages.motionsight.observe import plain_frames
 from stages.motionsight.prompt import prompt
 from stages.motionsight.service import GroundedQuestion, Inquiry, seed_of
 from stages.motionsight.settings import MotionSightConfig
@@ -190,7 +191,10 @@ class Annotate(AskingStage):
             return {}
         settings = self._config.baseline or self._config.mllm
         view = inquiry.observation.view
-        few, plain = self.motionsight.plain(inquiry.observation, self._config.annotate.baseline_frames)
+        count, plain = self._config.annotate.baseline_frames, None
+        few = plain_frames(view, count)
+        if settings.measures:  # any other model sees the frames, and does not read measurements
+            few, plain = self.motionsight.observer.plain(inquiry.observation, count)
         frames, times = view.frames[few], view.times[few]
         replies = (self.baseline or self.motionsight.mllm).generate(
             [

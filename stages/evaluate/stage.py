@@ -191,7 +191,7 @@ def measured(
         ClipError: The clip cannot be decoded.
     """
     inquiry = motionsight.inquire(*clip, [item.question for item in items], [0] * len(items))
-    _, plain = motionsight.plain(inquiry.observation, plain_frames)
+    _, plain = motionsight.observer.plain(inquiry.observation, plain_frames)
     return [
         _measured(item, visible(one.grounding.evidence, plain, motionsight.prompts(one.plan.category)))
         for item, one in zip(items, inquiry.questions, strict=True)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -20,6 +21,7 @@ from pipeline.isolation import Isolated, Limits
 from stages.models.actors import Handle
 from stages.models.protocols import Detector, Tracker, View
 from stages.models.registry import detector, tracker
+from stages.motionsight import plain
 from stages.motionsight.blur import blur, kernel
 from stages.motionsight.focus import regions
 from stages.motionsight.prompt import VisualPrompt
@@ -151,23 +153,41 @@ class Observer:
         """
         handles = handles or {}
         self.config = config
-        make = partial(partial, observe, config=config)
-        self._observe: Callable[..., Observation] = Isolated(make, limits, [__name__]) if limits else make()
+        make = partial(partial, _with, config)
+        self._do: Callable[..., Any] = Isolated(make, limits, [__name__]) if limits else make()
         self.detector: Detector = detector(config.detector, handles.get("detector"))
         self.tracker: Tracker = tracker(config.tracker, handles.get("tracker"))
         self.needs_labels = config.detector.needs_labels
 
     def observe(self, uri: str, start_s: float | None, end_s: float | None, blurred: bool) -> Observation:
         """Observe a clip with this observer's settings; see the function `observe`."""
-        return self._observe(uri, start_s, end_s, blurred)
+        return self._do(observe, uri, start_s, end_s, blurred)
+
+    def plain(self, observation: Observation, count: int) -> tuple[np.ndarray, Evidence]:
+        """Choose a few plain frames, as a model would see them without MotionSight.
+
+        Args:
+            observation: The clip.
+            count: Number of frames, at most.
+
+        Returns:
+            Indices into the shown frames, and what can be measured on these frames alone.
+        """
+        view, times = observation.view, observation.sample_times
+        few = plain_frames(view, count)
+        near = np.unique([int(np.abs(times - t).argmin()) for t in view.times[few]])
+        if len(near) < 2:
+            near = np.array([0, len(times) - 1])
+        samples = observation.samples[near]
+        return few, self._do(_plain_evidence, samples, times[near], view.size, observation.duration_s)
 
     def interrupt(self) -> None:
         """Stop the observation in progress, from another thread; the thread waiting for it gets a ClipError.
 
         Does nothing unless observations run in a child process.
         """
-        if isinstance(self._observe, Isolated):
-            self._observe.interrupt()
+        if isinstance(self._do, Isolated):
+            self._do.interrupt()
 
     def ground(self, observation: Observation, labels: Sequence[str] = ()) -> Grounding:
         """Find the objects that a question is about.
@@ -240,6 +260,26 @@ class Observer:
                 return background_blur(frames, boxes, union(masks, frames.shape[:3]))
             case "red_circle":
                 return red_circle(frames, boxes)
+
+
+def plain_frames(view: View, count: int) -> np.ndarray:
+    """Return the indices of at most `count` of the shown frames, evenly spread."""
+    return np.unique(np.linspace(0, len(view.times) - 1, count).round().astype(int))
+
+
+def _with(config: ObserveConfig, function: Callable[..., Any], *arguments: Any) -> Any:
+    """Call a function with these settings: where clips are observed, the optical flow is loaded, once."""
+    return function(*arguments, config=config)
+
+
+def _plain_evidence(
+    samples: np.ndarray,
+    times: np.ndarray,
+    size: tuple[int, int],
+    duration_s: float,
+    config: ObserveConfig,
+) -> Evidence:
+    return plain.evidence(samples, times, estimator(config.flow), config.camera, size, duration_s)
 
 
 @contextmanager

@@ -11,15 +11,13 @@ from typing import get_args
 
 import numpy as np
 
-from filters.evidence import Evidence, Track
-from filters.flow.registry import estimator
+from filters.evidence import Track
 from pipeline.engine import EngineConfig
 from pipeline.errors import RunError
 from pipeline.isolation import Limits
 from stages.models.actors import Handle, model_actors
 from stages.models.protocols import Category, Mllm, Model, Reply, Request
 from stages.models.registry import mllm
-from stages.motionsight import plain
 from stages.motionsight.decouple import decouple
 from stages.motionsight.evidence_text import evidence_text
 from stages.motionsight.observe import Grounding, Observation, Observer, timed
@@ -353,30 +351,6 @@ class MotionSight:
         distinct = {id(one.grounding): one.grounding for one in inquiry.questions}.values()
         tracks = [track for grounding in distinct for track in grounding.tracks]
         return tracks, self.observer.focus(inquiry.observation, tracks)
-
-    def plain(self, observation: Observation, count: int) -> tuple[np.ndarray, Evidence]:
-        """Choose a few plain frames, as a model would see them without MotionSight.
-
-        Args:
-            observation: The clip.
-            count: Number of frames, at most.
-
-        Returns:
-            Indices into the shown frames, and what can be measured on these frames alone.
-        """
-        view = observation.view
-        few = np.unique(np.linspace(0, len(view.times) - 1, count).round().astype(int))
-        near = np.unique([int(np.abs(observation.sample_times - t).argmin()) for t in view.times[few]])
-        if len(near) < 2:
-            near = np.array([0, len(observation.sample_times) - 1])
-        return few, plain.evidence(
-            observation.samples[near],
-            observation.sample_times[near],
-            estimator(self.config.flow),
-            self.config.camera,
-            view.size,
-            observation.duration_s,
-        )
 
 
 def together(pictures: Sequence[np.ndarray]) -> np.ndarray:
