@@ -18,6 +18,7 @@ from pipeline.errors import RunError
 from stages.models.backend import Backend
 from stages.models.packing import Packed, pack, unpack
 from stages.models.placement import Placement
+from stages.models.turns import InTurn
 
 if TYPE_CHECKING:  # it imports PyArrow, which a model's environment may lack
     from pipeline.engine import EngineConfig
@@ -177,7 +178,9 @@ class Host:
         self._model: Any = None
         self._failed = ""
         try:
-            self._model = pickle.loads(backend).build()
+            settings = pickle.loads(backend)
+            model = settings.build()
+            self._model = model if settings.reentrant else InTurn(model)
         except Exception as error:  # otherwise Ray prints the whole traceback on the driver's terminal
             from ray.util import get_node_ip_address
 

@@ -21,7 +21,7 @@ class Backend(BaseModel):
     """The settings of one backend.
 
     Attributes:
-        reentrant: Whether its model, in this process, may be called from several threads at once.
+        reentrant: Whether its model may be called from several threads at once; otherwise calls take turns.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -61,6 +61,11 @@ class Backend(BaseModel):
     def at_once(self) -> int:
         """How many calls the model can work on at once, apart from this process; 0: it is part of it."""
         return self.placement.replicas * self.placement.max_concurrency if self.placement else 0
+
+    @property
+    def gather_s(self) -> float:
+        """How long the model waits for others to share a batch, seconds; see `batching.Batches`."""
+        return self.placement.gather_ms / 1000 if self.placement else 0.0
 
     def shared_by(self, workers: int) -> Self:
         """Return the settings for each of some workers that call the model independently."""

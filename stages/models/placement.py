@@ -17,6 +17,12 @@ class Placement(BaseModel):
         None, gt=0, description="main memory reserved by each actor, GiB; null: none"
     )
     max_concurrency: int = Field(1, ge=1, description="calls that an actor works on at once")
+    gather_ms: float = Field(
+        5.0,
+        ge=0,
+        description="how long a model that computes in batches waits for calls that the actor also works on,"
+        " milliseconds; a call that is alone never waits",
+    )
     max_restarts: int = Field(5, ge=0, description="how often a dead actor is restarted")
     start_timeout_s: float = Field(
         1800.0,

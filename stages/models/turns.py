@@ -22,14 +22,14 @@ class InTurn:
         found = getattr(self._model, name)
         return self._waiting(found) if callable(found) else found
 
-    def __call__(self, *arguments: Any) -> Any:
+    def __call__(self, *arguments: Any, **named: Any) -> Any:
         """Call the model itself, as scorers are."""
-        return self._waiting(self._model)(*arguments)
+        return self._waiting(self._model)(*arguments, **named)
 
     def _waiting(self, method: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(method, updated=())
-        def wait(*arguments: Any) -> Any:
+        def wait(*arguments: Any, **named: Any) -> Any:
             with self._turn:
-                return method(*arguments)
+                return method(*arguments, **named)
 
         return wait

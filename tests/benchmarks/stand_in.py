@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import BaseModel
@@ -197,6 +197,8 @@ class Gpu:
 
 class TimedMllm(MllmBackend):
     """A language model that takes as long as a batch of its size would."""
+
+    reentrant: ClassVar[bool] = True
 
     backend: Literal["timed"] = "timed"
     role: str

@@ -4,12 +4,13 @@ import os
 import pickle
 import signal
 import sys
+import threading
 import time
 import venv
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import psutil
@@ -21,6 +22,7 @@ from hypothesis.extra import numpy as arrays
 from pipeline.errors import ClipError, RunError
 from stages.models.actors import Handle, model_actors
 from stages.models.backend import Backend
+from stages.models.batching import Batches
 from stages.models.detector.moving_regions import MovingRegions, MovingRegionsConfig
 from stages.models.mllm.kinematic import KinematicMllm
 from stages.models.packing import pack, unpack
@@ -39,6 +41,8 @@ LONG_S = 60.0  # for what must end far sooner
 class Config(Backend):
     """A model for the tests, or one that cannot be made."""
 
+    reentrant: ClassVar[bool] = True
+
     model: str = "parrot"
     folder: Path = Path()
     actor: Placement = Placement(num_cpus=0.1, max_concurrency=8)
@@ -49,11 +53,43 @@ class Config(Backend):
                 return Parrot(self.folder)
             case "kinematic":
                 return KinematicMllm()
+            case "together":
+                return Together(self.gather_s)
             case "moving regions":
                 return MovingRegions(MovingRegionsConfig())
             case "flow tracker":
                 return FlowTracker(FlowTrackerConfig())
         raise FileNotFoundError(f"no weights\nin {self.folder / 'weights.bin'}")
+
+
+class Clumsy(Config):
+    """The same for models that have to be called one by one."""
+
+    reentrant: ClassVar[bool] = False
+
+
+class Together:
+    """Says how many calls shared a batch, once four are there; and how many were there at most."""
+
+    name, version = "together", "1"
+
+    def __init__(self, gather_s: float) -> None:
+        self._batches = Batches(lambda prompts: [(len(prompts), prompt) for prompt in prompts], 4, gather_s)
+        self._four = threading.Barrier(4)
+        self._inside = self._most = 0
+
+    def generate(self, requests: Sequence[Request]) -> list[Reply]:
+        with self._batches.present():
+            self._four.wait(LONG_S)
+            shared = self._batches([request.prompt for request in requests])
+        return [Reply(prompt, count) for count, prompt in shared]
+
+    def track(self, number: int, _: None) -> int:
+        self._inside += 1
+        self._most = max(self._most, self._inside)
+        time.sleep(0.01)
+        self._inside -= 1
+        return self._most
 
 
 class Parrot:
@@ -167,6 +203,19 @@ def test_many_threads_may_call_at_once(two: Handle) -> None:
     with ThreadPoolExecutor(16) as threads:
         texts = list(threads.map(lambda k: asked.generate([request(str(k), clip(k))])[0].text, range(64)))
     assert texts == [str(k) for k in range(64)]
+
+
+@pytest.mark.ray
+def test_calls_of_several_clips_share_batches_in_an_actor_or_take_turns(tmp_path: Path) -> None:
+    at = Placement(num_cpus=0.1, max_concurrency=8, gather_ms=1000 * LONG_S)
+    roles = {"mllm": Config(model="together", actor=at), "tracker": Clumsy(model="together", actor=at)}
+    with model_actors(roles) as handles, ThreadPoolExecutor(16) as threads:
+        asked = RemoteMllm(handles["mllm"])
+        replies = list(threads.map(lambda k: asked.generate([request(str(k))])[0], range(16)))
+        assert [reply.text for reply in replies] == [str(k) for k in range(16)]
+        assert {reply.tokens for reply in replies} == {4}
+        tracker: Any = RemoteTracker(handles["tracker"])
+        assert set(threads.map(lambda k: tracker.track(k, None), range(16))) == {1}
 
 
 @pytest.mark.ray

@@ -5,6 +5,7 @@ import string
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -85,6 +86,34 @@ def test_tiny_random_grounding_dino_finds_the_same_in_batches_of_any_size(weight
     assert list(one) == list(many) == view.times.tolist()
     for t in one:
         assert many[t].scores == pytest.approx(one[t].scores, abs=1e-4)
+
+
+def test_tiny_random_grounding_dino_finds_in_shared_batches_what_it_finds_for_a_clip_alone(
+    weights: str, view: View
+) -> None:
+    from dataclasses import replace
+
+    smaller = replace(view, frames=np.ascontiguousarray(view.frames[:, :120, :100]))
+    later = replace(view, frames=view.frames[5:], times=view.times[5:])
+    calls = [
+        (one, labels) for one in (view, smaller, later) for labels in (NAMES, NAMES[:1], ("ball", "hand"), ())
+    ]
+    detector = everything(weights, step_s=1.0, batch_size=7).build()
+    alone = [detector.detect(*call) for call in calls]
+    sizes = []
+    real = detector._batches._compute
+    detector._batches._compute = lambda items: sizes.append(len(items)) or real(items)  # type: ignore[func-returns-value]
+    detector._batches._gather_s = 0.05
+    with ThreadPoolExecutor(len(calls)) as threads:
+        together = list(threads.map(lambda call: detector.detect(*call), calls * 3))
+    assert max(sizes) == 7  # more than any of these clips has key frames
+    for expected, found in zip(alone * 3, together, strict=True):
+        assert list(found) == list(expected)
+        for t in expected:
+            assert found[t].scores == pytest.approx(expected[t].scores, abs=1e-4)
+            assert np.sort(found[t].boxes, axis=0) == pytest.approx(
+                np.sort(expected[t].boxes, axis=0), abs=0.1
+            )
 
 
 def test_tiny_random_grounding_dino_runs_in_bfloat16(weights: str, view: View) -> None:

@@ -1,7 +1,8 @@
 """Grounding DINO (Liu et al. 2023, arXiv 2303.05499): finds objects by name.
 
-The key frames of a view go in as a batch, and the names as one text, "c1. c2."; the model scores each token
-of the text for every box.
+The names go in as one text, "c1. c2."; the model scores each token of the text for every box. Key frames
+share a batch, also with those of other clips of the same size: if frames were padded to a common size, the
+backbone's attention would reach into the padding. Texts may differ, because their padding is masked.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,8 +15,10 @@ from pydantic import Field
 from pipeline.errors import ClipError
 from pipeline.identity import OPERATIONAL
 from stages.models.backend import DetectorBackend
+from stages.models.batching import Batches
 from stages.models.checkpoint import CheckpointConfig, load, load_model, version
 from stages.models.protocols import Detections, View
+from stages.models.turns import InTurn
 
 TOKENS = 256  # limit of one text, its start and end tokens included
 Forward = Callable[[np.ndarray, str], tuple[np.ndarray, np.ndarray]]
@@ -31,13 +34,16 @@ class GroundingConfig(DetectorBackend):
     step_s: float = Field(
         1.0, ge=0, description="interval between searched frames, seconds; 0: all shown frames"
     )
-    batch_size: Annotated[int, OPERATIONAL] = Field(4, ge=1, description="frames searched at once")
+    batch_size: Annotated[int, OPERATIONAL] = Field(
+        4, ge=1, description="frames searched at once, of one clip or several"
+    )
 
 
 class GroundingDinoConfig(GroundingConfig, CheckpointConfig):
     """Grounding DINO in transformers."""
 
     architecture: ClassVar[str] = "grounding-dino"
+    reentrant: ClassVar[bool] = True
     backend: Literal["grounding_dino"] = "grounding_dino"
     model: str = Field(
         "IDEA-Research/grounding-dino-base",
@@ -64,23 +70,42 @@ class GroundingDino:
         from transformers import GroundingDinoForObjectDetection, GroundingDinoProcessor
 
         self._config = config
-        self._processor: Any = load(GroundingDinoProcessor, config)
+        processor: Any = load(GroundingDinoProcessor, config)
+        self._images = processor.image_processor
+        self._tokenizer = InTurn(processor.tokenizer)
+        self._batches = Batches(self._compute, config.batch_size, config.gather_s)
         self._model: Any = load_model(GroundingDinoForObjectDetection, config)
         self.version = version(config, self._model)
 
     def detect(self, view: View, labels: Sequence[str]) -> dict[float, Detections]:
         """Find objects of these names in the key frames; see the function `detect`."""
-        return detect(view, labels, self._config, self._processor.tokenizer, self._forward)
+        with self._batches.present():
+            return detect(view, labels, self._config, self._tokenizer, self._forward)
 
     def _forward(self, frames: np.ndarray, text: str) -> tuple[np.ndarray, np.ndarray]:
         import torch
 
-        inputs = self._processor(images=list(frames), text=[text] * len(frames), return_tensors="pt")
-        inputs = inputs.to(self._model.device)
-        inputs["pixel_values"] = inputs["pixel_values"].to(self._model.dtype)
+        pixels = self._images(images=list(frames), return_tensors="pt")["pixel_values"]
+        words = torch.tensor(self._tokenizer(text)["input_ids"])
+        found = self._batches([(frame, words) for frame in pixels], tuple(pixels.shape[1:]))
+        return np.stack([scores for scores, _ in found]), np.stack([boxes for _, boxes in found])
+
+    def _compute(self, items: Sequence[tuple[Any, Any]]) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Search frames of one size, each for its own text."""
+        import torch
+        from torch.nn.utils.rnn import pad_sequence
+
+        pixels, words = zip(*items, strict=True)
+        ids = pad_sequence(list(words), batch_first=True, padding_value=self._tokenizer.pad_token_id)
+        real = pad_sequence([torch.ones_like(one) for one in words], batch_first=True)
+        at = self._model.device
+        frames = torch.stack(pixels).to(at, self._model.dtype)
         with torch.inference_mode():
-            outputs = self._model(**inputs)
-        return outputs.logits.float().sigmoid().cpu().numpy(), outputs.pred_boxes.float().cpu().numpy()
+            outputs = self._model(frames, input_ids=ids.to(at), attention_mask=real.to(at))
+        scores, boxes = (
+            each.float().cpu().numpy() for each in (outputs.logits.sigmoid(), outputs.pred_boxes)
+        )
+        return list(zip(scores, boxes, strict=True))
 
 
 def detect(

@@ -16,7 +16,7 @@ from functools import cached_property
 from multiprocessing import active_children
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 from pydantic import Field
 
@@ -55,6 +55,8 @@ class VllmPlacement(Placement):
 
 class VllmConfig(MllmBackend):
     """Which model, how its engine is configured, and where it runs."""
+
+    reentrant: ClassVar[bool] = True  # the engine batches the calls of all threads
 
     backend: Literal["vllm"] = "vllm"
     model: str = Field(
