@@ -1,6 +1,7 @@
 """SAM 2 as a carrier, by transformers and by Meta's package, with tiny random weights on real frames."""
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -112,6 +113,22 @@ def test_tiny_random_sam2_starts_in_any_frame_and_is_prompted_anew_by_a_box_that
 
 def test_tiny_random_sam2_has_nothing_to_track_without_detections(made: Made, view: View) -> None:
     assert made().build().track(view, {}) == []
+
+
+def test_tiny_random_sam2_follows_in_batches_and_beside_other_clips_what_it_follows_alone(
+    view: View, tmp_path: Path
+) -> None:
+    model = str(tiny.sam2(tmp_path / "weights"))
+    starts = [0, 3, 5]
+    single = Sam2Config(model=model, batch_size=1).build()
+    alone = [single.track(view, found(view, start)) for start in starts]
+    shared = Sam2Config(model=model, batch_size=5).build()
+    with ThreadPoolExecutor(6) as threads:
+        together = list(threads.map(lambda start: shared.track(view, found(view, start)), starts * 2))
+    for expected, tracks in zip(alone * 2, together, strict=True):
+        assert len(tracks) == len(expected) == 1
+        assert tracks[0].boxes == pytest.approx(expected[0].boxes, nan_ok=True)
+        assert tracks[0].scores == pytest.approx(expected[0].scores, abs=1e-4)
 
 
 def test_tiny_random_sam2_runs_in_bfloat16(view: View, tmp_path: Path) -> None:

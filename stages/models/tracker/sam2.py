@@ -1,11 +1,17 @@
-"""SAM 2 (Ravi et al. 2024, arXiv 2408.00714) in transformers, as a carrier: masks that follow an object."""
+"""SAM 2 (Ravi et al. 2024, arXiv 2408.00714) in transformers, as a carrier: masks that follow an object.
 
-from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+Its image encoder takes frames in batches, of several clips too: all are scaled to one size. The rest works
+on one object at a time, from frame to frame.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
 
+from pipeline.identity import OPERATIONAL
+from stages.models.batching import Batches
 from stages.models.checkpoint import CheckpointConfig, load, load_model, version
 from stages.models.protocols import View
 from stages.models.tracker.refined import Carried, RefinedConfig, RefinedTracker
@@ -33,11 +39,15 @@ class Sam2Config(MaskConfig, CheckpointConfig):
     """SAM 2 in transformers."""
 
     architecture: ClassVar[str] = "sam2_video"
+    reentrant: ClassVar[bool] = True
     backend: Literal["sam2"] = "sam2"
     model: str = Field(
         "facebook/sam2.1-hiera-large",
         min_length=1,
         description="folder of a checkpoint, or its name on the Hub",
+    )
+    batch_size: Annotated[int, OPERATIONAL] = Field(
+        4, ge=1, description="frames encoded at once, of one clip or several"
     )
 
     def build(self) -> RefinedTracker:
@@ -57,6 +67,7 @@ class Sam2Carrier:
         config: The settings.
         processor: The processor of transformers.
         model: The model.
+        encode: The features of frames (3, H, W), which sessions cache.
         memory: How many frames back the model looks; older outputs are dropped.
     """
 
@@ -69,11 +80,25 @@ class Sam2Carrier:
         self.processor: Any = load(Sam2VideoProcessor, config)
         self.model: Any = load_model(Sam2VideoModel, config)
         self.version = version(config, self.model)
+        self.encode = Batches(self._encode, config.batch_size)
         self.memory = max(self.model.config.num_maskmem, self.model.config.max_object_pointers_in_encoder)
 
     def begin(self, view: View) -> "_Sam2":
         """Start at the first frame of a view, without objects."""
         return _Sam2(self, view)
+
+    def _encode(self, frames: Sequence[Any]) -> list[dict[str, Any]]:
+        import torch
+
+        with torch.inference_mode():
+            batch = torch.stack([*frames]).to(self.model.device, self.model.dtype)
+            found = self.model.get_image_features(batch, return_dict=True)
+        parts = {"vision_feats": found.fpn_hidden_states, "vision_pos_embeds": found.fpn_position_encoding}
+        return [
+            # Each level is (positions, frames, channels).
+            {name: [level[:, k : k + 1] for level in levels] for name, levels in parts.items()}
+            for k in range(len(frames))
+        ]
 
 
 class _Sam2:
@@ -83,18 +108,27 @@ class _Sam2:
         self._carrier, self._view = carrier, view
         self._sessions: dict[int, Any] = {}
         self._seen: dict[int, Carried] = {}
-        self._features = self._session().cache
-        self._look(0)
+        self._features = self._session().cache  # of the current frame
+        self._ahead: dict[int, Any] = {}  # pixels and features of the current frame and some after it
+        self._frame = 0
 
     def _session(self) -> Any:
         model = self._carrier.model
         return self._carrier.processor.init_video_session(inference_device=model.device, dtype=model.dtype)
 
-    def _look(self, frame: int) -> None:
-        self._frame = frame
-        self._pixels = self._carrier.processor(
-            images=self._view.frames[frame], return_tensors="pt"
-        ).pixel_values[0]
+    def _look(self) -> Any:
+        """Have the features of the current frame at hand; returns its pixels (3, H, W)."""
+        carrier, frame = self._carrier, self._frame
+        if frame not in self._ahead:
+            end = min(frame + carrier.config.batch_size, len(self._view.frames))
+            frames = list(self._view.frames[frame:end])
+            pixels = carrier.processor(images=frames, return_tensors="pt").pixel_values
+            self._ahead = dict(
+                zip(range(frame, end), zip(pixels, carrier.encode(pixels), strict=True), strict=True)
+            )
+        pixels, features = self._ahead[frame]
+        self._features.cache_vision_features(frame, features)
+        return pixels
 
     def put(self, key: int, box: np.ndarray) -> Carried:
         """Keep a mask that agrees with the box, memory included; otherwise prompt a new one by the box."""
@@ -112,9 +146,7 @@ class _Sam2:
         return self._seen[key]
 
     def advance(self, frame: int, boxes: Mapping[int, np.ndarray]) -> dict[int, Carried]:
-        self._sessions = {key: self._sessions[key] for key in boxes}
-        if self._sessions:
-            self._look(frame)
+        self._sessions, self._frame = {key: self._sessions[key] for key in boxes}, frame
         found = {key: self._segment(session) for key, session in self._sessions.items()}
         self._seen = {key: carried for key, carried in found.items() if carried}
         return self._seen
@@ -122,7 +154,7 @@ class _Sam2:
     def _segment(self, session: Any) -> Carried | None:
         """Segment the object of a session in the current frame."""
         carrier, frame = self._carrier, self._frame
-        output = carrier.model(session, frame_idx=frame, frame=self._pixels)
+        output = carrier.model(session, frame_idx=frame, frame=self._look())
         # Neither is read again, and in a long clip they would take most of the memory.
         session.processed_frames.clear()
         for kept in session.output_dict_per_obj[0].values():
