@@ -157,7 +157,8 @@ def test_the_papers_profile_annotates_with_tiny_random_detector_tracker_and_flow
     }
     plan, *answers = engine.requests
     assert plan.json_schema
-    assert [len(request.frames) for request in answers] == [2 * 16, 2 * 16, 16, 16]
+    # The baseline is asked beside the answering model, before or after it.
+    assert sorted(len(request.frames) for request in answers) == [16, 16, 2 * 16, 2 * 16]
     assert all(request.frames[0].shape[0] * request.frames[0].shape[1] <= 360 * 420 for request in answers)
 
 
