@@ -148,7 +148,7 @@ def measure(
     settings: Config, count: int, speed: float, card: str, full: bool = False, batch: int = 1
 ) -> Found:
     """Annotate so many clips with stand-ins; Ray is running, with the node's CPUs and GPUs declared."""
-    with tempfile.TemporaryDirectory(prefix="busy-") as folder:
+    with tempfile.TemporaryDirectory(prefix="busy-", ignore_cleanup_errors=True) as folder:
         bench = Bench(folder=folder, speed=speed, card=CARDS[card])
         config = stand_ins(settings, bench)
         rows = clips(count)

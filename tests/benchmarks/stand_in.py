@@ -73,8 +73,8 @@ CARDS = {
     # captured graphs (an H100 computes as fast and reads memory a third slower). Decode steps: 4.8 ms alone,
     # 10.4 with 64 calls of 6,500 tokens, 16.0 with 128. RAFT: 31 ms for 1 to 16 pairs, 25 for 32. SAM 2.1
     # large in float32: 0.87 s for 16 frames with one object, 1.14 with two, 1.77 with four; in bfloat16 0.57,
-    # 0.85, 1.50, so what an object adds is mostly launching. VQAScore: 0.27 s for 8 pairs, 0.52 for 16. Not
-    # measured but computed, from 0.8 TFLOP a frame: Grounding DINO.
+    # 0.85, 1.50, so what an object adds is mostly launching. VQAScore: 0.27 s for 8 pairs, 0.52 for 16.
+    # Grounding DINO: 78 ms for a frame, 132 for four.
     "H100": Card(
         token=24e-6,
         frame=2.9e-3,
