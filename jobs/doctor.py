@@ -1,5 +1,6 @@
 """`motionsight doctor`: what a configuration needs, what is missing, and how to get it."""
 
+import math
 import os
 import subprocess
 import sys
@@ -113,7 +114,9 @@ def machine(config: Config) -> Iterator[Finding]:
         " or name a cluster that has as many: engine.address, or RAY_ADDRESS"
     )
     found = f"{there:g}{memory}" + (f" on {where}" if where else " on this machine")
-    yield Finding("machine", f"{wanted:g} GPUs", found, "" if there >= wanted else remedy)
+    whole = math.ceil(wanted)
+    name = "1 GPU" if whole == 1 else f"{whole} GPUs"
+    yield Finding("machine", name, found, "" if there >= wanted else remedy)
 
 
 def metric(name: str) -> Finding:
