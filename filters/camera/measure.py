@@ -74,7 +74,7 @@ def measure(
         eigen = cv2.cornerMinEigenVal(image, 5)
         if i:
             dense = next(dense_flows)
-            if follower.follow(samples[i - 1], image, dense) < FOLLOWED:
+            if (follower.follow(samples[i - 1], image, dense) or 0.0) < FOLLOWED:
                 unlike[i] = dissimilarity(samples[i - 1], image, dense).mean
             steps.append(Step(i - 1, i, on_grid(dense), weight, 0j, 0j, 0.0))
         follower.begin(image, eigen)

@@ -50,9 +50,8 @@ class ChunkFollower:
             self._eigen.append(eigen)
         self._samples.append(image)
 
-    def follow(self, a: np.ndarray, b: np.ndarray, flow: np.ndarray) -> float:
-        """Return 0, as points are followed at the end, and without flow. See `Follower`."""
-        return 0.0
+    def follow(self, a: np.ndarray, b: np.ndarray, flow: np.ndarray) -> None:
+        """Do nothing: points are followed at the end, and without flow. See `Follower`."""
 
     def points(self) -> Points:
         """Follow points through the samples collected so far. A point that is not seen once is lost."""

@@ -26,7 +26,7 @@ class Follower(Protocol):
         """
         ...
 
-    def follow(self, a: np.ndarray, b: np.ndarray, flow: np.ndarray) -> float:
+    def follow(self, a: np.ndarray, b: np.ndarray, flow: np.ndarray) -> float | None:
         """Go on from sample a, the last that was seen, to sample b.
 
         Args:
@@ -35,8 +35,8 @@ class Follower(Protocol):
             flow: (H, W, 2) float32 from a to b, pixels.
 
         Returns:
-            The share of the points that could be followed, 0 to 1; 0 if there are too few to tell, or if it
-            is not known yet.
+            The share of the points that could be followed, 0 to 1; None if there are too few to tell, or if
+            it is not known yet.
         """
         ...
 

@@ -50,11 +50,11 @@ class LucasKanade:
         self._made += len(new)
         self._seen.append((self._tracks, from_centre(self._points, image.shape)))
 
-    def follow(self, a: np.ndarray, b: np.ndarray, flow: np.ndarray) -> float:
+    def follow(self, a: np.ndarray, b: np.ndarray, flow: np.ndarray) -> float | None:
         """Follow the points; those that do not come back are lost. See `Follower`."""
         points = self._points
         if not len(points):
-            return 0.0
+            return None
         b = _lit_alike(a, b)
         column, row = np.rint(points).astype(np.intp).T
         guess = points + flow[row, column]
@@ -67,7 +67,7 @@ class LucasKanade:
             back, returned = _lucas_kanade(b, a, ended, begun + (ended - guess[doubted]))
             kept[doubted] = returned & (np.abs(back - begun).max(1) < RETURN_MAX)
         self._points, self._tracks = there[kept], self._tracks[kept]
-        return float(kept.mean()) if len(kept) >= FEW else 0.0
+        return float(kept.mean()) if len(kept) >= FEW else None
 
     def points(self) -> Points:
         """Return what has been followed so far."""

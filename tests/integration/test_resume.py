@@ -84,7 +84,7 @@ def kill_at_random(chance: random.Random, step: str, workspace: Path, count: Pat
     run.communicate()
 
 
-@pytest.mark.timeout(180 * ROUNDS)
+@pytest.mark.timeout(400 * ROUNDS)
 @pytest.mark.parametrize("seed", range(ROUNDS))
 def test_after_a_killed_driver_the_same_command_ends_as_if_nothing_had_been(
     ingested: Path, quiet: Path, tmp_path: Path, seed: int
@@ -111,7 +111,7 @@ def test_after_a_killed_driver_the_same_command_ends_as_if_nothing_had_been(
     assert not [path for path in workspace.rglob("*") if path.suffix == ".tmp"]
 
 
-@pytest.mark.timeout(180 * ROUNDS)
+@pytest.mark.timeout(400 * ROUNDS)
 @pytest.mark.parametrize("seed", range(ROUNDS))
 def test_workers_killed_with_clips_in_hand_leave_the_table_of_a_quiet_run(
     quiet: Path, model: Endpoint, tmp_path: Path, seed: int
