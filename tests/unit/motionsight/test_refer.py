@@ -93,7 +93,7 @@ def test_one_decode_one_plan_and_one_detection_for_each_list_of_names(
 ) -> None:
     reads: list[str] = []
     read = Clip.read
-    monkeypatch.setattr(Clip, "read", lambda self, *a: reads.append(self.uri) or read(self, *a))
+    monkeypatch.setattr(Clip, "read", lambda self, *a: reads.append(self.source.uri) or read(self, *a))
     mllm = Scripted(planned(("object", ["dog"]), ("camera", []), ("both", ["dog"])))
     made, naming = annotate(mllm)
     row = made.work(clip)
