@@ -31,7 +31,6 @@ from pipeline.workspace import Workspace
 from stages.annotate.stage import Annotate, AnnotationConfig
 from stages.models.actors import Handle, model_actors
 from stages.motionsight.observe import Observation, observe
-from stages.motionsight.plain import evidence
 from tests import videos
 from tests.benchmarks.simulate import Watch, clips
 from tests.benchmarks.stand_in import (
@@ -90,19 +89,8 @@ class TimedAnnotate(Annotate):
         self._gpu, self._cpu = Gpu(self._bench, "flow"), threading.Lock()
         with tempfile.TemporaryDirectory() as folder:
             clip = videos.write(Path(folder, "clip.mp4"), 36)
-            embedded = load("embedded")
-            self._like = observe(str(clip), None, None, True, embedded)
-        like, few = self._like, np.arange(4)
-        self._plain = evidence(
-            like.samples[few],
-            like.sample_times[few],
-            embedded.flow.build(),
-            embedded.camera,
-            like.view.size,
-            like.duration_s,
-        )
+            self._like = observe(str(clip), None, None, True, load("embedded"))
         self.motionsight.observer.observe = self._observe  # type: ignore[method-assign]
-        self.motionsight.plain = self._few  # type: ignore[method-assign]
 
     def _observe(self, uri: str, start_s: float | None, end_s: float | None, blurred: bool) -> Observation:
         length, speed = seconds_of(uri), self._bench.speed
@@ -117,10 +105,6 @@ class TimedAnnotate(Annotate):
         times = np.linspace(0, length, len(frames))
         view = replace(like.view, frames=frames, times=times)
         return replace(like, view=view, blurred=frames.copy(), duration_s=length)
-
-    def _few(self, observation: Observation, count: int) -> tuple[np.ndarray, Any]:
-        view = observation.view
-        return np.unique(np.linspace(0, len(view.times) - 1, count).round().astype(int)), self._plain
 
 
 @dataclass(frozen=True)
