@@ -139,7 +139,9 @@ class Workspace:
             with self._fs.open_output_stream(target) as stream:
                 stream.write(data)
             return
-        draft = f"{target}.{hashlib.sha256(data).hexdigest()[:8]}{DRAFT}"
+        # Hidden, as readers of Parquet take every other file in a table's folder for a part of the table.
+        folder, _, name = target.rpartition("/")
+        draft = f"{folder}/.{name}.{hashlib.sha256(data).hexdigest()[:8]}{DRAFT}"
         try:
             Path(target).parent.mkdir(parents=True, exist_ok=True)
             with open(draft, "wb") as stream:

@@ -48,6 +48,24 @@ def test_a_half_written_file_is_not_read(tmp_path: Path) -> None:
     assert workspace.read("clips").num_rows == 1
 
 
+def test_any_reader_of_parquet_can_read_a_table_while_it_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workspace = Workspace(str(tmp_path))
+    workspace.append("clips", [row("a")])
+    seen: list[pa.Table] = []
+    published = Path.replace
+
+    def replace(draft: Path, target: str) -> Path:
+        seen.append(pq.read_table(tmp_path / "clips"))  # the draft lies beside what is read
+        return published(draft, target)
+
+    monkeypatch.setattr(Path, "replace", replace)
+    workspace.append("clips", [row("b")])
+    assert [table["clip_id"].to_pylist() for table in seen] == [["a"]]
+    assert sorted(pq.read_table(tmp_path / "clips")["clip_id"].to_pylist()) == ["a", "b"]
+
+
 def test_a_damaged_table_is_told_in_one_line(tmp_path: Path) -> None:
     workspace = Workspace(str(tmp_path))
     workspace.append("clips", [row("a")])
@@ -124,7 +142,7 @@ def test_a_block_knows_whether_it_was_appended_in_any_order_of_its_rows(tmp_path
 def test_half_written_files_are_swept_away_and_nothing_else(tmp_path: Path) -> None:
     workspace = Workspace(str(tmp_path))
     workspace.append("clips", [row("a")])
-    for name in ("clips/0123.parquet.abcd.tmp", "config.json.abcd.tmp"):
+    for name in ("clips/0123.parquet.abcd.tmp", "clips/.0124.parquet.abcd.tmp", "config.json.abcd.tmp"):
         (tmp_path / name).write_bytes(b"half")
     workspace.sweep()
     assert [path.name for path in tmp_path.rglob("*") if path.suffix == ".tmp"] == []
