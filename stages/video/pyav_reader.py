@@ -121,6 +121,7 @@ class PyavReader:
         except (av.error.FFmpegError, ValueError) as error:
             raise ClipError("not_a_video", f"not a readable video file ({reason(error)})") from error
         self._stream = open_stream(self._container)
+        self._tick = self._stream.time_base
         self._stream.thread_count = threads
         if self._rough and self._stream.codec_context is not None:
             self._stream.codec_context.options = {"skip_loop_filter": "all"}
@@ -132,7 +133,7 @@ class PyavReader:
         """Frames in order, without decoding those that are neither needed nor referred to."""
         context, skips = self._stream.codec_context, "DEFAULT"
         for packet in self._container.demux(self._stream):
-            index = self._index(packet.pts)
+            index = None if self._needed is None else self._index(packet.pts)
             whole = self._needed is None or index is None or index in self._needed
             if skips != (skip := "DEFAULT" if whole else "NONREF"):
                 context.skip_frame = skips = skip
@@ -143,7 +144,9 @@ class PyavReader:
         zero_s = self.timeline.zero_s
         if pts is None or zero_s is None:
             return None
-        at = float(pts * self._stream.time_base) - zero_s - self.timeline.start_s
-        right = min(max(bisect.bisect_left(self._times, at), 1), len(self._times) - 1)
-        index = min(right - 1, right, key=lambda k: abs(self._times[k] - at))
-        return index if abs(self._times[index] - at) < self._tolerance else None
+        # The quotient of integers is rounded as the fraction would be, at a tenth of its price.
+        at = pts * self._tick.numerator / self._tick.denominator - zero_s - self.timeline.start_s
+        times = self._times
+        right = min(max(bisect.bisect_left(times, at), 1), len(times) - 1)
+        index = right if abs(times[right] - at) < abs(times[right - 1] - at) else right - 1
+        return index if abs(times[index] - at) < self._tolerance else None
