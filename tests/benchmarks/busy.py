@@ -6,7 +6,11 @@ The profile is run as it is placed: replicas, fractions of GPUs, workers, calls 
 models are those of `stand_in`. Decoding and measuring are a sleep of the core-seconds that they take, one
 clip at a time in each worker, as a worker reserves one CPU; CPUs and GPUs of the node are declared to Ray.
 Frames are small, unless `--full-frames` asks for those that a model sees: then their way through Ray is
-measured too.
+measured too. With `--input`, the clips of a folder are decoded and measured for real, again and again, as
+many as are asked for: that shows a worker's memory.
+
+    python -m tests.benchmarks.busy motionvid_qa --set flow.backend=dis --set engine.workers=2 \\
+        --set engine.in_flight=32 --clips 200 2000 --input FOLDER
 """
 
 import argparse
@@ -17,12 +21,14 @@ import tempfile
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from configs.settings import Config, load
 from pipeline.engine import run
@@ -78,14 +84,14 @@ def _place(settings: Any) -> Any:
 class TimedAnnotate(Annotate):
     """`annotate` whose clips are not decoded: that takes time, and gives frames that differ by clip."""
 
-    def __init__(
-        self, config: AnnotationConfig, handles: Mapping[str, Handle], bench: Bench, full: bool, batch: int
-    ) -> None:
+    def __init__(self, config: AnnotationConfig, handles: Mapping[str, Handle], bench: Bench) -> None:
         super().__init__(config, handles)
-        self._bench, self._full, self._batch = bench, full, batch
+        self._bench = bench
 
     def setup(self) -> None:
         super().setup()
+        if self._bench.decoded:
+            return
         self._gpu, self._cpu = Gpu(self._bench, "flow"), threading.Lock()
         with tempfile.TemporaryDirectory() as folder:
             clip = videos.write(Path(folder, "clip.mp4"), 36)
@@ -96,11 +102,11 @@ class TimedAnnotate(Annotate):
         length, speed = seconds_of(uri), self._bench.speed
         with self._cpu:
             time.sleep(length * CPU_S / speed)
-            for pairs, launch in flow_turns(int(length * PAIRS), self._batch, self._bench.card):
+            for pairs, launch in flow_turns(int(length * PAIRS), self._bench.flow_batch, self._bench.card):
                 self._gpu.work(pairs * self._bench.card.flow_pair, launch)
         like = self._like
-        shown = like.view.frames if self._full else like.view.frames[:, ::8, ::8]
-        frames = np.empty((16, 420, 360, 3), np.uint8) if self._full else shown.copy()
+        shown = like.view.frames if self._bench.full_frames else like.view.frames[:, ::8, ::8]
+        frames = np.empty((16, 420, 360, 3), np.uint8) if self._bench.full_frames else shown.copy()
         frames[:, 0] = (np.arange(frames.shape[2] * 3).reshape(-1, 3) * int(997 * chance(uri))) % 251
         times = np.linspace(0, length, len(frames))
         view = replace(like.view, frames=frames, times=times)
@@ -129,18 +135,31 @@ class Found:
 
 
 def measure(
-    settings: Config, count: int, speed: float, card: str, full: bool = False, batch: int = 1
+    settings: Config, count: int, speed: float, card: str, films: Sequence[Path] = (), **how: Any
 ) -> Found:
-    """Annotate so many clips with stand-ins; Ray is running, with the node's CPUs and GPUs declared."""
+    """Annotate so many clips with stand-ins; Ray is running, with the node's CPUs and GPUs declared.
+
+    Args:
+        settings: The profile.
+        count: Clips.
+        speed: Seconds of the node that pass in a real second.
+        card: The GPU.
+        films: Clips to decode, in turn; none: decoding is a sleep.
+        how: More of `Bench`.
+
+    Returns:
+        What was seen.
+    """
     with tempfile.TemporaryDirectory(prefix="busy-", ignore_cleanup_errors=True) as folder:
-        bench = Bench(folder=folder, speed=speed, card=CARDS[card])
+        bench = Bench(folder=folder, speed=speed, card=CARDS[card], decoded=bool(films), **how)
         config = stand_ins(settings, bench)
         rows = clips(count)
-        rows = rows.set_column(rows.column_names.index("uri"), "uri", rows["clip_id"])
+        uris = pa.array(islice(cycle(map(str, films)), count)) if films else rows["clip_id"]
+        rows = rows.set_column(rows.column_names.index("uri"), "uri", uris)
         watch = Watch()
         with model_actors(config.backends(), settings.engine) as handles:
             watch.start()
-            stage = TimedAnnotate(config, handles, bench, full, batch)
+            stage = TimedAnnotate(config, handles, bench)
             done = 0
             for block, _ in run(stage, rows, settings.engine, Workspace(str(Path(folder, "work")))):
                 done += block.rows
@@ -213,12 +232,21 @@ def main() -> None:
     parser.add_argument("--card", choices=CARDS, default="H100")
     parser.add_argument("--flow-batch", type=int, default=FLOW_BATCH, help="pairs in a call of RAFT")
     parser.add_argument("--full-frames", action="store_true")
+    parser.add_argument(
+        "--input", type=Path, metavar="FOLDER", help="clips to decode and to measure for real"
+    )
     asked = parser.parse_args()
     settings = load(asked.config, asked.set)
+    films = (
+        sorted(path.resolve() for path in asked.input.iterdir() if path.suffix == ".mp4")
+        if asked.input
+        else []
+    )
     start(asked.gpus, asked.cpus)
     for count in asked.clips:
         step(f"{asked.config}: {count} clips")
-        found = measure(settings, count, asked.speed, asked.card, asked.full_frames, asked.flow_batch)
+        how = {"full_frames": asked.full_frames, "flow_batch": asked.flow_batch}
+        found = measure(settings, count, asked.speed, asked.card, films, **how)
         tell(found, asked.gpus)
     step("done")
 

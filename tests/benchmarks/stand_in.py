@@ -160,11 +160,17 @@ class Bench(BaseModel):
         folder: For the record of who worked when, and for the locks of GPUs.
         speed: Seconds of the node that pass in a real second.
         card: The GPU.
+        decoded: Clips are decoded and measured for real; otherwise that is a sleep.
+        full_frames: What stands for a clip's frames has their size; otherwise it is small.
+        flow_batch: Pairs in a call of RAFT.
     """
 
     folder: str
     speed: float
     card: Card
+    decoded: bool = False
+    full_frames: bool = False
+    flow_batch: int = 1
 
 
 class Gpu:
