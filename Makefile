@@ -17,6 +17,8 @@ VLLM_PIP := $(VLLM)/bin/python -m pip --quiet --disable-pip-version-check
 FLOORS := .venv-floors
 FLOORS_READY := $(FLOORS)/.ready
 FAST := -m "not slow and not ray"
+# Two files of tests at a time: half of what they take is waiting, most of it for Ray to start.
+PAIRED := --numprocesses 2 --dist loadfile
 
 .PHONY: help demo distill test test-fast test-long test-vllm test-floors coverage vllm-env lint format bench truth dist clean
 
@@ -66,10 +68,10 @@ distill: $(CORE) ## Distil your own clips: make distill INPUT=folder OUTPUT=fold
 	$(BIN)/motionsight distill --config "$(CONFIG)" --input "$(INPUT)" --output "$(OUTPUT)"
 
 test: $(DEV) ## Run all the tests that CI runs
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(PAIRED)
 
 test-fast: $(DEV) ## Run the tests that take seconds each
-	$(BIN)/python -m pytest $(FAST)
+	$(BIN)/python -m pytest $(FAST) $(PAIRED)
 
 test-long: $(DEV) ## Run the slow tests, also those that CI skips, and seek new examples for the laws
 	CHAOS_ROUNDS=20 CLUSTER_CLIPS=200 $(BIN)/python -m pytest -m "long or slow"

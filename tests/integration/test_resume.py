@@ -12,6 +12,7 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from unittest.mock import patch
 
@@ -111,6 +112,17 @@ def test_after_a_killed_driver_the_same_command_ends_as_if_nothing_had_been(
     assert not [path for path in workspace.rglob("*") if path.suffix == ".tmp"]
 
 
+def working(driver: int) -> list[psutil.Process]:
+    """The processes in which a driver's stage runs."""
+    found = []
+    with suppress(psutil.Error):
+        for process in psutil.Process(driver).children(recursive=True):
+            with suppress(psutil.Error):  # it has ended meanwhile
+                if "MapWorker" in "".join(process.cmdline()):
+                    found.append(process)
+    return found
+
+
 @pytest.mark.timeout(400 * ROUNDS)
 @pytest.mark.parametrize("seed", range(ROUNDS))
 def test_workers_killed_with_clips_in_hand_leave_the_table_of_a_quiet_run(
@@ -124,10 +136,11 @@ def test_workers_killed_with_clips_in_hand_leave_the_table_of_a_quiet_run(
     run = begin(count, "annotate", "--output", workspace)
     killed = 0
     for at in sorted(chance.sample(range(1, 3 * CLIPS), 2)):
-        while len(model.bodies) - asked < at and run.poll() is None:
+        workers = list[psutil.Process]()
+        while (len(model.bodies) - asked < at or not workers) and run.poll() is None:
             time.sleep(0.01)
-        family = psutil.Process(run.pid).children(recursive=True) if run.poll() is None else []
-        if workers := [it for it in family if "MapWorker" in "".join(it.cmdline())]:
+            workers = working(run.pid)
+        if workers:
             chance.choice(workers).kill()
             killed += 1
     _, told = run.communicate(timeout=120)
