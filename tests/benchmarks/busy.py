@@ -56,6 +56,8 @@ from tests.benchmarks.stand_in import (
 )
 from tests.benchmarks.timing import step
 
+MEET_S = 180.0  # how long workers wait for each other
+
 
 def stand_ins(config: Config, bench: Bench) -> AnnotationConfig:
     """The settings of `annotate`, with stand-ins for its models, placed as those are."""
@@ -90,6 +92,7 @@ class TimedAnnotate(Annotate):
 
     def setup(self) -> None:
         super().setup()
+        self._meet()
         if self._bench.decoded:
             return
         self._gpu, self._cpu = Gpu(self._bench, "flow"), threading.Lock()
@@ -98,12 +101,22 @@ class TimedAnnotate(Annotate):
             self._like = observe(str(clip), None, None, True, load("embedded"))
         self.motionsight.observer.observe = self._observe  # type: ignore[method-assign]
 
+    def _meet(self) -> None:
+        """Wait for the other workers: a node starts them all at once, this machine one after another."""
+        here = Path(self._bench.folder, "workers")
+        here.mkdir(exist_ok=True)
+        (here / str(os.getpid())).touch()
+        until = time.monotonic() + MEET_S
+        while len(list(here.iterdir())) < self.workers and time.monotonic() < until:
+            time.sleep(0.1)
+
     def _observe(self, uri: str, start_s: float | None, end_s: float | None, blurred: bool) -> Observation:
         length, speed = seconds_of(uri), self._bench.speed
         with self._cpu:
             time.sleep(length * CPU_S / speed)
+            ended = None
             for pairs, launch in flow_turns(int(length * PAIRS), self._bench.flow_batch, self._bench.card):
-                self._gpu.work(pairs * self._bench.card.flow_pair, launch)
+                ended = self._gpu.work(pairs * self._bench.card.flow_pair, launch, ended)
         like = self._like
         shown = like.view.frames if self._bench.full_frames else like.view.frames[:, ::8, ::8]
         frames = np.empty((16, 420, 360, 3), np.uint8) if self._bench.full_frames else shown.copy()
@@ -121,6 +134,7 @@ class Found:
         clips: Their number.
         seconds: From the first clip's start to the last one's end.
         at_work: By role, the share of its GPUs' time in which it worked, from its first call to its last.
+        tenths: The same for each tenth of that time.
         gpu_s: By role, seconds of work for a clip.
         gpus: By GPU, the share of the run in which it worked.
         worker_mb: The largest worker's memory, without what it shares.
@@ -129,6 +143,7 @@ class Found:
     clips: int
     seconds: float
     at_work: dict[str, float]
+    tenths: dict[str, list[float]]
     gpu_s: dict[str, float]
     gpus: dict[str, float]
     worker_mb: float
@@ -177,16 +192,20 @@ def _found(folder: Path, count: int, speed: float, worker_mb: float) -> Found:
             spans[role].append((gpu, process, began, ended, seconds))
     every = [span for of in spans.values() for span in of]
     first, last = min(span[2] for span in every), max(span[3] for span in every)
-    at_work, gpu_s = dict[str, float](), dict[str, float]()
+    at_work, tenths, gpu_s = dict[str, float](), dict[str, list[float]](), dict[str, float]()
     gpus: dict[str, float] = defaultdict(float)
     for role, of in spans.items():
-        work = sum(span[4] for span in of)
-        took = speed * (max(span[3] for span in of) - min(span[2] for span in of))
-        at_work[role] = work / took / len({span[1] for span in of})
-        gpu_s[role] = work / count
+        began, ended = min(span[2] for span in of), max(span[3] for span in of)
+        width = (ended - began) / 10
+        shares = [0.0] * 10
+        for _, _, start, _, seconds in of:
+            tenth = min(int((start - began) / width), 9)
+            shares[tenth] += seconds / speed / width / len({span[1] for span in of})
+        at_work[role], tenths[role] = sum(shares) / 10, shares
+        gpu_s[role] = sum(span[4] for span in of) / count
         for gpu, _, _, _, seconds in of:
             gpus[gpu] += seconds / (speed * (last - first))
-    return Found(count, speed * (last - first), at_work, gpu_s, dict(gpus), worker_mb)
+    return Found(count, speed * (last - first), at_work, tenths, gpu_s, dict(gpus), worker_mb)
 
 
 def tell(found: Found, gpus: int) -> None:
@@ -195,7 +214,9 @@ def tell(found: Found, gpus: int) -> None:
     print(f"{rate:.2f} clips/s, {3600 * rate:,.0f} clips/h, {gpus / rate:.2f} GPU-seconds a clip reserved,")
     print(f"{sum(found.gpu_s.values()):.2f} of them at work; worker {found.worker_mb:.0f} MB")
     for role in found.at_work:
+        tenths = " ".join(f"{share:.0%}" for share in found.tenths[role])
         print(f"  {role:<9} at work {found.at_work[role]:5.0%}, {found.gpu_s[role]:.3f} GPU-seconds a clip")
+        print(f"            by tenths of its time: {tenths}")
     print("  GPUs      " + ", ".join(f"{name} {share:.0%}" for name, share in sorted(found.gpus.items())))
 
 

@@ -186,19 +186,37 @@ class Gpu:
         self.name = f"{node}-{given[0]}" if given else ""
         self._record = Path(bench.folder, f"{role}-{os.getpid()}.jsonl")
 
-    def work(self, seconds: float, launch: float = 0.0) -> None:
+    def work(self, seconds: float, launch: float = 0.0, ready: float | None = None) -> float:
         """Take so long, of the node's time, on the GPU: alone, as others that share it wait meanwhile.
 
-        launch: Seconds before that, in which others can use it.
+        It begins when the work is there and the GPU is free, and not when this process wakes up: dozens of
+        them share the few CPUs of this machine.
+
+        Args:
+            seconds: Of the GPU.
+            launch: Seconds before that, in which others can use it.
+            ready: When the work was there: the end of what it follows at once; None: now.
+
+        Returns:
+            When it ended.
         """
-        time.sleep(launch / self._bench.speed)
-        with Path(self._bench.folder, f"gpu-{self.name}.lock").open("w") as turn:
+        ready = (time.time() if ready is None else ready) + launch / self._bench.speed
+        _sleep_until(ready)
+        with Path(self._bench.folder, f"gpu-{self.name}.lock").open("a+") as turn:
             fcntl.flock(turn, fcntl.LOCK_EX)
-            began = time.time()
-            time.sleep(seconds / self._bench.speed)
-            ended = time.time()
+            turn.seek(0)
+            began = max(ready, float(turn.read() or 0))  # it says since when the GPU is free
+            ended = began + seconds / self._bench.speed
+            _sleep_until(ended)
+            turn.truncate(0)
+            turn.write(repr(ended))
         with self._record.open("a") as record:
             print(json.dumps([self._role, self.name, os.getpid(), began, ended, seconds]), file=record)
+        return ended
+
+
+def _sleep_until(at: float) -> None:
+    time.sleep(max(at - time.time(), 0.0))
 
 
 class TimedMllm(MllmBackend):
@@ -252,12 +270,14 @@ class Engine:
         return Work(event, read_s, frames * FRAME_TOKENS + TEXT_TOKENS, _tokens(request))
 
     def _loop(self) -> None:
+        ended: float | None = None
         while True:
             with self._some:
                 while not (self._batch.waiting or self._batch.running):
                     self._some.wait()
+                    ended = None
                 seconds, done = self._batch.round()
-            self._gpu.work(seconds)
+            ended = self._gpu.work(seconds, ready=ended)
             for event in done:
                 event.set()
 
@@ -323,8 +343,10 @@ class Finder:
     def detect(self, view: View, labels: Sequence[str]) -> dict[float, Detections]:
         card, most = self._settings.bench.card, self._settings.batch_size
         count = min(len(view.times), int(view.times[-1]) + 1)  # a key frame for each second
+        ended = None
         for at in range(0, count, most):
-            self._gpu.work(min(most, count - at) * card.detector_frame, card.detector_launch)
+            frames = min(most, count - at)
+            ended = self._gpu.work(frames * card.detector_frame, card.detector_launch, ended)
         box = np.array([[1, 1, 8, 8]] * objects_of(view), np.float32)
         one = Detections(box, np.full(len(box), 0.9, np.float32), (labels[0],) * len(box))
         return {float(view.times[0]): one}
@@ -350,9 +372,10 @@ class Follower:
     def track(self, view: View, found: Mapping[float, Detections]) -> list[Track]:
         (one,) = found.values()
         card, frames = self._card, len(view.times)
+        count, ended = len(one.boxes), None
         for _ in range(frames):
-            count = len(one.boxes)
-            self._gpu.work(card.tracker_frame + count * card.tracker_object, count * card.tracker_launch)
+            seconds = card.tracker_frame + count * card.tracker_object
+            ended = self._gpu.work(seconds, count * card.tracker_launch, ended)
         boxes = np.tile(one.boxes[0].astype(np.float64), (frames, 1))
         return [Track("dog", view.times, boxes, np.ones(frames, np.float32), (0.0, 0.0))]
 
