@@ -13,7 +13,7 @@ import numpy as np
 
 from filters.camera.alignment import COMPARED, Dissimilarity, dissimilarity, pixels
 from filters.camera.flashes import FLASH
-from filters.flow.estimator import FlowEstimator
+from filters.flow.estimator import FlowEstimator, flows
 from filters.shots.blends import Blend, deviations, find_blends
 from filters.shots.detector import LAST_S, Footage, ShotBackend, ShotDetector
 
@@ -151,7 +151,7 @@ class _Scene:
     def cuts(self) -> Iterator[int]:
         """Yield the pictures that start a new shot at once."""
         times, count = self.times, len(self.times)
-        unlike = [Dissimilarity(0, 0), *(self._unlike(k - 1, k) for k in range(1, count))]
+        unlike = [Dissimilarity(0, 0), *self._unlike([(k - 1, k) for k in range(1, count)])]
         mean = np.array([each.mean for each in unlike])
         odds = mean / np.maximum(1 - mean, 0.01)
         for k in range(1, count):
@@ -206,7 +206,7 @@ class _Scene:
                 return False
             far = max(seen, key=lambda k: float(contrast[k]))
             a, b = (near, far) if out else (far, near)
-        mean = self._unlike(a, b).mean
+        mean = self._unlike([(a, b)])[0].mean
         return mean > UNRELATED and not self._interrupted(a, b, mean)
 
     def _moves(self, blend: Blend) -> bool:
@@ -218,18 +218,21 @@ class _Scene:
         moved = min(_error(m, _half_way(p, self._estimate(p, q))) for p, q in ((a, b), (b, a)))
         return _error(m, cv2.addWeighted(a, 0.5, b, 0.5, 0)) > MOVES * moved
 
-    def _unlike(self, i: int, j: int) -> Dissimilarity:
+    def _unlike(self, pairs: Sequence[tuple[int, int]]) -> list[Dissimilarity]:
         """How unlike two pictures are; flow may only succeed from the later one to the earlier one."""
-        a, b = self._pictures[i], self._pictures[j]
-        there = dissimilarity(a, b, self._estimate(a, b))
-        if there.mean < DOUBTFUL:
-            return there
-        back = dissimilarity(b, a, self._estimate(b, a))
-        return min(there, back, key=lambda each: each.mean)
+        unlike = self._along_the_flow(pairs)
+        high = [k for k, there in enumerate(unlike) if there.mean >= DOUBTFUL]
+        for k, back in zip(high, self._along_the_flow([pairs[k][::-1] for k in high]), strict=True):
+            unlike[k] = min(unlike[k], back, key=lambda each: each.mean)
+        return unlike
+
+    def _along_the_flow(self, pairs: Sequence[tuple[int, int]]) -> list[Dissimilarity]:
+        a, b = ([self._pictures[pair[side]] for pair in pairs] for side in (0, 1))
+        return list(map(dissimilarity, a, b, flows(self._estimate, a, b)))
 
     def _interrupted(self, i: int, j: int, unlike: float) -> bool:
         """Whether the scene of picture i is back soon after picture j, or that of j was there before i."""
         times = self.times
         after = [(i, k) for k in range(j + 1, len(times)) if times[k] - times[j] <= INTERRUPTED_S]
         before = [(k, j) for k in range(i) if times[i] - times[k] <= INTERRUPTED_S]
-        return any(self._unlike(a, b).mean < CONNECTED * unlike for a, b in (*after, *before))
+        return any(one.mean < CONNECTED * unlike for pairs in (after, before) for one in self._unlike(pairs))

@@ -1,13 +1,11 @@
 """What the describer can tell without MotionSight: a few plain frames, no compensation, no tracking."""
 
-from itertools import pairwise
-
 import numpy as np
 
 from filters.camera.config import CameraConfig
 from filters.camera.grid import on_grid, positions
 from filters.evidence import CameraMotion, Evidence, Track
-from filters.flow.estimator import FlowEstimator
+from filters.flow.estimator import FlowEstimator, flows
 
 
 def evidence(
@@ -33,7 +31,7 @@ def evidence(
         duration_s: Length of the clip, seconds.
     """
     height, width = samples.shape[1:]
-    flow = np.mean([on_grid(estimate(a, b)) for a, b in pairwise(samples)], axis=0)
+    flow = np.mean([on_grid(pair) for pair in flows(estimate, samples[:-1], samples[1:])], axis=0)
     rate = flow / float(np.mean(np.diff(times)))
     mean = complex(rate.mean())
     pan, tilt = -mean.real / width, -mean.imag / height

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -10,6 +11,7 @@ from stages.demo.recipe import Recipe
 from tests import videos
 from tests.unit.filters.camera.measured import measured, rendered
 from tests.unit.filters.shots.film import (
+    FLOW,
     HEIGHT,
     RATE,
     WIDTH,
@@ -172,6 +174,28 @@ def test_samples_ten_seconds_apart_are_told_from_each_other_and_not_all_is_looke
     seen = footage(samples, looking(samples[:0], looked), 10.0, 1)
     assert find_shots(seen) == list(range(30, 360, 30))
     assert sum(end - start for start, end in looked) <= LOOKS_S
+
+
+class Batched:
+    """An estimator that takes many pairs at once, and counts its calls."""
+
+    def __init__(self) -> None:
+        self.calls, self.pairs = 0, 0
+
+    def __call__(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        return self.many(a[None], b[None])[0]
+
+    def many(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        self.calls, self.pairs = self.calls + 1, self.pairs + len(a)
+        return np.stack([FLOW(one, other) for one, other in zip(a, b, strict=True)])
+
+
+def test_an_estimator_that_takes_many_pairs_gets_those_of_a_look_together() -> None:
+    seen = footage(np.concatenate([take("coffee", 36), take("astronaut", 36)]))
+    flow = Batched()
+    assert find_shots(replace(seen, estimate=flow)) == find_shots(seen) == [12]
+    assert flow.pairs > 20
+    assert flow.calls < flow.pairs / 2
 
 
 SHOTS = [recipe for recipe in hard_cases() if recipe.cuts_s]
