@@ -9,7 +9,7 @@ Frames are small, unless `--full-frames` asks for those that a model sees: then 
 measured too. With `--input`, the clips of a folder are decoded and measured for real, again and again, as
 many as are asked for: that shows a worker's memory.
 
-    python -m tests.benchmarks.busy motionvid_qa --set flow.backend=dis --set engine.workers=2 \\
+    python -m tests.benchmarks.busy motionvid_qa --set 'flow={backend: dis}' --set engine.workers=2 \\
         --set engine.in_flight=32 --clips 200 2000 --input FOLDER
 """
 

@@ -137,9 +137,8 @@ def test_workers_killed_with_clips_in_hand_leave_the_table_of_a_quiet_run(
     killed = 0
     for at in sorted(chance.sample(range(1, 3 * CLIPS), 2)):
         workers = list[psutil.Process]()
-        while (len(model.bodies) - asked < at or not workers) and run.poll() is None:
+        while run.poll() is None and (len(model.bodies) - asked < at or not (workers := working(run.pid))):
             time.sleep(0.01)
-            workers = working(run.pid)
         if workers:
             chance.choice(workers).kill()
             killed += 1
