@@ -78,6 +78,7 @@ SCORES = pa.schema(
         ("duration_s", pa.float64()),
         ("frames", pa.int32()),
         ("codec", pa.string()),
+        ("clock_repair", pa.string()),
         ("quality", pa.float64()),
         ("quality_metric", pa.string()),
         ("flow_mean", pa.float64()),

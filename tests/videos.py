@@ -53,11 +53,14 @@ def write(
     audio: bool = False,
     options: dict[str, str] | None = None,
     index_first: bool = False,
+    pixels: Fraction | None = None,
 ) -> Path:
-    """Write a clip whose camera pans right by `pan` of its width each second."""
+    """Write a clip whose camera pans right by `pan` of its width each second; `pixels` is their shape."""
     with av.open(str(path), "w", options={"movflags": "faststart"} if index_first else {}) as container:
         stream: Any = container.add_stream(codec, rate=rate, options=options or {})
         stream.width, stream.height, stream.pix_fmt = width, height, pix_fmt
+        if pixels:
+            stream.sample_aspect_ratio = pixels
         if times:
             stream.codec_context.time_base = Fraction(1, 1000)
         sound: Any = container.add_stream("aac", rate=8000) if audio else None
@@ -85,8 +88,12 @@ def write(
 
 def rotate_by_metadata(path: Path, degrees: int) -> None:
     """Write a display matrix into an MP4's track header: the picture stays, players turn it clockwise."""
-    turn = {90: (0, 1, -1, 0), 180: (-1, 0, 0, -1), 270: (0, -1, 1, 0)}[degrees]
-    a, b, c, d = (int(value * 65536).to_bytes(4, "big", signed=True) for value in turn)
+    turn_by_metadata(path, {90: (0, 1, -1, 0), 180: (-1, 0, 0, -1), 270: (0, -1, 1, 0)}[degrees])
+
+
+def turn_by_metadata(path: Path, matrix: tuple[int, int, int, int]) -> None:
+    """Write the display matrix (a, b, c, d): players show the point (x, y) at (a x + c y, b x + d y)."""
+    a, b, c, d = (int(value * 65536).to_bytes(4, "big", signed=True) for value in matrix)
     content = bytearray(path.read_bytes())
     at = content.index(b"tkhd") + 4 + 40
     content[at : at + 36] = a + b + bytes(4) + c + d + bytes(4) + bytes(8) + (1 << 30).to_bytes(4, "big")

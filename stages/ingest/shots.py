@@ -9,9 +9,9 @@ import av.error
 from filters.shots.pyscenedetect import LONGER, PySceneDetect
 from pipeline.errors import ClipError
 from stages.ingest.settings import IngestConfig
+from stages.video.clock import ROUNDING_S
 from stages.video.frames import Clip
 from stages.video.pixels import fitted
-from stages.video.probe import ROUNDING_S
 from stages.video.source import locate
 
 

@@ -1,9 +1,7 @@
 """Clips that browsers can play: the file itself where that works, else H.264 in MP4."""
 
-import math
 import threading
 from collections.abc import Mapping
-from fractions import Fraction
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,8 +10,10 @@ import av
 
 from pipeline.errors import ClipError, reason
 from pipeline.isolation import Isolated, Limits
+from stages.video.container import open_stream
+from stages.video.encode import encode
+from stages.video.frames import Clip
 from stages.video.media import is_local, read_bytes
-from stages.video.pixels import fitted, rgb
 
 # What browsers play: codecs by FFmpeg's name of the container, in 8 bits and 4:2:0.
 PLAYED = {"mp4": ("h264", "vp9", "av1"), "webm": ("vp8", "vp9", "av1")}
@@ -51,10 +51,10 @@ class Playable:
                 data = read_bytes(file)
                 file = f"{self._folder}/{clip['clip_id']}"
                 Path(file).write_bytes(data)
-            part = clip["start_s"], clip["end_s"]
-            kind = _played(file) if part == (None, None) else None
+            opened = Clip(file, clip["start_s"], clip["end_s"])
+            kind = None if _is_part(clip) or opened.probe.clock_repair else _played(opened)
             if not kind:
-                _encode(file, target, *part)
+                encode(opened, target, LONGER_SIDE)
         except FileNotFoundError as error:
             raise ClipError("missing_file", reason(error)) from error
         except (OSError, ValueError, av.error.FFmpegError) as error:
@@ -64,58 +64,17 @@ class Playable:
         return (file, f"video/{kind}") if kind else (target, "video/mp4")
 
 
-def _stream(container: Any) -> Any:
-    for stream in container.streams.video:
-        if not stream.disposition & stream.disposition.attached_pic:
-            return stream
-    raise ClipError("no_video_stream")
+def _is_part(clip: Mapping[str, Any]) -> bool:
+    return clip["start_s"] is not None or clip["end_s"] is not None
 
 
-def _played(file: str) -> str | None:
+def _played(clip: Clip) -> str | None:
     """The container, mp4 or webm, if browsers play the file as it is; else None."""
-    with av.open(f"file:{file}") as container:
-        stream = _stream(container)
+    with clip.source.open() as container:
+        stream = open_stream(container)
         codec, pixels = stream.codec.canonical_name, stream.codec_context.pix_fmt
         kinds = [kind for kind in PLAYED if kind in container.format.name]
     return next((kind for kind in kinds if codec in PLAYED[kind] and pixels in PIXELS), None)
-
-
-def _encode(file: str, target: str, start_s: float | None, end_s: float | None) -> None:
-    """Write the frames in [start_s, end_s) as H.264 in MP4: upright, without sound, timed as they were.
-
-    start_s and end_s are seconds from the first frame; None stands for the start or the end of the video.
-    Raises ClipError decode_error when no frame can be decoded.
-    """
-    with av.open(f"file:{file}") as source, av.open(target, "w", options={"movflags": "faststart"}) as out:
-        stream = _stream(source)
-        stream.thread_type = "AUTO"
-        rate = stream.average_rate or Fraction(25)
-        first = stream.start_time or 0
-        start = first + round((start_s or 0) / stream.time_base)
-        end = math.inf if end_s is None else first + round(end_s / stream.time_base)
-        if start_s:
-            source.seek(start, stream=stream)
-        coded: Any = None
-        for count, frame in enumerate(source.decode(stream)):
-            at = first + round(count / rate / stream.time_base) if frame.pts is None else frame.pts
-            if at >= end:
-                break
-            if at < start:
-                continue
-            if coded is None:
-                rotation = round(frame.rotation) % 360
-                shown = (frame.width, frame.height) if rotation % 180 == 0 else (frame.height, frame.width)
-                size = fitted(*shown, min(LONGER_SIDE, max(shown)))
-                coded = out.add_stream("libx264", rate=rate, options={"preset": "veryfast", "crf": "20"})
-                coded.width, coded.height = (side // 2 * 2 for side in size)
-                coded.pix_fmt = "yuv420p"
-                coded.codec_context.time_base = stream.time_base
-            picture = av.VideoFrame.from_ndarray(rgb(frame, (coded.width, coded.height), rotation))
-            picture.pts, picture.time_base = at - start, stream.time_base
-            out.mux(coded.encode(picture))
-        if coded is None:
-            raise ClipError("decode_error", "none of its frames can be decoded")
-        out.mux(coded.encode(None))
 
 
 class Videos:

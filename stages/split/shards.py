@@ -1,7 +1,7 @@
 """The dataset itself: Parquet files, each with a WebDataset tar of the videos and an index into the tar.
 
-Videos are copied, never encoded again. Which shard a row is in follows from its clip and the number of
-shards alone.
+Videos are copied; a shot is encoded again only where it cannot be cut out without loss. Which shard a row is
+in follows from its clip and the number of shards alone.
 """
 
 import contextlib
@@ -20,11 +20,12 @@ from typing import TYPE_CHECKING
 
 import av.error
 
+from pipeline.errors import ClipError
 from stages.split.files import entry, to_json, to_parquet, upload
 from stages.split.schema import INDEX, PARQUET, QA_COLUMNS, SPLITS, TIERS, Row, Split, Tier
 from stages.split.settings import SplitConfig
 from stages.split.splits import uniform
-from stages.video.cut import cut
+from stages.video.cut import Cut, cut
 from stages.video.media import read_bytes, suffix
 
 if TYPE_CHECKING:
@@ -109,8 +110,8 @@ class Written:
 
     Attributes:
         tier: The shard's tier.
-        files: Entries for the manifest: {path, rows, bytes, sha256} and, if the same shard would give the
-            same files again, its key.
+        files: Entries for the manifest: {path, rows, bytes, sha256}, if the same shard would give the same
+            files again, its key, and of a tar the clip_ids of the shots in it that were encoded again.
         missing: Clips whose video could not be read: {clip_id, uri, reason}.
     """
 
@@ -211,16 +212,18 @@ def _written(shard: Shard, folder: Path, key: str) -> Written:
     rows: list[Row] = []
     places: list[Row] = []
     missing: list[Row] = []
+    encoded: list[str] = []
     with _tar(folder / shard.tar) as tar:
         for clip_id, group in itertools.groupby(shard.rows, lambda row: row["clip_id"]):
             clip, own = shard.clips[clip_id], list(group)
             try:
                 video = _video(clip)
-            except (OSError, ValueError, av.error.FFmpegError) as error:
+            except (ClipError, OSError, ValueError, av.error.FFmpegError) as error:
                 reason = " ".join(str(error).split())
                 missing.append({"clip_id": clip_id, "uri": clip["uri"], "reason": reason})
                 continue
-            places.append(_add(tar, shard, clip, own, video))
+            places.append(_add(tar, shard, clip, own, video.video))
+            encoded += [clip_id] * video.encoded
             rows += own
     if not rows:
         (folder / shard.tar).unlink()
@@ -233,6 +236,8 @@ def _written(shard: Shard, folder: Path, key: str) -> Written:
     sure = not missing and all(clip["sha256"] for clip in shard.clips.values())
     counts = {shard.tar: len(rows), shard.parquet: len(rows), shard.places: len(places)}
     files = [entry(folder, path, count) | ({"key": key} if sure else {}) for path, count in counts.items()]
+    if encoded:
+        files[0]["encoded"] = encoded
     return Written(shard.tier, files, missing)
 
 
@@ -240,8 +245,10 @@ def _is_whole(clip: Row) -> bool:
     return clip["start_s"] is None and clip["end_s"] is None
 
 
-def _video(clip: Row) -> bytes:
-    return read_bytes(clip["uri"]) if _is_whole(clip) else cut(clip["uri"], clip["start_s"], clip["end_s"])
+def _video(clip: Row) -> Cut:
+    if _is_whole(clip):
+        return Cut(read_bytes(clip["uri"]), encoded=False)
+    return cut(clip["uri"], clip["start_s"], clip["end_s"])
 
 
 @contextlib.contextmanager

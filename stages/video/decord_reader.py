@@ -6,8 +6,9 @@ from collections.abc import Iterable, Iterator
 import av
 
 from pipeline.errors import CallError, ClipError
+from stages.video.clock import Timeline
 from stages.video.media import read_bytes
-from stages.video.probe import Timeline
+from stages.video.pixels import UPRIGHT
 from stages.video.source import Source
 
 BATCH = 8  # full frames in memory at once
@@ -17,10 +18,10 @@ class DecordReader:
     """Reads the needed frames of a clip, and no others, with decord.
 
     Attributes:
-        rotation: 0, since decord applies the rotation itself.
+        orientation: Upright, since decord turns frames itself.
     """
 
-    rotation = 0
+    orientation = UPRIGHT
 
     def __init__(self, source: Source, timeline: Timeline) -> None:
         """Prepare to read; the file is opened by `frames`.

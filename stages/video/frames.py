@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pipeline.errors import ClipError, reason
 from pipeline.identity import OPERATIONAL
 from stages.video.decord_reader import DecordReader
-from stages.video.pixels import luma, rgb
+from stages.video.pixels import Orientation, luma, rgb
 from stages.video.pyav_reader import PyavReader
 from stages.video.source import Source, locate
 
@@ -74,10 +74,10 @@ class Reader(Protocol):
     """Decodes the frames of one clip.
 
     Attributes:
-        rotation: Degrees counterclockwise by which the frames must be turned.
+        orientation: How the frames must be turned.
     """
 
-    rotation: int
+    orientation: Orientation
 
     def frames(self, needed: Set[int], threads: int, reference: bool) -> Iterator[tuple[int, av.VideoFrame]]:
         """Yield frames with their ascending indices in the clip, the needed ones among them.
@@ -93,10 +93,10 @@ class Reader(Protocol):
 class _Collector:
     """Collects the pictures of one `Wanted`."""
 
-    def __init__(self, wanted: Wanted, rotation: int) -> None:
+    def __init__(self, wanted: Wanted, orientation: Orientation) -> None:
         width, height = wanted.size
         shape = (len(wanted.indices), height, width, *((3,) if wanted.colour else ()))
-        self._wanted, self._rotation = wanted, rotation
+        self._wanted, self._orientation = wanted, orientation
         self._pictures = np.empty(shape, np.uint8)
         self._indices: list[int] = []
 
@@ -107,7 +107,7 @@ class _Collector:
             self._pictures[count] = self._pictures[count - 1]
         else:
             convert = rgb if self._wanted.colour else luma
-            self._pictures[count] = convert(frame, self._wanted.size, self._rotation)
+            self._pictures[count] = convert(frame, self._wanted.size, self._orientation)
         self._indices.append(index)
 
     def taken(self) -> Taken:
@@ -120,6 +120,7 @@ class Clip:
     Attributes:
         source: The video file.
         probe: The clip's properties.
+        timeline: When its frames are shown, by the clock of its file.
     """
 
     def __init__(
@@ -146,7 +147,7 @@ class Clip:
         except (OSError, KeyError) as error:
             raise ClipError("missing_file", f"cannot read {video!r}: {reason(error)}") from error
         self._opened = PyavReader(self.source, start_s, end_s, rough)
-        self.probe = self._opened.probe
+        self.probe, self.timeline = self._opened.probe, self._opened.timeline
 
     def read(self, wanted: Sequence[Wanted], config: DecodeConfig) -> list[Taken]:
         """Decode up to the last frame wanted; a clip can be read once.
@@ -168,7 +169,7 @@ class Clip:
         times: list[float] = self.probe.times.tolist()
         queue = sorted((int(index), which) for which, want in enumerate(wanted) for index in want.indices)
         reader = self._reader(config)
-        collectors = [_Collector(want, reader.rotation) for want in wanted]
+        collectors = [_Collector(want, reader.orientation) for want in wanted]
         needed = {index for index, _ in queue}
         done, exact, fault = 0, 0, ""
         held: tuple[int, av.VideoFrame] | None = None
@@ -185,11 +186,11 @@ class Clip:
                 if done == len(queue):
                     break
         except (av.error.FFmpegError, ValueError) as error:  # of decoding, and of converting a frame
-            fault = reason(error)
+            fault = f" ({reason(error)})"
         finally:
             self._opened.close()
         if not held or (config.frames == "all" and exact < EXACT_MIN * len(queue)):
-            why = f" ({fault})" if fault else ""
+            why = fault or self._opened.fault
             raise ClipError("decode_error", f"only {exact} of {len(queue)} frames could be decoded{why}")
         for _, which in queue[done:]:
             collectors[which].take(*held)
@@ -211,11 +212,11 @@ class Clip:
         times = self.probe.times
         try:
             for index, frame in self._opened.frames(range(len(times)), 1, False):
-                yield rgb(frame, size, self._opened.rotation), float(times[index])
+                yield rgb(frame, size, self._opened.orientation), float(times[index])
         finally:
             self._opened.close()
 
     def _reader(self, config: DecodeConfig) -> Reader:
-        if config.backend == "decord":
+        if config.backend == "decord" and self._opened.plain:
             return DecordReader(self.source, self._opened.timeline)
         return self._opened

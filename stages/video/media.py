@@ -184,9 +184,3 @@ def _members(tar: str, version: str) -> dict[str, tuple[int, int]]:
     fs, path = filesystem(tar)
     with fs.open(path, "rb") as file, tarfile.open(fileobj=file, mode="r:") as archive:
         return {m.name: (m.offset_data, m.offset_data + m.size) for m in archive if m.isfile()}
-
-
-def video_stream(container: Any) -> Any | None:
-    """Return the first video stream of an open PyAV container, cover pictures aside; None without one."""
-    streams = (s for s in container.streams.video if not s.disposition & s.disposition.attached_pic)
-    return next(streams, None)

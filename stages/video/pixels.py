@@ -1,5 +1,6 @@
 """Pixels of decoded frames: brightness or RGB, resized and turned upright."""
 
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -16,6 +17,28 @@ SIDE_MIN = 32  # pixels
 CUT = 0.003  # share of a side that may be cropped to make it a multiple of the integer factor
 
 
+@dataclass(frozen=True)
+class Orientation:
+    """How a decoded frame is turned to be shown.
+
+    Attributes:
+        transposed: Its rows become columns, before anything else.
+        mirrored: Left and right change places.
+        flipped: Top and bottom change places.
+    """
+
+    transposed: bool = False
+    mirrored: bool = False
+    flipped: bool = False
+
+    def turned(self, width: int, height: int) -> tuple[int, int]:
+        """Width and height of a frame of this size once turned; and the other way round."""
+        return (height, width) if self.transposed else (width, height)
+
+
+UPRIGHT = Orientation()
+
+
 def fitted(width: int, height: int, longer: int) -> tuple[int, int]:
     """Scale a frame size so that its longer side is `longer`; the shorter one is at least 32 pixels.
 
@@ -26,7 +49,7 @@ def fitted(width: int, height: int, longer: int) -> tuple[int, int]:
     return max(SIDE_MIN, round(width * scale)), max(SIDE_MIN, round(height * scale))
 
 
-def luma(frame: av.VideoFrame, size: tuple[int, int], rotation: int = 0) -> np.ndarray:
+def luma(frame: av.VideoFrame, size: tuple[int, int], orientation: Orientation = UPRIGHT) -> np.ndarray:
     """Extract the brightness of a frame.
 
     The Y plane is read in place: building a scaler for each frame costs more than decoding it.
@@ -34,7 +57,7 @@ def luma(frame: av.VideoFrame, size: tuple[int, int], rotation: int = 0) -> np.n
     Args:
         frame: A decoded frame of any pixel format.
         size: Width and height of the result, pixels.
-        rotation: Degrees counterclockwise to turn the frame by.
+        orientation: How the frame is turned.
 
     Returns:
         (height, width) uint8.
@@ -51,33 +74,28 @@ def luma(frame: av.VideoFrame, size: tuple[int, int], rotation: int = 0) -> np.n
             image = _plane(frame.planes[0])
     else:
         image = _plane(frame.reformat(format="yuv420p").planes[0])  # in the same range as the formats above
-    return upright(resized(image, _unturned(size, rotation)), rotation)
+    return upright(resized(image, orientation.turned(*size)), orientation)
 
 
-def rgb(frame: av.VideoFrame, size: tuple[int, int], rotation: int = 0) -> np.ndarray:
+def rgb(frame: av.VideoFrame, size: tuple[int, int], orientation: Orientation = UPRIGHT) -> np.ndarray:
     """Convert a frame to RGB. Planes are resized first: colour conversion at full size costs more.
 
     Args:
         frame: A decoded frame of any pixel format.
         size: Width and height of the result, pixels.
-        rotation: Degrees counterclockwise to turn the frame by.
+        orientation: How the frame is turned.
 
     Returns:
         (height, width, 3) uint8.
     """
-    turned = _unturned(size, rotation)
+    turned = orientation.turned(*size)
     if frame.format.name in PLANAR:
         planes = [resized(_plane(plane), turned) for plane in frame.planes]
         full = frame.format.name.startswith("yuvj") or int(frame.color_range) == FULL_RANGE
         image = cv2.transform(cv2.merge(planes), _to_rgb(int(frame.colorspace), full))
     else:
         image = resized(frame.to_ndarray(format="rgb24"), turned)
-    return upright(image, rotation)
-
-
-def _unturned(size: tuple[int, int], rotation: int) -> tuple[int, int]:
-    """The size that has this size once rotated."""
-    return size if rotation % 180 == 0 else size[::-1]
+    return upright(image, orientation)
 
 
 def _plane(plane: Any, dtype: type[np.unsignedinteger] = np.uint8) -> np.ndarray:
@@ -120,6 +138,12 @@ def resized(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return cv2.resize(image, size, interpolation=cv2.INTER_AREA if rest >= 2 else cv2.INTER_LINEAR)
 
 
-def upright(image: np.ndarray, rotation: int) -> np.ndarray:
-    """Turn an image counterclockwise by 0, 90, 180 or 270 degrees."""
-    return np.ascontiguousarray(np.rot90(image, rotation // 90)) if rotation else image
+def upright(image: np.ndarray, orientation: Orientation) -> np.ndarray:
+    """Turn an image (H, W) or (H, W, 3) as it is to be shown."""
+    if orientation == UPRIGHT:
+        return image
+    if orientation.transposed:
+        image = image.swapaxes(0, 1)
+    return np.ascontiguousarray(
+        image[:: -1 if orientation.flipped else 1, :: -1 if orientation.mirrored else 1]
+    )

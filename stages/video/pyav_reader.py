@@ -9,10 +9,9 @@ import av
 import av.error
 
 from pipeline.errors import ClipError, reason
-from stages.video.probe import Probe, open_stream
+from stages.video.container import open_stream, orientation, pictures, pixel_shape, seek_before
+from stages.video.probe import Probe
 from stages.video.source import Source
-
-BACK_S = (0.0, 2.0, 8.0, 32.0)  # before a clip's start: where a keyframe is looked for
 
 
 class PyavReader:
@@ -21,7 +20,9 @@ class PyavReader:
     Attributes:
         probe: The clip's properties.
         timeline: When its frames are shown.
-        rotation: Degrees counterclockwise by which frames must be turned.
+        orientation: How frames must be turned.
+        plain: Whether any reader would take the same frames for it: those of the only video stream, counted
+            by their timestamps, not mirrored.
     """
 
     def __init__(self, source: Source, start_s: float | None, end_s: float | None, rough: bool) -> None:
@@ -38,29 +39,28 @@ class PyavReader:
         """
         self._source, self._rough = source, rough
         self._needed: Container[int] | None = None
+        self._fault = ""
         self._decoded = self._open(threads=1)
-        self.timeline = source.frame_times(self._container, self._stream).part(start_s, end_s)
-        self._times: list[float] = self.timeline.times.tolist()
-        self._tolerance = 0.5 * self.timeline.duration_s / len(self._times)
+        self.timeline = line = source.frame_times().part(start_s, end_s)
+        self._times: list[float] = line.times.tolist()
+        self._tolerance = 0.5 * line.duration_s / len(self._times)
         context = self._stream.codec_context
-        if context is None or not context.width or not context.height:
+        if not context.width or not context.height:
             raise ClipError("decode_error", "the video stream has no picture size")
-        self._container.seek(0)
         try:
             first = next(self._decoded, None)
         except av.error.FFmpegError as error:
             why = f"the first frame cannot be decoded ({reason(error)})"
             raise ClipError("decode_error", why) from error
         if first is None:
-            raise ClipError("decode_error", "no frame can be decoded")
+            raise ClipError("decode_error", f"no frame can be decoded{self.fault}")
         self._decoded = chain([first], self._decoded)
-        self.rotation = round(first.rotation) % 360
-        width, height = first.width, first.height
-        if self.rotation % 180:
-            width, height = height, width
-        times, duration_s = self.timeline.times, self.timeline.duration_s
-        fps = len(times) / duration_s
-        self.probe = Probe(width, height, fps, duration_s, context.name, self.rotation, times)
+        self.orientation = turn = orientation(first)
+        only = len(self._container.streams.video) == 1
+        self.plain = only and line.zero_s is not None and turn.transposed == (turn.mirrored != turn.flipped)
+        size = turn.turned(round(first.width * pixel_shape(self._stream)), first.height)
+        fps = len(line.times) / line.duration_s
+        self.probe = Probe(*size, fps, line.duration_s, context.name, line.times, line.repair)
 
     def frames(
         self, needed: Container[int], threads: int, reference: bool
@@ -80,33 +80,20 @@ class PyavReader:
             self.close()
             self._decoded = self._open(threads)
         line = self.timeline
-        if line.start_s and line.zero_s is not None and not self._found(line.start_s + line.zero_s):
-            self.close()
-            self._decoded = self._open(threads)
+        if line.start_s and line.zero_s is not None:
+            first = round((line.zero_s + line.start_s + self._times[0]) / self._stream.time_base)
+            if not seek_before(self._container, self._stream, first):
+                self.close()
+                self._decoded = self._open(threads)
         for count, frame in enumerate(self._decoded):
             index = count - line.before if line.zero_s is None else self._index(frame.pts)
             if index is not None and 0 <= index < len(self._times):
                 yield index, frame
 
-    def _found(self, start_s: float) -> bool:
-        """Go to a keyframe at or before the clip's first frame; False if none can be found by seeking.
-
-        A container without an index, such as MPEG-TS, is searched for a time, and leads to just any packet.
-        """
-        tick = self._stream.time_base
-        first = round((start_s + self._times[0]) / tick)
-        for back_s in BACK_S:
-            at = first - round(back_s / tick)
-            try:
-                self._container.seek(at, stream=self._stream)
-                ahead = (packet for packet in self._container.demux(self._stream) if packet.size)
-                seen = next(p for p in ahead if p.is_keyframe or (p.dts is not None and p.dts > first))
-                if seen.is_keyframe and seen.pts is not None and seen.pts <= first:
-                    self._container.seek(at, stream=self._stream)
-                    return True
-            except (StopIteration, av.error.FFmpegError):
-                continue
-        return False
+    @property
+    def fault(self) -> str:
+        """What the decoder last complained of, in parentheses; empty if of nothing."""
+        return f" ({self._fault})" if self._fault else ""
 
     def close(self) -> None:
         """Close the file."""
@@ -123,7 +110,7 @@ class PyavReader:
         self._stream = open_stream(self._container)
         self._tick = self._stream.time_base
         self._stream.thread_count = threads
-        if self._rough and self._stream.codec_context is not None:
+        if self._rough:
             self._stream.codec_context.options = {"skip_loop_filter": "all"}
         if threads != 1:
             self._stream.thread_type = "AUTO"
@@ -132,12 +119,15 @@ class PyavReader:
     def _decode(self) -> Iterator[Any]:
         """Frames in order, without decoding those that are neither needed nor referred to."""
         context, skips = self._stream.codec_context, "DEFAULT"
-        for packet in self._container.demux(self._stream):
+        for packet in pictures(self._container, self._stream):
             index = None if self._needed is None else self._index(packet.pts)
             whole = self._needed is None or index is None or index in self._needed
             if skips != (skip := "DEFAULT" if whole else "NONREF"):
                 context.skip_frame = skips = skip
-            yield from packet.decode()
+            try:
+                yield from packet.decode()
+            except av.error.InvalidDataError as error:  # a damaged packet costs its own frames alone
+                self._fault = reason(error)
 
     def _index(self, pts: int | None) -> int | None:
         """The clip's frame that is shown at a timestamp of the stream; None: none, or unknown."""

@@ -3,20 +3,19 @@
 import hashlib
 import io
 import os
-from collections.abc import Callable
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import av
 import numpy as np
 
 from pipeline import scratch
+from stages.video.clock import FrameTimes, frame_times
+from stages.video.container import open_video
 from stages.video.media import MEMBER, PIECE, fetch, is_local, read_bytes, resolve, version
-from stages.video.probe import FrameTimes, frame_times
 
-LONG_S = 60.0  # of a longer video, one process reads the times of the frames for all of its node
+LARGE = 1 << 25  # bytes; of a larger video, one process reads the times of the frames for all of its node
 KEPT = 8  # videos whose frames' times a process remembers; an hour at 30 fps takes 0.9 MB
 
 
@@ -52,12 +51,11 @@ class Source:
             ValueError: It is not a video.
         """
         if isinstance(self._file, bytes):
-            return av.open(io.BytesIO(self._file))
-        # "file:" keeps FFmpeg from reading a name such as "a:b.mp4" or "-x.mp4" as a protocol or an option.
+            return open_video(io.BytesIO(self._file))
         place = f"file:{self._file}"
         if self._start is None:
-            return av.open(place)
-        return av.open(f"subfile,,start,{self._start},end,{self._start + self.size},,:{place}")
+            return open_video(place)
+        return open_video(f"subfile,,start,{self._start},end,{self._start + self.size},,:{place}")
 
     def sha256(self) -> str:
         """Compute the checksum of the bytes, as hex digits. Raises OSError."""
@@ -71,39 +69,35 @@ class Source:
                 left -= len(piece)
         return found.hexdigest()
 
-    def frame_times(self, container: Any, stream: Any) -> FrameTimes:
+    def frame_times(self) -> FrameTimes:
         """Return when its frames are shown; all packets are read for that, but once only.
 
-        Args:
-            container: What `open` returned, at its start.
-            stream: The video stream in it.
-
         Raises:
-            ClipError: decode_error for a file that is damaged or cut off.
+            ClipError: not_a_video, no_video_stream; decode_error for a file that is damaged or cut off.
         """
         if self._times is None:
-            shared = bool(self._key) and (container.duration or 0) > LONG_S * av.time_base
-            times = self._shared(lambda: frame_times(container, stream)) if shared else None
-            self._times = times or frame_times(container, stream)
+            shared = self._shared() if self._key and self.size > LARGE else None
+            self._times = shared or frame_times(self.open)
         return self._times
 
-    def _shared(self, measure: Callable[[], FrameTimes]) -> FrameTimes | None:
+    def _shared(self) -> FrameTimes | None:
         """The times that a process of this node has measured; None if they cannot be shared."""
 
         def write(path: Path) -> None:
-            found = measure()
+            found = frame_times(self.open)
             zero_s = np.nan if found.zero_s is None else found.zero_s
             with path.open("wb") as file:
-                np.save(file, np.array([found.end_s, zero_s, *found.times]))
+                np.savez(file, times=found.times, ends=[found.end_s, zero_s], repair=found.repair)
 
         path = scratch.shared(f"frame times of {self._key}", 0, write)
         if path is None:
             return None
         try:
-            end_s, zero_s, *_ = numbers = np.load(path)
+            with np.load(path) as file:
+                times, (end_s, zero_s), repair = file["times"], file["ends"].tolist(), str(file["repair"])
         except (OSError, ValueError):  # removed in the meantime, to make room
             return None
-        return FrameTimes(numbers[2:], float(end_s), None if np.isnan(zero_s) else float(zero_s))
+        return FrameTimes(times, end_s, None if np.isnan(zero_s) else zero_s, repair)
 
 
 def locate(uri: str, part: bool = False) -> Source:

@@ -8,7 +8,7 @@ from stages.score.measure import Measure, Measured
 
 
 class Container(Measure):
-    """Size, frame rate, length and codec."""
+    """Size, frame rate, length, codec, and what was wrong with the clock."""
 
     name = "container"
 
@@ -22,4 +22,5 @@ class Container(Measure):
             "duration_s": probe.duration_s,
             "frames": len(probe.times),
             "codec": probe.codec,
+            "clock_repair": probe.clock_repair or None,
         }

@@ -12,6 +12,7 @@ import pytest
 
 from stages.split.publish import publish
 from stages.split.settings import SplitConfig
+from tests import clocks
 from tests.plans import a_plan, bytes_of
 from tests.tables import annotation, clip, plan_of, question, score
 
@@ -80,6 +81,22 @@ def test_a_shot_of_a_longer_video_is_cut_out(videos: Path, tmp_path: Path) -> No
         levels = [frame.to_ndarray(format="gray").mean() for frame in container.decode(video=0)]
     assert abs(levels[0] - 15) < 3
     assert max(levels) < 28
+
+
+def test_a_shot_that_cannot_be_copied_is_encoded_again_and_the_manifest_says_so(tmp_path: Path) -> None:
+    source = str(clocks.plain(tmp_path / "a.avi", bf="3"))  # without presentation times
+    rows = [clip("a", uri=source, start_s=0.5, end_s=1.5), clip("b", uri=source)]
+    plan = plan_of(
+        rows, [score(i) for i in "ab"], [annotation(i, question()) for i in "ab"], preference_share=0
+    )
+    for _ in range(2):  # the second time, nothing is written anew
+        manifest = publish(plan, str(tmp_path / "dataset"), SplitConfig(preference_share=0))
+        assert [i for file in manifest["files"] for i in file.get("encoded", [])] == ["a"]
+    (tar,) = (tmp_path / "dataset/sft").glob("*.tar")
+    with tarfile.open(tar) as archive:
+        archive.extract("a.mp4", tmp_path, filter="data")
+    with av.open(str(tmp_path / "a.mp4")) as container:
+        assert sum(1 for _ in container.decode(video=0)) == 24
 
 
 def test_a_missing_video_is_named_and_leaves_no_row(videos: Path, tmp_path: Path) -> None:

@@ -6,15 +6,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.errors import ClipError
+from stages.video.clock import frame_times
 from stages.video.frames import Clip
-from stages.video.probe import Probe, frame_times, middles, nearest, open_stream, sample_times
+from stages.video.probe import Probe, middles, nearest, sample_times
 from stages.video.source import locate
 from tests import videos
 
 
 def even(frames: int, rate: float) -> Probe:
     """A clip of evenly spaced frames."""
-    return Probe(64, 48, rate, frames / rate, "h264", 0, np.arange(frames) / rate)
+    return Probe(64, 48, rate, frames / rate, "h264", np.arange(frames) / rate)
 
 
 @given(st.integers(2, 200), st.sampled_from([12.0, 24.0, 60.0]), st.integers(16, 100))
@@ -47,8 +48,8 @@ def test_nearest_is_never_farther_than_any_other(times: list[int], wanted: list[
 
 
 def test_a_part_of_a_file_knows_how_many_frames_come_before_it(tmp_path: Path) -> None:
-    container = locate(str(videos.write(tmp_path / "a.mp4", 96, rate=24))).open()
-    part = frame_times(container, open_stream(container)).part(1.0, 3.0)
+    source = locate(str(videos.write(tmp_path / "a.mp4", 96, rate=24)))
+    part = frame_times(source.open).part(1.0, 3.0)
     assert part.before == 24
     assert part.times == pytest.approx(np.arange(48) / 24)
     assert part.duration_s == pytest.approx(2.0)

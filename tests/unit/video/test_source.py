@@ -41,7 +41,7 @@ def test_a_film_is_demuxed_once_for_all_of_its_clips(tmp_path: Path, demuxed: li
 def test_a_long_film_is_demuxed_by_one_process_for_all(
     tmp_path: Path, demuxed: list[None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(source, "LONG_S", 1.0)
+    monkeypatch.setattr(source, "LARGE", 0)
     path = str(videos.write(tmp_path / "film.mp4", 48, rate=24))
     here = Clip(path, 0.5, 1.0)
     source._known.cache_clear()  # as in another process
