@@ -4,6 +4,7 @@ import io
 import os
 import tarfile
 from fractions import Fraction
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -31,12 +32,18 @@ SEEN = {
 }
 
 
+@cache
+def _wide() -> np.ndarray:
+    photo = data.astronaut()
+    return np.hstack([photo, photo[:, ::-1], photo])
+
+
 def scene(width: int, height: int, shift: float = 0.0) -> np.ndarray:
     """A photograph (height, width, 3) uint8 whose content has moved `shift` of the width to the left."""
-    photo = data.astronaut()
-    wide = np.hstack([photo, photo[:, ::-1], photo])
-    x = int(shift * photo.shape[1])
-    return cv2.resize(wide[:, x : x + photo.shape[1]], (width, height), interpolation=cv2.INTER_AREA)
+    wide = _wide()
+    side = wide.shape[0]
+    x = int(shift * side)
+    return cv2.resize(wide[:, x : x + side], (width, height), interpolation=cv2.INTER_AREA)
 
 
 def write(

@@ -1,5 +1,6 @@
 """When the frames of a video are shown: by its packets, or by its decoder where they cannot be right."""
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -26,7 +27,13 @@ PAUSE_S, STILL_S = 10.0, 600.0
 PAUSES = 100  # times the usual step: where all frames are that far apart, it is a slide show
 BACK_S = 0.5  # a clock that goes back by less stumbles; by more, it starts again
 STUMBLE_S = 0.001  # from a frame to the next one where the clock stands still
+LAST_S = 1.0  # that the last frame may last
+TAG_DURATION = re.compile(
+    r"(\d+):(\d+):(\d+\.\d+)"
+)  # of Matroska's streams, as FFmpeg and MKVToolNix write it
 UNUSABLE = 0.1  # of the steps: a clock that stands still or goes back more often is none
+RATE_MAX = 240.0  # frames a second; what codecs say beyond it are units of time, not rates
+RATE_USUAL = 25.0  # where nothing is said, as FFmpeg assumes
 JUMPS_SHOWN = 3  # in the note of a repair
 
 
@@ -106,6 +113,7 @@ def frame_times(open_file: Callable[[], Any]) -> FrameTimes:
         pause_s = PAUSE_S if container.format.flags & Flags.ts_discont.value else STILL_S
         tick, reorders = float(stream.time_base), stream.codec_context.has_b_frames
         guessed = container.format.name in DECODING_TIMES
+        repair = _even(stream) if container.format.flags & Flags.no_timestamps.value else ""
     if None not in stamps:
         order = np.argsort(stamps, kind="stable")
         times = np.unique(stamps) * tick  # of several frames at one time, players show one
@@ -115,7 +123,7 @@ def frame_times(open_file: Callable[[], Any]) -> FrameTimes:
         ordered = not reorders or (held_back > 0 and not guessed)
         if sound and not _jumps(steps, pause_s).any() and (ordered or _rises(open_file)):
             last = float(np.median(steps)) if len(steps) else 0.0
-            return FrameTimes(times - times[0], float(times[-1] - times[0] + last), float(times[0]))
+            return FrameTimes(times - times[0], float(times[-1] - times[0] + last), float(times[0]), repair)
     return _as_decoded(open_file, coded, tick, pause_s)
 
 
@@ -136,17 +144,33 @@ def _packets(container: Any, stream: Any) -> tuple[list[Any], list[Any]]:
         raise ClipError("decode_error", "the video stream holds no data")
     # AVI also counts the pictures that it leaves out where nothing changes: there, how far it reaches tells.
     known = [stamp for stamp in decoded if stamp is not None]
-    span = known[-1] - known[0] if known else 0
-    if count < COMPLETE * stream.frames and span < COMPLETE * (stream.duration or np.inf):
+    span_s = float((known[-1] - known[0]) * stream.time_base) if known else 0.0
+    duration_s = _said_duration(container, stream)
+    if count < COMPLETE * stream.frames and span_s < COMPLETE * (duration_s or np.inf):
         raise ClipError("decode_error", f"the file ends after {count} of its {stream.frames} frames")
+    if not stream.frames and span_s and span_s + LAST_S < COMPLETE * duration_s:
+        raise ClipError("decode_error", f"the file ends after {span_s:.1f} of its {duration_s:.1f} s")
     return shown, decoded
 
 
+def _said_duration(container: Any, stream: Any) -> float:
+    """How long a stream lasts, seconds, by its file's header; 0: nothing is said, or only an estimate."""
+    if stream.duration and stream.frames:
+        return float(stream.duration * stream.time_base)
+    if "matroska" not in container.format.name:
+        return 0.0
+    if tag := TAG_DURATION.fullmatch(stream.metadata.get("DURATION", "")):
+        hours, minutes, seconds = map(float, tag.groups())
+        return 3600 * hours + 60 * minutes + seconds
+    alone = len(container.streams) == 1
+    return container.duration / av.time_base if alone and container.duration else 0.0
+
+
 def _rises(open_file: Callable[[], Any]) -> bool:
-    """Whether the first frames come from the decoder with rising times."""
+    """Whether the times of the first frames, as they come from the decoder, never go back."""
     with open_file() as container:
         stamps = [frame.pts for frame in islice(frames(container, open_stream(container)), PROOF)]
-    return None not in stamps and bool((np.diff(stamps) > 0).all())
+    return None not in stamps and bool((np.diff(stamps) >= 0).all())
 
 
 def _as_decoded(
@@ -162,8 +186,8 @@ def _as_decoded(
     """
     with open_file() as container:
         stream = open_stream(container)
-        rate = float(stream.guessed_rate or stream.average_rate or 25)
-        shown = [frame.pts for frame in frames(container, stream)]
+        rate, even = _rate(stream), _even(stream)
+        shown = _filled([frame.pts for frame in frames(container, stream)])
     if not shown:
         raise ClipError("decode_error", "no frame can be decoded")
     # The times that the frames have, or those at which they are decoded: as many, one after another.
@@ -175,22 +199,42 @@ def _as_decoded(
             continue
         steps = np.diff(stamps) * tick
         if (steps <= 0).sum() <= UNUSABLE * len(steps):
-            return _joined(stamps[0] * tick, steps, pause_s, repair)
-    even = f"it has no usable timestamps: its frames are taken as {rate:g} a second"
+            return _joined(stamps[0] * tick, steps, pause_s, 1 / rate, repair)
     return FrameTimes(np.arange(len(shown)) / rate, len(shown) / rate, None, even)
 
 
-def _joined(zero_s: float, steps: np.ndarray, pause_s: float, repair: str) -> FrameTimes:
+def _filled(stamps: list[Any]) -> list[Any]:
+    """Times with the few that damage has cost put between those around them."""
+    missing = stamps.count(None)
+    if not 0 < missing <= UNUSABLE * len(stamps):
+        return stamps
+    known = [at for at, stamp in enumerate(stamps) if stamp is not None]
+    return np.interp(np.arange(len(stamps)), known, [stamps[at] for at in known]).tolist()
+
+
+def _rate(stream: Any) -> float:
+    """Frames a second, as the codec says: of a raw stream, FFmpeg's containers only guess it."""
+    said = float(stream.codec_context.framerate or 0)
+    return said if 0 < said <= RATE_MAX else float(stream.guessed_rate or stream.average_rate or RATE_USUAL)
+
+
+def _even(stream: Any) -> str:
+    return f"it has no usable timestamps: its frames are taken as {_rate(stream):g} a second"
+
+
+def _joined(zero_s: float, steps: np.ndarray, pause_s: float, usual: float, repair: str) -> FrameTimes:
     """One clock out of several that were joined.
 
     Args:
         zero_s: The stream's own timestamp of the first frame, seconds.
         steps: (N - 1,) seconds, from each frame to the next by the file's clock.
         pause_s: How long a frame may be shown.
+        usual: The usual step, seconds, where the clock does not show it.
         repair: What else is wrong with the clock.
     """
     jumps = _jumps(steps, pause_s) | (steps < -BACK_S)
-    usual = float(np.median(steps[(steps > 0) & ~jumps]))
+    even = steps[(steps > 0) & ~jumps]
+    usual = float(np.median(even)) if len(even) else usual
     least = min(STUMBLE_S, usual / 2) * np.arange(len(steps) + 1)
     clock = np.concatenate([[0.0], np.cumsum(np.where(jumps, usual, steps))])
     times = np.maximum.accumulate(clock - least) + least  # rising where the clock stands still or stumbles
