@@ -16,7 +16,7 @@ from jobs.session import Session
 from pipeline.errors import ClipError, RunError
 from pipeline.isolation import Isolated, Limits
 from pipeline.schema import TABLES
-from pipeline.workspace import Workspace, store
+from pipeline.workspace import Workspace, opened
 from stages.audit.filmstrip import Filmstrip
 from stages.audit.page import Shown, page
 from stages.audit.samples import Sample, samples
@@ -155,7 +155,7 @@ def _rows(
     workspace: Workspace, table: str, ids: Sequence[str], columns: Sequence[str]
 ) -> list[dict[str, Any]]:
     """A few rows of a table whose columns are too large to read for all clips."""
-    place, base = (fs.LocalFileSystem(), workspace.root) if workspace.is_local else store(workspace.root)
+    place, base = opened(workspace.root)
     files = place.get_file_info(fs.FileSelector(f"{base}/{table}", allow_not_found=True))
     paths = [info.path for info in files if info.path.endswith(".parquet")]
     if not paths:

@@ -15,10 +15,11 @@ from jobs.console import console
 from jobs.session import Session
 from pipeline import engine
 from pipeline.errors import CallError, RunError, reason
+from pipeline.workspace import join
 from stages.review.store import preferences
 from stages.split.compare import difference, planned, published, render, settings_between
 from stages.split.plan import DatasetPlan, build
-from stages.split.publish import ExportError, MapShards, folders, publish
+from stages.split.publish import ExportError, MapShards, folders, publish, recover
 from stages.split.schema import SPLITS
 from stages.split.shards import Shard, Written
 from stages.split.tiers import RANKED
@@ -76,22 +77,28 @@ def run(session: Session, dry: bool = False, version: str | None = None) -> Data
         "split": config.split.model_dump(mode="json"),
     }
     place = ("dataset", version) if version else ("dataset",)
-    before = json.loads(workspace.read_bytes(*place, "manifest.json") or b"{}")
-    if about.items() <= before.items() and not before["missing"]:
-        session.say("split: nothing to do, the dataset is up to date")
-        return decided
     try:
+        recover(folder)  # or else a dataset that is not quite finished would pass as up to date
+        before = json.loads(workspace.read_bytes(*place, "manifest.json") or b"{}")
+        if about.items() <= before.items() and not before["missing"]:
+            session.say("split: nothing to do, the dataset is up to date")
+            return decided
         manifest = publish(decided, folder, config.split, about, _map_shards(session))
-    except (ExportError, OSError) as error:
+    except ExportError as error:
         raise RunError(
             f"cannot write the dataset in {workspace.root}: {reason(error)}; the previous one is unchanged"
+        ) from error
+    except OSError as error:
+        raise RunError(
+            f"cannot write the dataset in {workspace.root}: {reason(error)}; run the same command again"
+            " (until then, the previous one or the new one can be read)"
         ) from error
     session.say(f"split: {len(manifest['files'])} files in {folder}")
     return decided
 
 
 def _folder(session: Session, version: str | None) -> str:
-    root = f"{session.workspace.root}/dataset"
+    root = join(session.workspace.root, "dataset")
     if version is None:
         return root
     if not VERSION.fullmatch(version) or version in folders():
@@ -99,7 +106,7 @@ def _folder(session: Session, version: str | None) -> str:
             f"--version {version!r}: use letters, digits, '.', '_' and '-', and none of the names "
             f"{', '.join(folders())}"
         )
-    return f"{root}/{version}"
+    return join(root, version)
 
 
 def _dry_run(session: Session, decided: DatasetPlan, folder: str) -> None:
@@ -138,7 +145,8 @@ def diff(session: Session | None, names: tuple[str, str], as_json: bool) -> None
 def _named(session: Session | None, name: str) -> tuple[dict[str, Any], pa.Table]:
     places = [name]
     if session and VERSION.fullmatch(name):
-        places.insert(0, f"{session.workspace.root}/dataset" + (f"/{name}" if name != "dataset" else ""))
+        parts = ("dataset", name) if name != "dataset" else ("dataset",)
+        places.insert(0, join(session.workspace.root, *parts))
     for place in places:
         try:
             return published(place)

@@ -11,6 +11,7 @@ agree with the table.
 import contextlib
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,27 @@ LOCK = ".lock.json"  # names the holder of the workspace; in an object store, it
 SPENT = "spent.json"  # what the models that charge have cost, by table
 RETRY_S = 60
 DRAFT = ".tmp"  # suffix of a file that is being written
+# Of a URI; the names are those that pyarrow knows for S3 and Google Cloud Storage.
+OPTIONS = re.compile(
+    r"\?(?=(?:[^?]*&)?(?:region|scheme|endpoint_override|retry_limit_seconds|project_id|tls_ca_file_path"
+    r"|smart_defaults|force_virtual_addressing|allow_bucket_creation|allow_bucket_deletion"
+    r"|check_directory_existence_before_creation)=)[^?]*$"
+)
+
+
+def split_options(uri: str) -> tuple[str, str]:
+    """Split a location into its place and the options of its store ("?region=..."), "" if there are none.
+
+    A question mark that no option of a store follows is part of a name, as in `watch?v=1.mp4`.
+    """
+    found = OPTIONS.search(uri) if "://" in uri else None
+    return (uri[: found.start()], found[0]) if found else (uri, "")
+
+
+def join(folder: str, *parts: str) -> str:
+    """Name a file or folder inside a folder: a local path, or a URI, whose options stay at its end."""
+    place, options = split_options(folder)
+    return "/".join((place.rstrip("/"), *parts)) + options
 
 
 def store(uri: str) -> tuple[fs.FileSystem, str]:
@@ -39,7 +61,7 @@ def store(uri: str) -> tuple[fs.FileSystem, str]:
     s3://bucket/folder?region=eu-west-1&endpoint_override=host:9000.
 
     Args:
-        uri: s3://bucket/path or gs://bucket/path.
+        uri: s3://bucket/path or gs://bucket/path; names in it are written as they are, not escaped.
 
     Returns:
         The file system, and the path inside it.
@@ -48,15 +70,20 @@ def store(uri: str) -> tuple[fs.FileSystem, str]:
         OSError: The store cannot be reached.
         pyarrow.ArrowInvalid: The URI is malformed.
     """
-    if "?" in uri:
-        return fs.FileSystem.from_uri(uri)
-    scheme, _, path = uri.partition("://")
+    place, options = split_options(uri)
+    scheme, _, path = place.partition("://")
     bucket, _, _ = path.partition("/")
     # Google's client would otherwise retry an unreachable store for 15 minutes.
-    options = f"?retry_limit_seconds={RETRY_S}" if scheme in ("gs", "gcs") else ""
+    if scheme in ("gs", "gcs") and "retry_limit_seconds=" not in options:
+        options += f"{'&' if options else '?'}retry_limit_seconds={RETRY_S}"
     # Only the bucket: in a full URI, pyarrow requires spaces and the like to be escaped.
     found, _ = fs.FileSystem.from_uri(f"{scheme}://{bucket}{options}")
-    return found, path.removeprefix(f"{bucket.rpartition('@')[0]}@")
+    return found, path.removeprefix(f"{bucket.rpartition('@')[0]}@").rstrip("/")
+
+
+def opened(folder: str) -> tuple[fs.FileSystem, str]:
+    """Open a local path, or an object store as `store` does: the file system, and the path inside it."""
+    return store(folder) if "://" in folder else (fs.LocalFileSystem(), folder)
 
 
 class Workspace:
@@ -78,15 +105,11 @@ class Workspace:
             CallError: The object store cannot be reached.
         """
         self.token = token
-        root = root.rstrip("/") if "://" in root else root
-        self.root = root if "://" in root else str(Path(root).expanduser().resolve())
-        if "://" in root:
-            try:
-                self._fs, self._base = store(root)
-            except (OSError, pa.ArrowException) as error:
-                raise CallError(f"cannot reach the workspace {root}: {reason(error)}") from error
-        else:
-            self._fs, self._base = fs.LocalFileSystem(), self.root
+        self.root = join(root) if "://" in root else str(Path(root).expanduser().resolve())
+        try:
+            self._fs, self._base = opened(self.root)
+        except (OSError, pa.ArrowException) as error:
+            raise CallError(f"cannot reach the workspace {root}: {reason(error)}") from error
 
     @property
     def is_local(self) -> bool:

@@ -7,10 +7,11 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
-from pyarrow import fs
 from rich.table import Column, Table
 from rich.text import Text
 
+from pipeline.workspace import opened
+from stages.split.files import own_path
 from stages.split.plan import DatasetPlan
 from stages.split.schema import TIERS
 
@@ -39,12 +40,12 @@ def published(folder: str) -> tuple[dict[str, Any], pa.Table]:
     Raises:
         FileNotFoundError: There is no dataset.
     """
-    files, base = fs.FileSystem.from_uri(folder) if "://" in folder else (fs.LocalFileSystem(), folder)
+    files, base = opened(folder)
     with files.open_input_stream(f"{base}/manifest.json") as stream:
         manifest = json.load(stream)
     tables = [ROWS.empty_table()]
     for file in manifest["files"]:
-        tier, _, name = file["path"].partition("/")
+        tier, _, name = own_path(file["path"]).partition("/")
         if tier in TIERS and name.endswith(".parquet"):
             rows = pq.read_table(f"{base}/{file['path']}", filesystem=files, partitioning=None)
             tables.append(_rows(rows, tier, pa.array([name.split("-")[0]] * rows.num_rows, pa.string())))

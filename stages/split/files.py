@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import os
+import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import fs
 
+from pipeline.workspace import opened
 from stages.split.schema import Row
+
+STAGING = ".new"  # folder of a dataset in an object store, for files that do not have their own name yet
 
 
 def to_json(value: Any) -> bytes:
@@ -32,6 +37,19 @@ def entry(folder: Path, path: str, rows: int) -> Row:
     return {"path": path, "rows": rows, "bytes": (folder / path).stat().st_size, "sha256": digest}
 
 
+def own_path(path: str) -> str:
+    """Return the path that a file has once its dataset is settled, given one out of a manifest."""
+    return path.removeprefix(f"{STAGING}/")
+
+
+def link(old: str | Path, new: str | Path) -> None:
+    """Give a file a second name, or copy it where the file system has no hard links. Raises OSError."""
+    try:
+        os.link(old, new)
+    except OSError:
+        shutil.copyfile(old, new)
+
+
 def upload(folder: Path, paths: Iterable[str], store: str) -> None:
     """Copy files to the same relative paths in an object store.
 
@@ -39,6 +57,15 @@ def upload(folder: Path, paths: Iterable[str], store: str) -> None:
         folder: The local folder that the paths are relative to.
         paths: Relative paths.
         store: URI of the folder in the store.
+
+    Raises:
+        OSError: A file cannot be read or written.
     """
+    files, base = opened(store)
     for path in paths:
-        fs.copy_files(str(folder / path), f"{store}/{path}")
+        fs.copy_files(
+            str(folder / path),
+            f"{base}/{path}",
+            source_filesystem=fs.LocalFileSystem(),
+            destination_filesystem=files,
+        )

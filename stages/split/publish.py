@@ -7,7 +7,6 @@ from there.
 
 import contextlib
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -16,10 +15,10 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from pyarrow import fs
 
+from pipeline.durable import sync, sync_tree
 from stages.split.card import card
-from stages.split.files import entry, to_json, upload
+from stages.split.files import entry, link, to_json, upload
 from stages.split.format import FORMATS, Format
 from stages.split.plan import DatasetPlan
 from stages.split.schema import SPLITS, TIERS, Row, Split, Tier
@@ -34,6 +33,7 @@ from stages.split.shards import (
     video_name,
     write_shard,
 )
+from stages.split.staging import StoredDataset
 
 MapShards = Callable[[Callable[[Shard], Written], Sequence[Shard]], Iterable[Written]]
 
@@ -59,9 +59,8 @@ def publish(
     Files whose content would be the same are taken over from the dataset before.
 
     A local dataset is written beside the old one as `.NAME.new`; then the old one becomes `.NAME.old`, the
-    new one takes its name, and the old one is deleted. A run that dies between the two renames is repaired
-    by the next one. In an object store the manifest is deleted first and written last: a dataset without
-    one is incomplete.
+    new one takes its name, and the old one is deleted. In an object store `StoredDataset` replaces it. What a
+    run that died has left behind is repaired first.
 
     Args:
         plan: What the dataset holds.
@@ -77,50 +76,62 @@ def publish(
         ExportError: No video at all can be read.
         OSError: The folder cannot be written.
     """
+    recover(folder)
     if "://" in folder:
-        return _publish_to_store(plan, folder.rstrip("/"), config, about or {}, map_shards)
-    place = Path(folder)
-    draft, old = (place.with_name(f".{place.name}.{kind}") for kind in ("new", "old"))
-    if old.exists() and not place.exists():
-        old.rename(place)
-    for leftover in (draft, old):
-        shutil.rmtree(leftover, ignore_errors=True)
+        return _publish_to_store(plan, folder, config, about or {}, map_shards)
+    place, draft, old = _places(folder)
     try:
         target = Target(str(draft), None, folder, _entries(place / "manifest.json"))
         manifest = _write(plan, target, config, about or {}, map_shards)
         (draft / "manifest.json").write_bytes(to_json(manifest))
         for version in place.glob("*/manifest.json"):  # named versions live in the folder of the unnamed one
             name = version.parent.name
-            shutil.copytree(place / name, draft / name, copy_function=os.link)
+            shutil.copytree(place / name, draft / name, copy_function=link)
+        sync_tree(draft)
         if place.exists():
             place.rename(old)
         draft.rename(place)
+        sync(place.parent)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
     shutil.rmtree(old, ignore_errors=True)
     return manifest
 
 
+def recover(folder: str) -> None:
+    """Repair what a publication that was interrupted has left, so that the dataset is the old or the new one.
+
+    Args:
+        folder: A local path, or a URI that pyarrow knows.
+
+    Raises:
+        OSError: The folder cannot be written.
+    """
+    if "://" in folder:
+        StoredDataset(folder).settle(folders())
+        return
+    place, draft, old = _places(folder)
+    if old.exists() and not place.exists():
+        old.rename(place)
+    for leftover in (draft, old):
+        shutil.rmtree(leftover, ignore_errors=True)
+
+
+def _places(folder: str) -> tuple[Path, Path, Path]:
+    """Return where a local dataset is, where the next one is written, and where it goes when replaced."""
+    place = Path(folder)
+    return place, place.with_name(f".{place.name}.new"), place.with_name(f".{place.name}.old")
+
+
 def _publish_to_store(
-    plan: DatasetPlan, store: str, config: SplitConfig, about: Mapping[str, Any], map_shards: MapShards
+    plan: DatasetPlan, folder: str, config: SplitConfig, about: Mapping[str, Any], map_shards: MapShards
 ) -> Row:
-    files, base = fs.FileSystem.from_uri(store)
-    try:
-        with files.open_input_stream(f"{base}/manifest.json") as stream:
-            known = {file["path"]: file for file in json.load(stream)["files"]}
-        files.delete_file(f"{base}/manifest.json")
-    except FileNotFoundError:
-        known = {}
+    dataset = StoredDataset(folder)
+    known = {file["path"]: file for file in dataset.manifest().get("files", [])}
     with tempfile.TemporaryDirectory(prefix="motionsight-") as draft:
-        manifest = _write(plan, Target(draft, store, store, known), config, about, map_shards)
-        kept = {f"{base}/{file['path']}" for file in manifest["files"]}
-        for folder in folders():
-            there = files.get_file_info(fs.FileSelector(f"{base}/{folder}", allow_not_found=True))
-            for info in there:
-                if info.is_file and info.path not in kept:
-                    files.delete_file(info.path)
-        Path(draft, "manifest.json").write_bytes(to_json(manifest))
-        upload(Path(draft), ["manifest.json"], store)
+        target = Target(draft, dataset.staging, folder, known)
+        manifest = _write(plan, target, config, about, map_shards)
+    dataset.replace(manifest, known, folders())
     return manifest
 
 

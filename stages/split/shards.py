@@ -9,7 +9,6 @@ import hashlib
 import itertools
 import json
 import math
-import os
 import tarfile
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,7 +20,7 @@ from typing import TYPE_CHECKING
 import av.error
 
 from pipeline.errors import ClipError
-from stages.split.files import entry, to_json, to_parquet, upload
+from stages.split.files import entry, link, to_json, to_parquet, upload
 from stages.split.schema import INDEX, PARQUET, QA_COLUMNS, SPLITS, TIERS, Row, Split, Tier
 from stages.split.settings import SplitConfig
 from stages.split.splits import uniform
@@ -200,8 +199,8 @@ def _taken_over(shard: Shard, key: str) -> list[Row]:
             old = Path(target.before, file["path"])
             if old.stat().st_size != file["bytes"]:
                 raise OSError(f"{old} has changed since it was written")
-            os.link(old, Path(target.folder, file["path"]))
-    except OSError:  # missing, damaged, or a file system without hard links
+            link(old, Path(target.folder, file["path"]))
+    except OSError:  # missing or damaged
         for path in shard.paths:
             Path(target.folder, path).unlink(missing_ok=True)
         return []
