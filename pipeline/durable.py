@@ -1,7 +1,10 @@
 """What is on disk stays there if the machine loses its power: files, and the names they were given."""
 
+import errno
 import os
 from pathlib import Path
+
+NOT_SYNCED = (errno.EINVAL, errno.EBADF, errno.ENOTSUP)  # how file systems say that they sync no folders
 
 
 def sync(path: str | Path) -> None:
@@ -13,6 +16,9 @@ def sync(path: str | Path) -> None:
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in NOT_SYNCED or not Path(path).is_dir():
+            raise
     finally:
         os.close(descriptor)
 

@@ -22,6 +22,7 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 from pyarrow import fs
 
+from pipeline.durable import sync
 from pipeline.errors import CallError, RunError, reason
 from pipeline.identity import Setting
 from pipeline.schema import TABLES
@@ -166,12 +167,16 @@ class Workspace:
         folder, _, name = target.rpartition("/")
         draft = f"{folder}/.{name}.{hashlib.sha256(data).hexdigest()[:8]}{DRAFT}"
         try:
-            Path(target).parent.mkdir(parents=True, exist_ok=True)
+            if not Path(folder).is_dir():
+                Path(folder).mkdir(parents=True, exist_ok=True)
+                sync(Path(folder).parent)
             with open(draft, "wb") as stream:
                 stream.write(data)
+            sync(draft)  # or else, after a power failure, the name can be there without the content
             if fenced:
                 self._check()  # as late as possible: a worker can outlive its run while the next one reads
             Path(draft).replace(target)
+            sync(folder)
         except (OSError, RunError):
             with contextlib.suppress(OSError):
                 Path(draft).unlink(missing_ok=True)

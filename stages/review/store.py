@@ -31,7 +31,7 @@ class Store:
         """Open the file, or create it with its folder.
 
         Args:
-            path: On a local disk.
+            path: A local path; its file system may be shared by machines, if it has locks, as NFS does.
 
         Raises:
             CallError: The file cannot be opened, or holds something else.
@@ -39,7 +39,8 @@ class Store:
         try:
             Path(path).parent.mkdir(parents=True, exist_ok=True)
             self._db = sqlite3.connect(path, isolation_level=None, timeout=10.0, check_same_thread=False)
-            self._db.execute("PRAGMA journal_mode = WAL")
+            # Not WAL, which needs memory that all processes share: over NFS, machines have none.
+            self._db.execute("PRAGMA journal_mode = DELETE")
             self._db.execute("PRAGMA synchronous = FULL")
             self._db.execute(
                 "CREATE TABLE IF NOT EXISTS votes (clip_id TEXT, question TEXT, left TEXT, right TEXT,"

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from pipeline.durable import sync
 from pipeline.errors import CallError
 from stages.train.rows import Rows, Source
 from stages.train.settings import MAY_CHANGE, Phase, TrainConfig
@@ -105,7 +106,9 @@ def write_record(folder: Path, record: dict[str, Any]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     draft = (folder / RECORD).with_suffix(".new")
     draft.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    sync(draft)
     draft.replace(folder / RECORD)
+    sync(folder)
 
 
 def last_checkpoint(folder: Path) -> Path | None:

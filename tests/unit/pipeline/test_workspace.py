@@ -1,3 +1,7 @@
+import errno
+import os
+import stat
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +12,10 @@ import pytest
 from pipeline.errors import CallError, RunError
 from pipeline.identity import Role, Setting
 from pipeline.schema import CLIPS, TABLES, empty_row
-from pipeline.workspace import Workspace
+from pipeline.workspace import Workspace, join, split_options
+from tests import objectstore
+from tests.disk import recorded
+from tests.objectstore import BUCKET
 
 
 def row(clip_id: str, uri: str = "/a.mp4") -> dict[str, object]:
@@ -64,6 +71,73 @@ def test_any_reader_of_parquet_can_read_a_table_while_it_is_written(
     workspace.append("clips", [row("b")])
     assert [table["clip_id"].to_pylist() for table in seen] == [["a"]]
     assert sorted(pq.read_table(tmp_path / "clips")["clip_id"].to_pylist()) == ["a", "b"]
+
+
+def test_what_is_written_is_on_disk_before_it_has_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replace = Path.replace
+    with recorded(monkeypatch) as synced:
+
+        def replaced(draft: Path, target: str) -> Path:
+            assert draft.stat().st_ino in synced
+            synced.clear()
+            return replace(draft, target)
+
+        monkeypatch.setattr(Path, "replace", replaced)
+        Workspace(str(tmp_path)).append("clips", [row("a")])
+        assert synced == {(tmp_path / "clips").stat().st_ino}
+
+
+@pytest.mark.parametrize(("code", "raises"), [(errno.EINVAL, False), (errno.EIO, True)])
+def test_file_systems_that_sync_no_folders_do_but_a_failing_disk_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, raises: bool
+) -> None:
+    fsync = os.fsync
+
+    def failing(descriptor: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(code, os.strerror(code))
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", failing)
+    with pytest.raises(OSError, match=os.strerror(code)) if raises else nullcontext():
+        Workspace(str(tmp_path)).append("clips", [row("a")])
+
+
+@pytest.mark.parametrize(
+    ("uri", "place", "options"),
+    [
+        (
+            "s3://b/a b/W?endpoint_override=h:9&scheme=http",
+            "s3://b/a b/W",
+            "?endpoint_override=h:9&scheme=http",
+        ),
+        (
+            "s3://b/W/?allow_bucket_creation=true&region=x",
+            "s3://b/W/",
+            "?allow_bucket_creation=true&region=x",
+        ),
+        ("gs://b/W?retry_limit_seconds=5", "gs://b/W", "?retry_limit_seconds=5"),
+        ("s3://b/watch?v=1.mp4", "s3://b/watch?v=1.mp4", ""),
+        ("s3://b/a?b/c?region=x", "s3://b/a?b/c", "?region=x"),
+        ("/disk/a?region=x", "/disk/a?region=x", ""),
+    ],
+)
+def test_the_options_of_a_store_are_told_from_names(uri: str, place: str, options: str) -> None:
+    assert split_options(uri) == (place, options)
+    assert join(uri, "x y", "z") == f"{place.rstrip('/')}/x y/z{options}"
+
+
+def test_a_workspace_may_name_its_store_and_have_spaces(monkeypatch: pytest.MonkeyPatch) -> None:
+    with objectstore.serving() as s3:
+        endpoint = s3.environment["AWS_ENDPOINT_URL"].removeprefix("http://")
+        monkeypatch.delenv("AWS_ENDPOINT_URL")
+        workspace = Workspace(f"s3://{BUCKET}/a W/?scheme=http&endpoint_override={endpoint}")
+        workspace.append("clips", [row("a")])
+        assert Workspace(workspace.root).ids("clips") == {"a"}
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{endpoint}")
+        assert Workspace(f"s3://{BUCKET}/a W").ids("clips") == {"a"}
 
 
 def test_a_damaged_table_is_told_in_one_line(tmp_path: Path) -> None:

@@ -23,8 +23,20 @@ def test_a_vote_is_visible_to_others_at_once_and_a_later_one_replaces_it(tmp_pat
     assert store.add([vote(comparison, "ada", "tie", 2, seconds=None)]) == 1
     assert store.add([vote(comparison, "ada", "tie", 2), vote(comparison, "ada", "answer", 1)]) == 0
     assert [one.choice for one in store.votes()] == ["tie"]
-    with sqlite3.connect(tmp_path / "votes.sqlite") as db:
-        assert db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+
+
+def test_no_store_needs_memory_that_machines_do_not_share(tmp_path: Path) -> None:
+    file, (comparison,) = tmp_path / "votes.sqlite", comparisons(1)
+    Store(file).close()
+    with sqlite3.connect(file) as db:  # as earlier versions made it
+        db.execute("PRAGMA journal_mode = WAL")
+    db.close()
+    store = Store(file)
+    store.add([vote(comparison, "ada", "answer")])
+    assert [path.name for path in tmp_path.iterdir()] == [file.name]
+    with sqlite3.connect(file) as db:
+        assert db.execute("PRAGMA journal_mode").fetchone() == ("delete",)
+    assert len(Store(file).votes()) == 1
 
 
 def test_votes_from_elsewhere_are_seen_by_a_store_that_is_open(tmp_path: Path) -> None:

@@ -1,7 +1,9 @@
 """A dataset is whole, the same every time, and replaces the one before or leaves it alone."""
 
+import errno
 import hashlib
 import json
+import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,6 +15,7 @@ import pytest
 
 from stages.split.publish import ExportError, publish
 from stages.split.settings import SplitConfig
+from tests.disk import recorded
 from tests.plans import UNICODE, a_plan, bytes_of
 from tests.tables import plan_of
 
@@ -113,6 +116,41 @@ def test_named_versions_outlive_the_dataset_beside_them(videos: Path, tmp_path: 
     version = bytes_of(tmp_path / "dataset" / "v2")
     publish(a_plan(videos, 5)[0], str(tmp_path / "dataset"), config)
     assert bytes_of(tmp_path / "dataset" / "v2") == version
+
+
+def test_where_there_are_no_hard_links_files_are_copied(
+    videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def link(*_: object) -> None:
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", link)
+    plan, config = a_plan(videos, 4, hashed=True)
+    for name in ("dataset", "dataset/v2"):
+        publish(plan, str(tmp_path / name), config)
+    before = bytes_of(tmp_path / "dataset")
+    monkeypatch.setattr("stages.split.shards._written", None)  # nothing is written anew
+    publish(plan, str(tmp_path / "dataset"), config)
+    assert bytes_of(tmp_path / "dataset") == before
+    assert any(path.startswith("v2/") for path in before)
+
+
+def test_a_dataset_is_on_disk_before_it_gets_its_name(
+    videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rename, named = Path.rename, []
+    with recorded(monkeypatch) as synced:
+
+        def renamed(self: Path, target: Path) -> Path:
+            assert {one.stat().st_ino for one in (self, *self.rglob("*"))} <= synced
+            named.append(target.name)
+            return rename(self, target)
+
+        monkeypatch.setattr(Path, "rename", renamed)
+        plan, config = a_plan(videos, 3)
+        publish(plan, str(tmp_path / "dataset"), config)
+        assert named == ["dataset"]
+        assert tmp_path.stat().st_ino in synced
 
 
 def test_an_empty_plan_is_an_empty_dataset(tmp_path: Path) -> None:
