@@ -42,6 +42,7 @@ class Source:
         self.path = file if isinstance(file, str) and start is None else None
         self._file, self._key, self._start = file, key, start
         self._times: FrameTimes | None = None
+        self._digest: str | None = None
 
     def open(self) -> Any:
         """Open it with PyAV.
@@ -58,7 +59,12 @@ class Source:
         return open_video(f"subfile,,start,{self._start},end,{self._start + self.size},,:{place}")
 
     def sha256(self) -> str:
-        """Compute the checksum of the bytes, as hex digits. Raises OSError."""
+        """Compute the checksum of the bytes, once, as hex digits. Raises OSError."""
+        if self._digest is None:
+            self._digest = self._hash()
+        return self._digest
+
+    def _hash(self) -> str:
         if isinstance(self._file, bytes):
             return hashlib.sha256(self._file).hexdigest()
         found, left = hashlib.sha256(), self.size
@@ -129,6 +135,23 @@ def locate(uri: str, part: bool = False) -> Source:
                 return _known(uri, str(path), mark, path.stat().st_size)
     data = read_bytes(uri)
     return Source(uri, data, "", len(data))
+
+
+def modified(uri: str) -> str | None:
+    """Return what changes whenever a local file is written, or the tar that it is in: its size, and when.
+
+    Returns:
+        Bytes, and nanoseconds since 1970; None for a remote file, and for one that cannot be read.
+    """
+    member = MEMBER.fullmatch(uri)
+    path = member["tar"] if member else uri
+    if not is_local(path):
+        return None
+    try:
+        stat = Path(path).stat()
+    except OSError:
+        return None
+    return f"{stat.st_size} {stat.st_mtime_ns}"
 
 
 @lru_cache(KEPT)
