@@ -84,7 +84,10 @@ class ReviewSession:
             at=datetime.now(UTC),
             seconds=ballot.seconds,
         )
-        self._store.add([vote])
+        if not self._store.add([vote]):
+            raise HTTPException(
+                409, "not saved: your stored vote has a later time; check this machine's clock"
+            )
         return self.next(ballot.annotator)
 
     def skip(self, request: ItemRequest) -> dict[str, Any]:

@@ -2,11 +2,12 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from stages.review.queue import JUDGMENTS, Comparison, Subject, Vote, last_votes
 
+SKEW = timedelta(hours=1)  # that another machine's clock may be ahead
 # What a project's labeling interface has to be set to; the names are those that results refer to.
 LABELING_CONFIG = """<View>
   <Video name="video" value="$video"/>
@@ -97,7 +98,7 @@ def from_label_studio(tasks: Any) -> list[Vote]:
                     votes.append(vote)
         except KeyError as error:
             raise ValueError(f"task {number} lacks {error}") from error
-        except (AttributeError, TypeError, ValueError) as error:
+        except (AttributeError, TypeError, ValueError, OverflowError) as error:
             raise ValueError(f"task {number}: {error}") from error
     return votes
 
@@ -112,13 +113,16 @@ def _vote(texts: Mapping[str, str], annotation: Mapping[str, Any]) -> Vote | Non
     edited = "\n".join(result["edited"]["value"]["text"]) if "edited" in result else ""
     meta = result["choice"].get("meta") or {}
     at = datetime.fromisoformat(meta.get("at") or annotation["created_at"])
+    at = at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+    if at > datetime.now(UTC) + SKEW:  # it would outlive whatever its annotator says later
+        raise ValueError(f"its time {at.isoformat()} lies in the future")
     seconds = annotation.get("lead_time")
     return Vote(
         **texts,
         choice=choice,
         edited=edited.strip() or None,
         annotator=meta.get("annotator") or _person(annotation["completed_by"]),
-        at=at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC),
+        at=at,
         seconds=None if seconds is None else float(seconds),
     )
 

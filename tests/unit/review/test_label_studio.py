@@ -101,6 +101,8 @@ def test_annotations_made_in_label_studio_are_votes() -> None:
         ([{"data": {"clip_id": "c"}}], "task 1 lacks 'question'"),
         (["text"], "task 1"),
         ([exported(created_at="yesterday")], "task 1"),
+        ([exported(), exported(created_at="9999-12-31T23:59:59Z")], "task 2: its time 9999.* in the future"),
+        ([exported(created_at="9999-12-31T23:59:59-12:00")], "task 1"),
         ([exported() | {"data": exported()["data"] | {"left": 5}}], "5 is not a text"),
         (
             [exported(result=[{"from_name": "choice", "value": {"choices": ["A"]}}])],
