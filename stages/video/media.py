@@ -3,7 +3,6 @@
 import functools
 import json
 import re
-import tarfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,8 +14,10 @@ from fsspec.implementations.local import LocalFileSystem
 
 from pipeline.errors import RunError
 from pipeline.workspace import store
+from stages.video.tars import DamagedTarError, members
 
-MEMBER = re.compile(r"(?P<tar>.+\.tar)::(?P<member>.+)", re.DOTALL)
+# The first ".tar::" counts: the name of a member, which anybody may have chosen, cannot name another tar.
+MEMBER = re.compile(r"(?P<tar>.+?\.tar)::(?P<member>.+)", re.DOTALL)
 URL = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
 STORE = re.compile(r"(s3|gs)://", re.IGNORECASE)
 # How pyarrow says that the store, and not the object, is at fault; its errors carry no codes.
@@ -172,18 +173,30 @@ def _bucket(uri: str) -> ArrowFSWrapper:
 
 
 def _span(member: re.Match[str], mark: str) -> tuple[int, int]:
-    span = _members(member["tar"], mark).get(member["member"])
+    spans, damage = _members(member["tar"], mark)
+    span = spans.get(member["member"])
+    if span is None and damage:
+        raise OSError(f"cannot read {member[0]}: {damage}")
     if span is None:
         raise _NoMemberError(f"{member['tar']} has no member {member['member']!r}")
     return span
 
 
 @functools.lru_cache(maxsize=64)
-def _members(tar: str, version: str) -> dict[str, tuple[int, int]]:
-    """Byte range (start, end) of every file in a tar; a new `version` invalidates the cached ranges."""
+def _members(tar: str, version: str) -> tuple[dict[str, tuple[int, int]], str]:
+    """Byte range (start, end) of every file in a tar, and why there may be more that cannot be read.
+
+    A new `version` invalidates the cached ranges.
+    """
     fs, path = filesystem(tar)
-    with fs.open(path, "rb") as file, tarfile.open(fileobj=file, mode="r:") as archive:
-        return {m.name: (m.offset_data, m.offset_data + m.size) for m in archive if m.isfile()}
+    spans: dict[str, tuple[int, int]] = {}
+    with fs.open(path, "rb") as file:
+        try:
+            for member in members(file):
+                spans[member.name] = member.start, member.start + member.size
+        except DamagedTarError as error:
+            return spans, str(error)
+    return spans, ""
 
 
 def video_stream(container: Any) -> Any | None:
