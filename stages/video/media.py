@@ -3,6 +3,7 @@
 import functools
 import json
 import re
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -88,7 +89,7 @@ def version(uri: str) -> tuple[str | None, int]:
     """
     with _told(uri):
         member = MEMBER.fullmatch(uri)
-        fs, path = filesystem(member["tar"] if member else uri)
+        fs, path = _file(member["tar"] if member else uri)
         found, size = _version(fs, path)
         if member:
             start, end = _span(member, found or fs.ukey(path))
@@ -143,9 +144,17 @@ def resolve(uri: str) -> tuple[Any, str, tuple[int, int] | None]:
 def _resolve(uri: str) -> tuple[Any, str, tuple[int, int] | None]:
     member = MEMBER.fullmatch(uri)
     if not member:
-        return *filesystem(uri), None
-    fs, path = filesystem(member["tar"])
+        return *_file(uri), None
+    fs, path = _file(member["tar"])
     return fs, path, _span(member, _version(fs, path)[0] or fs.ukey(path))
+
+
+def _file(location: str) -> tuple[Any, str]:
+    """Resolve the location of a file; a device or a pipe, which may have no end, is none."""
+    fs, path = filesystem(location)
+    if isinstance(fs, LocalFileSystem) and not stat.S_ISREG(Path(path).stat().st_mode):
+        raise OSError(f"{path} is a directory, a device or a pipe, not a file")
+    return fs, path
 
 
 def filesystem(location: str) -> tuple[Any, str]:
