@@ -17,6 +17,7 @@ from stages.ingest.find import find
 from stages.ingest.identity import new_rows, touched, unseen
 from stages.ingest.settings import IngestConfig
 from stages.ingest.stage import Fingerprint
+from stages.ingest.video_ids import lumps
 
 ROWS_PER_FILE = 100_000  # of the tables that are written at the end, to bound the memory that it takes
 
@@ -38,14 +39,20 @@ def run(session: Session, where: str) -> int:
     if config.shots != "none" and find_spec("scenedetect") is None:
         raise CallError("ingest.shots needs PySceneDetect: pip install 'motionsight-distill[shots]'")
     tick = Ticker(session.say)
-    found = find(where, config, lambda count: tick(count, f"ingest: {count} clips found so far"))
+    found = find(
+        where,
+        config,
+        lambda count: tick(count, f"ingest: {count} clips found so far"),
+        lambda sentence: session.say(f"ingest: {sentence}"),
+        workspace.read("clips", ["video_id", "uri"]),
+    )
     workspace.create()
     settings = identity(session.config, "fingerprints")
     if changes := workspace.changed("fingerprints", settings):
         session.say(f"ingest: what a stopped run had read is read again: {', '.join(changes)}")
         workspace.clear(["fingerprints"])
     _forget_changed(session, found)
-    clips = workspace.read("clips", ["clip_id", "uri", "start_s", "end_s", "sha256"])
+    clips = workspace.read("clips", ["clip_id", "video_id", "uri", "start_s", "end_s", "sha256"])
     duplicates = workspace.read("duplicates")
     left = unseen(found, clips, duplicates)
     done = workspace.read("fingerprints", ["clip_id"])
@@ -62,6 +69,10 @@ def run(session: Session, where: str) -> int:
         session.say(f"ingest: {twins.num_rows} exact duplicates recorded and left out")
     if not (left.num_rows or rows.num_rows or twins.num_rows):
         session.say(f"ingest: nothing to do, all {found.num_rows} clips are known")
+    for warning in lumps(
+        pa.chunked_array([*clips["video_id"].chunks, *rows["video_id"].chunks], pa.string())
+    ):
+        session.say(f"ingest: {warning}")
     return rows.num_rows
 
 

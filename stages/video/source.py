@@ -121,8 +121,8 @@ def locate(uri: str, part: bool = False) -> Source:
         RunError: An object store cannot be reached.
     """
     if is_local(uri):
-        stat = Path(uri).stat()
-        return _known(uri, uri, _mark(stat), stat.st_size)
+        found = Path(resolve(uri)[1]).stat()
+        return _known(uri, uri, _mark(found), found.st_size)
     member = MEMBER.fullmatch(uri)
     if member and is_local(member["tar"]):
         _, tar, span = resolve(uri)
