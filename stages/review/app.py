@@ -61,6 +61,7 @@ class ReviewSession:
         self._queue = Queue(comparisons, overlap)
         self._by_id = {one.id: one for one in comparisons}
         self._by_subject = {one.subject: one for one in comparisons}
+        self._voters()  # which takes its time with many, and only once
 
     def next(self, annotator: str) -> dict[str, Any]:
         """What the page shows next: see `_state`."""
@@ -103,11 +104,7 @@ class ReviewSession:
     def back(self, request: ItemRequest) -> dict[str, Any]:
         """Show the annotator's vote before the one on this comparison, or else their last one, again."""
         current = self._by_id.get(request.item)
-        own = [
-            vote
-            for vote in self._store.votes()
-            if vote.annotator == request.annotator and vote.subject in self._by_subject
-        ]
+        own = [vote for vote in self._store.votes(request.annotator) if vote.subject in self._by_subject]
         places = [n for n, vote in enumerate(own) if current and vote.subject == current.subject]
         earlier = own[: places[0]] if places else own
         if not earlier:
@@ -132,7 +129,7 @@ class ReviewSession:
         voters = self._voters()
         progress = {
             "done": sum(annotator in names for names in voters.values()),
-            "left": sum(1 for _ in self._queue.open_to(annotator, voters)),
+            "left": len(self._comparisons) - len(self._queue.closed_to(annotator, voters)),
             "skipped": self._queue.skipped(annotator),
             "votes": sum(min(self._overlap, len(names)) for names in voters.values()),
             "wanted": self._overlap * len(self._comparisons),
