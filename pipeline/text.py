@@ -11,6 +11,7 @@ from typing import Any, TextIO
 GZIP = b"\x1f\x8b"
 LARGEST = 1 << 32  # bytes that a compressed file may unpack to
 DEEPEST = 100  # levels of nested lists and objects in JSON; what is nested deeper is read as null
+HALF = re.compile(r"\\u[dD][89a-fA-F]")  # of a surrogate pair, or a whole one
 TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{}]', re.DOTALL)
 GUESSES = ("utf-8", "cp1252", "latin-1")  # the last one can decode any bytes
 
@@ -82,6 +83,8 @@ def lines(data: bytes) -> Iterator[tuple[int, str]]:
 def from_json(text: str, as_written: bool = False) -> Any:
     """Parse JSON, also where it is nested so deeply that `json.loads` gives up.
 
+    Halves of surrogate pairs, which JSON allows and UTF-8 does not, become question marks.
+
     Args:
         text: The JSON.
         as_written: Keep numbers as text, however long.
@@ -91,9 +94,12 @@ def from_json(text: str, as_written: bool = False) -> Any:
     """
     number = str if as_written else None
     try:
-        return json.loads(text, parse_int=number, parse_float=number)
+        value = json.loads(text, parse_int=number, parse_float=number)
     except RecursionError:
-        return json.loads(_shallow(text), parse_int=number, parse_float=number)
+        value = json.loads(_shallow(text), parse_int=number, parse_float=number)
+    if HALF.search(text):
+        value = json.loads(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
+    return value
 
 
 def _shallow(text: str) -> str:
@@ -113,10 +119,7 @@ def _shallow(text: str) -> str:
 
 
 def plain(value: Any) -> str | None:
-    """Return a value of any type as text that can be stored: lists line by line, a missing value as None.
-
-    Halves of surrogate pairs, which JSON allows and UTF-8 does not, become question marks.
-    """
+    """Return a value of any type as text that can be stored: lists line by line, a missing value as None."""
     if value is None or value != value:  # NaN, by which pandas marks what is missing
         return None
     if isinstance(value, bytes):

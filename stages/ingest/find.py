@@ -106,8 +106,8 @@ def _remote(where: str, config: IngestConfig, left: LeftOut) -> Rows:
     except (OSError, ImportError, ValueError) as error:
         raise CallError(f"cannot list {where!r}: {error}") from error
     for name in sorted(names):
-        below = name if pattern else name.removeprefix(base)
-        if alone or name.lower().endswith(MANIFESTS) or left.takes(below):
+        named = alone or (pattern and name.lower().endswith(MANIFESTS))
+        if named or left.takes(name if pattern else name.removeprefix(base)):
             yield from _one(name if "://" in name else f"{scheme}://{name}", config, left, alone)
 
 

@@ -1,6 +1,7 @@
 import os
 from pathlib import Path
 
+import fsspec
 import pytest
 
 from pipeline.errors import CallError
@@ -110,3 +111,21 @@ def test_a_name_that_cannot_be_stored_costs_itself(tmp_path: Path) -> None:
 def test_whatever_ffmpeg_takes_for_a_video_is_one(tmp_path: Path, suffix: str) -> None:
     make(tmp_path, f"a.{suffix}")
     assert listed(tmp_path) == ([f"a.{suffix}"], [])
+
+
+def test_a_folder_in_a_store_is_listed_as_a_local_one_is() -> None:
+    store = fsspec.filesystem("memory")
+    for name in ("a.mp4", "b.mp4.part", "@eaDir/c.mp4", "d.jpg", "e.csv", "f.tar"):
+        store.pipe_file(f"/listed/{name}", b"")
+    told: list[str] = []
+    found = find("memory://listed", CONFIG, note=told.append)
+    assert sorted(found["uri"].to_pylist()) == [
+        "memory:///listed/a.mp4",
+        "memory:///listed/f.tar::(what cannot be read)",
+    ]
+    assert told == [
+        "damaged tar, whose unreadable rest becomes one clip that fails: 1 ('f.tar' 1)",
+        "left out, kept by the system: 1 (@eaDir 1)",
+        "left out, no video by its name: 2 (.csv 1, .jpg 1)",
+        "left out, still being written: 1 (.part 1)",
+    ]
