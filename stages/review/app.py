@@ -1,5 +1,6 @@
 """The server of the review page: hands out comparisons, takes votes, sends videos."""
 
+import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Annotated, Any
 
 import jinja2
 from fastapi import FastAPI, HTTPException, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, HTMLResponse, Response
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
@@ -164,6 +166,12 @@ def make(title: str, session: ReviewSession, videos: Videos, annotator: str | No
         answer.headers["x-content-type-options"] = "nosniff"
         answer.headers.setdefault("cache-control", "no-store")
         return answer
+
+    @app.exception_handler(RequestValidationError)
+    async def refuse(_: Request, error: RequestValidationError) -> Response:
+        # Without what was sent, which need not be text that can be sent back.
+        wrong = [{"loc": each["loc"], "msg": each["msg"]} for each in error.errors()]
+        return Response(json.dumps({"detail": wrong}), 422, media_type="application/json")
 
     @app.get("/")
     async def index() -> HTMLResponse:

@@ -8,9 +8,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import av.error
 import numpy as np
 
 from pipeline import scratch
+from pipeline.errors import ClipError, reason
 from stages.video.clock import FrameTimes, frame_times
 from stages.video.container import open_video
 from stages.video.media import MEMBER, PIECE, fetch, is_local, read_bytes, resolve, version
@@ -82,8 +84,11 @@ class Source:
             ClipError: not_a_video, no_video_stream; decode_error for a file that is damaged or cut off.
         """
         if self._times is None:
-            shared = self._shared() if self._key and self.size > LARGE else None
-            self._times = shared or frame_times(self.open)
+            try:
+                shared = self._shared() if self._key and self.size > LARGE else None
+                self._times = shared or frame_times(self.open)
+            except (av.error.FFmpegError, ValueError) as error:
+                raise ClipError("decode_error", f"the file is damaged ({reason(error)})") from error
         return self._times
 
     def _shared(self) -> FrameTimes | None:
