@@ -74,7 +74,7 @@ test-fast: $(DEV) ## Run the tests that take seconds each
 	$(BIN)/python -m pytest $(FAST) $(PAIRED)
 
 test-long: $(DEV) ## Run the slow tests, also those that CI skips, and seek new examples for the laws
-	CHAOS_ROUNDS=20 CLUSTER_CLIPS=200 $(BIN)/python -m pytest -m "long or slow"
+	CHAOS_ROUNDS=20 FUZZ_ROUNDS=2000 CLUSTER_CLIPS=200 $(BIN)/python -m pytest -m "long or slow"
 	$(BIN)/python -m pytest tests/unit --hypothesis-profile=search
 
 vllm-env: $(VLLM_READY) ## Install vLLM for the CPU in an environment of its own

@@ -42,6 +42,10 @@ def words(*patterns: str) -> re.Pattern[str]:
     return re.compile(rf"\b(?:{'|'.join(patterns)})\b", re.IGNORECASE)
 
 
+# What is read of a text, and of a sentence, in characters: no answer is longer, and patterns take their time with
+# endless ones.
+TEXT_MAX, SENTENCE_MAX = 20_000, 1_000
+REPEATED = ((re.compile(r"[^\S\n]+"), " "), (re.compile(r"([^\w\s])\1{3,}"), r"\1\1\1"))
 # Replacements before the text is split into clauses: mostly cameras and views that do nothing themselves.
 REWRITE: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile("[\u2019`]"), "'"),
@@ -62,7 +66,7 @@ REWRITE: tuple[tuple[re.Pattern[str], str], ...] = (
     (words(r"(?:slow(?:s|ed|ing)?) down|los(?:es|ing) (?:speed|pace|momentum)"), "decelerates"),
 )  # fmt: skip
 
-ADVERBS = r"(?:(?:and|then|also|first|finally|later|next|slowly|afterwards|instead|otherwise|there|again|back|\w+ly)\s+)*"
+ADVERBS = r"(?:(?:and|then|also|first|later|next|afterwards|instead|otherwise|there|again|back|\w+ly)\s+)*"
 # Verbs of motion; for objects only where they are intransitive.
 ROOTS = (
     r"mov|travel|go|driv|run|walk|slid|glid|drift|fl(?:y|i)|swim|roll|shift|sweep|swing|rush|cross|pass|advanc|progress|proceed"
@@ -246,11 +250,15 @@ def claims(text: str) -> list[Claim]:
 def _read(text: str) -> Iterator[Claim]:
     """The claims of a text in order, possibly repeated."""
     last: Subject | None = None
+    text = text[:TEXT_MAX]
+    for pattern, plain in REPEATED:
+        text = pattern.sub(plain, text)
     if CRAFTSMANSHIP.search(text) and not re.search(
         r"\bthe camera\b(?! (?:movement|motion|work))", text, re.IGNORECASE
     ):
         text = DRONE.sub("the camera", text)
     for sentence in SENTENCE.split(text):
+        sentence = sentence[:SENTENCE_MAX]
         for pattern, plain in REWRITE:
             sentence = pattern.sub(plain, sentence)
         sentence = APPOSITION.sub(r"\1 ", sentence)

@@ -15,8 +15,10 @@ from jobs.options import (
     Output,
     Overrides,
     Restart,
+    Retry,
     ending,
     offered,
+    retry_failed,
     say_how_to_resume,
     session,
 )
@@ -44,6 +46,7 @@ def distill(
     config: ConfigPath = "embedded",
     overrides: Overrides = None,
     restart: Restart = False,
+    retry: Retry = None,
     dry_run: Dry = False,
 ) -> None:
     """Turn clips into a dataset and a report: ingest, score, annotate, split, audit.
@@ -51,14 +54,16 @@ def distill(
     Processes only what is missing: run the same command again to resume.
 
     Example: motionsight distill --input ~/clips --output work
+
+    Example: motionsight distill --input ~/clips --output work --retry-failed timeout
     """
     from jobs import distill as job
 
     if dry_run:
         raise typer.Exit(job.dry_run(session(config, overrides, output), input))
-    raise typer.Exit(
-        job.run(session(config, overrides, output, "clips" if restart else None, "distill"), input)
-    )
+    begun = session(config, overrides, output, "clips" if restart else None, "distill")
+    retry_failed(begun, "distill", retry)
+    raise typer.Exit(job.run(begun, input))
 
 
 @app.command()
@@ -80,7 +85,11 @@ def ingest(
 
 @app.command()
 def score(
-    output: Output, config: ConfigPath = "embedded", overrides: Overrides = None, restart: Restart = False
+    output: Output,
+    config: ConfigPath = "embedded",
+    overrides: Overrides = None,
+    restart: Restart = False,
+    retry: Retry = None,
 ) -> None:
     """Measure every clip: quality, flow, camera and object motion.
 
@@ -88,12 +97,18 @@ def score(
     """
     from jobs import score as job
 
-    job.run(session(config, overrides, output, "scores" if restart else None, "score"))
+    begun = session(config, overrides, output, "scores" if restart else None, "score")
+    retry_failed(begun, "score", retry)
+    job.run(begun)
 
 
 @app.command()
 def annotate(
-    output: Output, config: ConfigPath = "embedded", overrides: Overrides = None, restart: Restart = False
+    output: Output,
+    config: ConfigPath = "embedded",
+    overrides: Overrides = None,
+    restart: Restart = False,
+    retry: Retry = None,
 ) -> None:
     """Generate questions and answers about every clip that passes the gates.
 
@@ -101,9 +116,9 @@ def annotate(
     """
     from jobs import annotate as job
 
-    raise typer.Exit(
-        job.run(session(config, overrides, output, "annotations" if restart else None, "annotate"))
-    )
+    begun = session(config, overrides, output, "annotations" if restart else None, "annotate")
+    retry_failed(begun, "annotate", retry)
+    raise typer.Exit(job.run(begun))
 
 
 @app.command()

@@ -38,11 +38,12 @@ def dry_run(session: Session, where: str) -> int:
         CallError: There are no clips, or the tables were made with other settings.
     """
     config, workspace = session.config, session.workspace
-    found = find(where, config.ingest)
+    clips = workspace.read("clips")
+    found = find(where, config.ingest, note=lambda sentence: session.say(f"ingest: {sentence}"), known=clips)
     for table in ("scores", "annotations"):
         workspace.check(table, identity(config, table))
-    fresh = unseen(found, workspace.read("clips"), workspace.read("duplicates")).num_rows
-    known = workspace.read("clips", ["clip_id"]).num_rows
+    fresh = unseen(found, clips, workspace.read("duplicates")).num_rows
+    known = clips.num_rows
     scored = len(workspace.ids("scores"))
     session.say(f"ingest: {found.num_rows} clips found in {where!r}, {fresh} of them new")
     session.say(f"score: {known - scored + fresh} clips to score, {scored} already done")

@@ -6,12 +6,13 @@ import signal
 import sys
 from typing import Annotated, Any
 
+import pyarrow.compute as pc
 import typer
 
 from configs.settings import load
 from jobs.console import console
 from jobs.session import Session
-from pipeline.errors import CallError
+from pipeline.errors import ERRORS, CallError
 from pipeline.registry import Registry
 from pipeline.workspace import Workspace
 
@@ -38,6 +39,15 @@ Restart = Annotated[
     bool,
     typer.Option("--restart", help="Discard the results of this step and all later ones, and start over."),
 ]
+Retry = Annotated[
+    str | None,
+    typer.Option(
+        "--retry-failed",
+        metavar="CODE",
+        help="First discard the results of this step that are failures with this code, such as timeout; all:"
+        " with any code. They are made again.",
+    ),
+]
 Dry = Annotated[bool, typer.Option("--dry-run", help="Only print what would be done.")]
 
 # The tables that --restart discards, keyed by the first of them.
@@ -46,6 +56,8 @@ AFTER = {
     "scores": ("scores", "annotations"),
     "annotations": ("annotations",),
 }
+# The tables in which --retry-failed of a command looks for failures.
+FAILURES = {"distill": ("scores", "annotations"), "score": ("scores",), "annotate": ("annotations",)}
 STOPPED = (128 + signal.SIGINT, 128 + signal.SIGTERM)  # exit codes
 
 ending = contextlib.ExitStack()  # closed when the command ends: releases the workspace's lock
@@ -78,6 +90,28 @@ def session(
     if restart and begun.workspace.exists():
         begun.workspace.clear(AFTER[restart])
     return begun
+
+
+def retry_failed(session: Session, command: str, code: str | None) -> None:
+    """Discard the failures that a command is to make again.
+
+    Args:
+        session: Holds the lock of the workspace.
+        command: A key of FAILURES.
+        code: The error code; "all": any; None: nothing is discarded.
+
+    Raises:
+        CallError: There is no such code.
+    """
+    if code is None:
+        return
+    if code != "all" and code not in ERRORS:
+        raise CallError(f"--retry-failed: no error code {code!r}; known: all, {', '.join(ERRORS)}")
+    for table in FAILURES[command]:
+        rows = session.workspace.read(table, ["clip_id", "error"])
+        failed = rows.filter(rows["error"].is_valid() if code == "all" else pc.equal(rows["error"], code))
+        session.workspace.remove(table, failed["clip_id"].combine_chunks())
+        session.say(f"{table}: {failed.num_rows} failures are made again")
 
 
 def say_how_to_resume(_kind: object, error: BaseException | None, _trace: object) -> None:

@@ -13,6 +13,7 @@ from rich.table import Table
 from jobs import web
 from pipeline import lock
 from pipeline.errors import CallError, RunError, reason
+from pipeline.text import decode, from_json
 from pipeline.workspace import Workspace
 from stages.review.agreement import agreement
 from stages.review.label_studio import LABELING_CONFIG, from_label_studio, to_label_studio
@@ -127,8 +128,10 @@ def export(review: Review, file: str) -> None:
     with closing(review.store()) as store:
         review.publish(store)
         votes = store.votes()
-    rows = review.workspace.read("clips", ["clip_id", "uri"]).to_pylist()
-    tasks = to_label_studio(comparisons, votes, {row["clip_id"]: row["uri"] for row in rows})
+    rows = review.workspace.read("clips", ["clip_id", "uri", "start_s", "end_s"]).to_pylist()
+    videos = {row["clip_id"]: row["uri"] for row in rows}
+    parts = {row["clip_id"]: (row["start_s"], row["end_s"]) for row in rows}
+    tasks = to_label_studio(comparisons, votes, videos, parts)
     interface = Path(file).with_suffix(".xml")
     try:
         Path(file).write_text(json.dumps(tasks, indent=1, ensure_ascii=False), "utf-8")
@@ -150,7 +153,7 @@ def take_in(review: Review, file: str) -> None:
         CallError: It cannot be read, or is not such an export.
     """
     try:
-        votes = from_label_studio(json.loads(Path(file).read_text("utf-8")))
+        votes = from_label_studio(from_json(decode(Path(file).read_bytes())))
     except (OSError, ValueError) as error:
         raise CallError(f"{file} is not a JSON export of Label Studio: {reason(error)}") from error
     clips = review.workspace.ids("clips")

@@ -230,7 +230,7 @@ class Session:
     def all_done(self, title: str, table: str, what: str) -> None:
         """Say that nothing is to be done, and how many of the rows in a table are failures."""
         failed = len(self.workspace.read(table, ["error"])["error"].drop_null())
-        note = f" ({failed} rows are failures; --restart makes all rows again)" if failed else ""
+        note = f" ({failed} rows are failures; --retry-failed all makes them again)" if failed else ""
         self.say(f"{title}: nothing to do, {what}{note}")
 
     def say(self, text: str) -> None:

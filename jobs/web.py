@@ -225,6 +225,8 @@ def listen(
     """
     try:
         import uvicorn
+
+        from jobs.connections import PromptProtocol
     except ImportError as error:
         raise CallError(f"{command} needs uvicorn: pip install 'motionsight-distill[{command}]'") from error
     host, token = address.host, token_for(address.host, address.token)
@@ -236,6 +238,7 @@ def listen(
             log_level="warning",
             access_log=False,  # it would give the token away
             server_header=False,
+            http=PromptProtocol,
             timeout_graceful_shutdown=CLOSING_S,
         )
         server = uvicorn.Server(config)

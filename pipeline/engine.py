@@ -137,14 +137,14 @@ def start(config: EngineConfig) -> None:
         RunError: Ray cannot be started or reached.
     """
     address = config.cluster
-    if not address:
-        # Declares that no other machine will join, so that Ray listens on the loopback interface only. Ray
-        # reads it when it is imported.
-        os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
     import ray
 
     if ray.is_initialized():
         return
+    if not address:
+        # Nobody else joins: Ray listens on the loopback alone. It has read the variable when it was imported.
+        alone = os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0") != "1"
+        ray._private.ray_constants.ENABLE_RAY_CLUSTER = not alone
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     # Users cannot act on the backend's notices, and failures are raised as exceptions.
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")

@@ -40,6 +40,7 @@ CLIPS = pa.schema(
         ("caption", pa.string()),
         ("bytes", pa.int64()),
         ("sha256", pa.string()),
+        ("modified", pa.string()),
     ]
 )
 
@@ -50,6 +51,7 @@ FINGERPRINTS = pa.schema(
         ("clip_id", pa.string()),
         ("bytes", pa.int64()),
         ("sha256", pa.string()),
+        ("modified", pa.string()),
         ("shots", pa.list_(pa.list_(pa.float64()))),
         ("error", pa.string()),
         ("error_detail", pa.string()),

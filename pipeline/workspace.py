@@ -248,7 +248,7 @@ class Workspace:
         """
         schema = schema or TABLES[table]
         wanted = list(columns) if columns else schema.names
-        single = table not in ("clips", "duplicates", "preferences")
+        single = table not in ("duplicates", "preferences")
         files = self._files(table)
         if not files:
             return schema.empty_table().select(wanted)
@@ -287,6 +287,26 @@ class Workspace:
                     self.write_bytes(_dump(made), name)
                 else:
                     self.delete(name)
+
+    def remove(self, table: str, ids: pa.Array) -> None:
+        """Delete the rows of some clips from a table.
+
+        What is left of a file is written before the file is deleted, so that no other row is lost if this is
+        stopped in between.
+
+        Args:
+            table: Its name.
+            ids: (N,) string, the clip_ids.
+
+        Raises:
+            OSError: A file cannot be written or deleted.
+        """
+        for path in self._files(table):
+            held = pq.read_table(path, filesystem=self._fs, columns=["clip_id"])["clip_id"]
+            gone = pc.is_in(held, ids)
+            if pc.any(gone).as_py():
+                self.append(table, pq.read_table(path, filesystem=self._fs).filter(pc.invert(gone)))
+                self._fs.delete_file(path)
 
     def made_with(self) -> dict[str, dict[str, Any]]:
         """Return the settings that the rows of each table were made with: by table, path to value."""

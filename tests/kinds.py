@@ -1,4 +1,4 @@
-"""Kinds of input, usual and not: each is made on the spot; docs/inputs.md says what becomes of it."""
+"""Kinds of files, usual and not: each is made on the spot; docs/files.md says what becomes of it."""
 
 import io
 import zipfile
@@ -61,7 +61,7 @@ PAL = {"rate": 25, "frames": 50}
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of input.
+    """A kind of file.
 
     Attributes:
         group: What it has in common with others.

@@ -1,5 +1,6 @@
 """Plans of datasets of small videos, and the bytes of what was published."""
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -46,11 +47,10 @@ def a_plan(
         "source_licenses": {"set": "CC-BY-4.0"},
         "seed": 3,
     } | settings
+    files = [videos / f"clip {n} é.MP4" for n in range(count)]
+    digests = [hashlib.sha256(file.read_bytes()).hexdigest() if hashed else None for file in files]
     plan = plan_of(
-        [
-            clip(i, uri=str(videos / f"clip {n} é.MP4"), sha256=i * 4 if hashed else None)
-            for n, i in enumerate(ids)
-        ],
+        [clip(i, uri=str(file), sha256=it) for i, file, it in zip(ids, files, digests, strict=True)],
         [score(i) for i in ids],
         [annotation(i, question(), question(UNICODE, category="both", baseline_check=None)) for i in ids],
         **settings,

@@ -5,7 +5,7 @@ published files, as the authors' own scripts and lmms-eval's tasks read them. A 
 is reported with the file and the line.
 """
 
-import json
+import math
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 
 from pipeline.errors import CallError, reason
 from pipeline.registry import Registry
+from pipeline.text import decode, from_json, lines, unpacked
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 HIDDEN = "NA"  # stands for an answer that a benchmark does not publish
@@ -106,6 +107,8 @@ def read(benchmark: str, questions: str, videos: str) -> list[BenchmarkQuestion]
         if each.id in seen:
             raise CallError(f"{questions} has two questions with the id {each.id}")
         seen.add(each.id)
+        if each.end_s is not None and each.end_s <= (each.start_s or 0.0):
+            raise CallError(f"{questions}: the part of question {each.id} ends before it starts")
         possible = LETTERS[: len(each.options)] or YES_NO
         if each.right is not None and each.right not in possible:
             raise CallError(
@@ -133,7 +136,7 @@ def split_options(text: str) -> tuple[str, tuple[str, ...], str]:
         The question, the options, and the lines that follow the line of the last option.
     """
     parts = [list[str]()]
-    for line in text.strip().splitlines():
+    for line in text.strip().split("\n"):
         match = OPTION.match(line)
         if match and match[1] == LETTERS[len(parts) - 1]:
             parts.append([match[2]])
@@ -174,7 +177,7 @@ def read_json(path: Path) -> Any:
         CallError: It cannot be read or is not JSON.
     """
     try:
-        return json.loads(_read_text(path))
+        return from_json(decode(_read(path)))
     except ValueError as error:
         raise CallError(f"{path} is not valid JSON: {error}") from None
 
@@ -188,22 +191,24 @@ def read_jsonl(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     Raises:
         CallError: The file cannot be read, or a line is not a JSON object.
     """
-    for number, line in enumerate(_read_text(path).splitlines(), 1):
-        if line.strip():
+    try:
+        for number, line in lines(_read(path)):
             where = f"{path}, line {number}"
             try:
-                row = json.loads(line)
+                row = from_json(line)
             except ValueError:
                 raise CallError(f"{where} is not valid JSON") from None
             if not isinstance(row, dict):
                 raise CallError(f"{where} should be an object")
             yield where, row
+    except ValueError as error:
+        raise CallError(f"cannot read {path}: {reason(error)}") from None
 
 
-def _read_text(path: Path) -> str:
+def _read(path: Path) -> bytes:
     try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        return unpacked(path.read_bytes())
+    except (OSError, ValueError) as error:
         raise CallError(f"cannot read {path}: {reason(error)}") from None
 
 
@@ -242,9 +247,11 @@ def get_seconds(row: dict[str, Any], name: str, where: str) -> float | None:
     """The time in a field, in seconds; None if there is none.
 
     Raises:
-        CallError: The field has something other than a number.
+        CallError: The field has something other than a number that can be a time.
     """
     value = row.get(name)
-    if value is not None and (isinstance(value, bool) or not isinstance(value, (int, float))):
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < math.inf:
         raise CallError(f"{where}: {name} should be a time in seconds, not {value!r}")
     return value

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.schema import CLIPS, DUPLICATES
+from stages.video.source import modified
 
 # Each clip that the files give, and the holder of its content (same bytes, start and end): the clip in the
 # table that has it, or else the first of these by uri. A file that cannot be read is like no other.
@@ -16,10 +17,11 @@ PIECES_SQL = """
 create temp table pieces as
 with looked as (select * from found join fingerprints using (clip_id)),
 pieces as (
-    select clip_id, video_id, uri, start_s, end_s, source, caption, bytes, sha256
+    select clip_id, video_id, uri, start_s, end_s, source, caption, bytes, sha256, modified
     from looked where coalesce(len(shots), 0) = 0
     union all
-    select clip_id(uri, shot[1], shot[2]), video_id, uri, shot[1], shot[2], source, caption, bytes, sha256
+    select clip_id(uri, shot[1], shot[2]), video_id, uri, shot[1], shot[2], source, caption, bytes, sha256,
+        modified
     from (select *, unnest(shots) as shot from looked)
 ),
 candidates as (
@@ -66,6 +68,23 @@ def clips_of(uris: Iterable[str]) -> pa.Table:
     rows = [{"clip_id": clip_id(uri, None, None), "uri": uri} for uri in uris]
     columns = [CLIPS.field(name) for name in ("clip_id", "uri", "start_s", "end_s")]
     return pa.Table.from_pylist(rows, pa.schema(columns)).sort_by("clip_id")
+
+
+def touched(known: pa.Table) -> pa.Table:
+    """Return the rows whose file has been written since it was read, as far as its size and time tell.
+
+    Args:
+        known: With the columns uri, bytes (of the file or the tar's member) and modified, when it was read;
+            null in tables of older versions, of which the size alone tells.
+    """
+    written = []
+    for row in known.select(["uri", "bytes", "modified"]).to_pylist():
+        now = modified(row["uri"])
+        if now and row["modified"] is None and "::" not in row["uri"]:
+            written.append(int(now.partition(" ")[0]) != row["bytes"])
+        else:
+            written.append(now is not None and row["modified"] not in (None, now))
+    return known.filter(pa.array(written, pa.bool_()))
 
 
 def unseen(found: pa.Table, clips: pa.Table, duplicates: pa.Table) -> pa.Table:

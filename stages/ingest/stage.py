@@ -8,7 +8,7 @@ from pipeline.schema import FINGERPRINTS
 from pipeline.stage import Row, Stage
 from stages.ingest.settings import IngestConfig
 from stages.ingest.shots import shots
-from stages.video.source import locate
+from stages.video.source import locate, modified
 
 FILM = Limits(clip_timeout_s=6 * 3600.0)  # every frame of a film is decoded
 
@@ -35,11 +35,13 @@ class Fingerprint(Stage):
     def work(self, row: Row) -> Row:
         """Fingerprint one file."""
         whole = row["start_s"] is None and row["end_s"] is None
+        before = modified(row["uri"])  # of the bytes that are read now, or of older ones
         digest, size = checksum(row["uri"], not whole or self._shots is not None)
         return {
             "clip_id": row["clip_id"],
             "bytes": size,
             "sha256": digest,
+            "modified": before,
             "shots": self._cut(row["uri"]) if whole and digest else None,
         }
 

@@ -1,5 +1,6 @@
 """The server of the review page: hands out comparisons, takes votes, sends videos."""
 
+import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Annotated, Any
 
 import jinja2
 from fastapi import FastAPI, HTTPException, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, HTMLResponse, Response
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
@@ -61,6 +63,7 @@ class ReviewSession:
         self._queue = Queue(comparisons, overlap)
         self._by_id = {one.id: one for one in comparisons}
         self._by_subject = {one.subject: one for one in comparisons}
+        self._voters()  # which takes its time with many, and only once
 
     def next(self, annotator: str) -> dict[str, Any]:
         """What the page shows next: see `_state`."""
@@ -84,7 +87,10 @@ class ReviewSession:
             at=datetime.now(UTC),
             seconds=ballot.seconds,
         )
-        self._store.add([vote])
+        if not self._store.add([vote]):
+            raise HTTPException(
+                409, "not saved: your stored vote has a later time; check this machine's clock"
+            )
         return self.next(ballot.annotator)
 
     def skip(self, request: ItemRequest) -> dict[str, Any]:
@@ -100,11 +106,7 @@ class ReviewSession:
     def back(self, request: ItemRequest) -> dict[str, Any]:
         """Show the annotator's vote before the one on this comparison, or else their last one, again."""
         current = self._by_id.get(request.item)
-        own = [
-            vote
-            for vote in self._store.votes()
-            if vote.annotator == request.annotator and vote.subject in self._by_subject
-        ]
+        own = [vote for vote in self._store.votes(request.annotator) if vote.subject in self._by_subject]
         places = [n for n, vote in enumerate(own) if current and vote.subject == current.subject]
         earlier = own[: places[0]] if places else own
         if not earlier:
@@ -129,7 +131,7 @@ class ReviewSession:
         voters = self._voters()
         progress = {
             "done": sum(annotator in names for names in voters.values()),
-            "left": sum(1 for _ in self._queue.open_to(annotator, voters)),
+            "left": len(self._comparisons) - len(self._queue.closed_to(annotator, voters)),
             "skipped": self._queue.skipped(annotator),
             "votes": sum(min(self._overlap, len(names)) for names in voters.values()),
             "wanted": self._overlap * len(self._comparisons),
@@ -164,6 +166,12 @@ def make(title: str, session: ReviewSession, videos: Videos, annotator: str | No
         answer.headers["x-content-type-options"] = "nosniff"
         answer.headers.setdefault("cache-control", "no-store")
         return answer
+
+    @app.exception_handler(RequestValidationError)
+    async def refuse(_: Request, error: RequestValidationError) -> Response:
+        # Without what was sent, which need not be text that can be sent back.
+        wrong = [{"loc": each["loc"], "msg": each["msg"]} for each in error.errors()]
+        return Response(json.dumps({"detail": wrong}), 422, media_type="application/json")
 
     @app.get("/")
     async def index() -> HTMLResponse:

@@ -2,14 +2,18 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from stages.review.queue import JUDGMENTS, Comparison, Subject, Vote, last_votes
 
+SKEW = timedelta(hours=1)  # that another machine's clock may be ahead
+Part = tuple[float | None, float | None]  # start and end, seconds; None: of the video
+
 # What a project's labeling interface has to be set to; the names are those that results refer to.
 LABELING_CONFIG = """<View>
   <Video name="video" value="$video"/>
+  <Header value="$part" size="5"/>
   <Header value="$question"/>
   <View style="display: flex; gap: 2em">
     <View style="flex: 1"><Header value="Left" size="5"/><Text name="left" value="$left"/></View>
@@ -24,7 +28,10 @@ LABELING_CONFIG = """<View>
 
 
 def to_label_studio(
-    comparisons: Iterable[Comparison], votes: Iterable[Vote], videos: Mapping[str, str]
+    comparisons: Iterable[Comparison],
+    votes: Iterable[Vote],
+    videos: Mapping[str, str],
+    parts: Mapping[str, Part] | None = None,
 ) -> list[dict[str, Any]]:
     """Make tasks for a Label Studio project whose labeling interface is LABELING_CONFIG.
 
@@ -35,6 +42,8 @@ def to_label_studio(
         comparisons: One task each.
         votes: They become the annotations of the tasks.
         videos: Address of the video, by clip_id.
+        parts: Where in the video the clip is, by clip_id; Label Studio shows the whole video, so the task
+            says which part is meant.
 
     Returns:
         The tasks, ready for JSON.
@@ -48,6 +57,7 @@ def to_label_studio(
         data = {
             "clip_id": one.clip_id,
             "video": videos.get(one.clip_id, ""),
+            "part": _part(*(parts or {}).get(one.clip_id, (None, None))),
             "question": one.question,
             "left": left,
             "right": right,
@@ -55,6 +65,13 @@ def to_label_studio(
         annotations = [_annotation(vote, left) for vote in given[one.subject]]
         tasks.append({"data": data, "annotations": annotations})
     return tasks
+
+
+def _part(start_s: float | None, end_s: float | None) -> str:
+    if start_s is None and end_s is None:
+        return "The whole video"
+    end = "the end" if end_s is None else f"{end_s:.2f} s"
+    return f"Only the part from {start_s or 0.0:.2f} s to {end}"
 
 
 def _annotation(vote: Vote, left: str) -> dict[str, Any]:
@@ -97,7 +114,7 @@ def from_label_studio(tasks: Any) -> list[Vote]:
                     votes.append(vote)
         except KeyError as error:
             raise ValueError(f"task {number} lacks {error}") from error
-        except (AttributeError, TypeError, ValueError) as error:
+        except (AttributeError, TypeError, ValueError, OverflowError) as error:
             raise ValueError(f"task {number}: {error}") from error
     return votes
 
@@ -109,16 +126,21 @@ def _vote(texts: Mapping[str, str], annotation: Mapping[str, Any]) -> Vote | Non
     (choice,) = result["choice"]["value"]["choices"]
     if choice not in JUDGMENTS:
         raise ValueError(f"choice {choice!r} is not one of {', '.join(JUDGMENTS)}")
-    edited = "\n".join(result["edited"]["value"]["text"]) if "edited" in result else ""
+    edited = result["edited"]["value"]["text"] if "edited" in result else ""
+    if isinstance(edited, list):
+        edited = "\n".join(map(_text, edited))
     meta = result["choice"].get("meta") or {}
     at = datetime.fromisoformat(meta.get("at") or annotation["created_at"])
+    at = at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+    if at > datetime.now(UTC) + SKEW:  # it would outlive whatever its annotator says later
+        raise ValueError(f"its time {at.isoformat()} lies in the future")
     seconds = annotation.get("lead_time")
     return Vote(
         **texts,
         choice=choice,
-        edited=edited.strip() or None,
+        edited=_text(edited).strip() or None,
         annotator=meta.get("annotator") or _person(annotation["completed_by"]),
-        at=at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC),
+        at=at,
         seconds=None if seconds is None else float(seconds),
     )
 

@@ -8,11 +8,10 @@ import hashlib
 import math
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
-from itertools import chain
 from typing import Any, Literal, get_args
 
 import pyarrow as pa
@@ -166,10 +165,10 @@ class Queue:
     _leases: dict[str, dict[str, float]] = field(default_factory=lambda: defaultdict(dict))
     _skipped: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
 
-    def open_to(
-        self, annotator: str, voters: Mapping[str, set[str]], now: float | None = None
-    ) -> Iterator[Comparison]:
-        """Iterate over what this annotator may be given, in order.
+    def closed_to(self, annotator: str, voters: Mapping[str, set[str]], now: float | None = None) -> set[str]:
+        """Return the ids of the comparisons that this annotator may not be given.
+
+        It takes as long as there are comparisons with votes, however many are asked.
 
         Args:
             annotator: Who asks.
@@ -177,14 +176,15 @@ class Queue:
             now: Seconds on a monotonic clock; None for that of this machine.
         """
         now = time.monotonic() if now is None else now
-        skipped = self._skipped[annotator]
-        for one in self.comparisons:
-            done = voters.get(one.id, set())
-            if annotator in done or one.id in skipped:
-                continue
-            holders = {name for name, end in self._leases.get(one.id, {}).items() if end > now}
-            if len((done | holders) - {annotator}) < self.overlap:
-                yield one
+        closed = {at for at, names in voters.items() if annotator in names or len(names) >= self.overlap}
+        closed |= self._skipped[annotator]
+        for at, leases in list(self._leases.items()):
+            holders = {name for name, end in leases.items() if end > now}
+            if not holders:
+                del self._leases[at]
+            elif len((holders | voters.get(at, set())) - {annotator}) >= self.overlap:
+                closed.add(at)
+        return closed
 
     def next(
         self, annotator: str, voters: Mapping[str, set[str]], now: float | None = None
@@ -200,9 +200,10 @@ class Queue:
             The comparison, or None when there is none for this annotator at the moment.
         """
         now = time.monotonic() if now is None else now
-        unanswered = list(self.open_to(annotator, voters, now))
-        reserved = (one for one in unanswered if self._leases.get(one.id, {}).get(annotator, 0.0) > now)
-        found = next(chain(reserved, unanswered), None)
+        closed = self.closed_to(annotator, voters, now)
+        reserved = {at for at, leases in self._leases.items() if leases.get(annotator, 0.0) > now} - closed
+        wanted = reserved.__contains__ if reserved else lambda at: at not in closed
+        found = next((one for one in self.comparisons if wanted(one.id)), None)
         if found:
             self._leases[found.id][annotator] = now + LEASE_S
         return found

@@ -90,6 +90,7 @@ class Videos:
         self._clips = clips
         self._made: dict[str, tuple[str, str]] = {}
         self._busy = threading.Lock()
+        self._turns: dict[str, threading.Lock] = {}
         self._playable = Isolated(partial(Playable, folder), LIMITS, ["stages.review.videos"])
 
     def close(self) -> None:
@@ -112,6 +113,8 @@ class Videos:
         """
         clip = self._clips[clip_id]
         with self._busy:
+            turn = self._turns.setdefault(clip_id, threading.Lock())
+        with turn:  # a clip is made once, while those that are there are given out
             if clip_id not in self._made:
                 self._made[clip_id] = self._playable(clip)
             return self._made[clip_id]

@@ -12,6 +12,7 @@ from PIL import Image, UnidentifiedImageError
 from pipeline.errors import ClipError, reason
 
 LARGEST = 4096 * 4096  # pixels of an image, checked before it is decoded
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP")  # Pillow has Ghostscript draw others, such as EPS
 SPARSE_S = 0.2  # between frames: further apart, blended neighbours show as ghosts, not as trails of motion
 
 
@@ -46,13 +47,17 @@ def write_clip(pictures: Sequence[bytes], times: np.ndarray, path: str) -> None:
 
 def _decoded(data: bytes, k: int) -> np.ndarray:
     try:
-        with Image.open(io.BytesIO(data)) as image:
+        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
             if image.width * image.height > LARGEST:
                 raise ClipError(
                     "decode_error", f"image {k} is too large: {image.width}x{image.height} pixels"
                 )
             return np.asarray(image.convert("RGB"))
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as error:
+    except Image.DecompressionBombError as error:
+        raise ClipError("decode_error", f"image {k} is too large") from error
+    except UnidentifiedImageError as error:
+        raise ClipError("decode_error", f"image {k} is none of {', '.join(FORMATS)}") from error
+    except (OSError, ValueError, SyntaxError) as error:
         raise ClipError("decode_error", f"image {k} cannot be decoded ({reason(error)})") from error
 
 

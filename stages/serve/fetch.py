@@ -8,8 +8,10 @@ import http.client
 import ipaddress
 import socket
 import ssl
+import threading
 import time
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from urllib.parse import urlsplit
 
 from pipeline.errors import reason
@@ -52,15 +54,21 @@ def fetch(
     """
     deadline = time.monotonic() + timeout_s
     scheme, host, port, path = _target(url, hosts)
+    sockets: list[socket.socket] = []
+    # A socket's own limit starts anew with each byte: one that drips would last for ever.
+    late = threading.Timer(timeout_s, _shut, [sockets])
+    late.daemon = True
     try:
         address = _address(host, port, public)
+        late.start()
         with socket.create_connection((address, port), timeout=timeout_s) as plain:
+            sockets.append(plain)
             connection = http.client.HTTPConnection(host, port)
-            connection.sock = sock = plain
+            connection.sock = plain
             if scheme == "https":
-                sock = ssl.create_default_context().wrap_socket(plain, server_hostname=host)
                 connection = http.client.HTTPSConnection(host, port)
-                connection.sock = sock
+                connection.sock = ssl.create_default_context().wrap_socket(plain, server_hostname=host)
+                sockets.append(connection.sock)
             connection.request("GET", path, headers={"Accept-Encoding": "identity"})
             data = bytearray()
             with connection.getresponse() as response:
@@ -72,14 +80,23 @@ def fetch(
                         raise ApiError(
                             413, f"the video is larger than {limit} bytes", "too_large", "messages"
                         )
-                    sock.settimeout(max(0.001, deadline - time.monotonic()))
-                    if time.monotonic() > deadline:
-                        raise TimeoutError
+            if time.monotonic() > deadline:  # what was shut looks as if it had ended
+                raise TimeoutError
     except TimeoutError:
         raise _unread(f"{host} did not send the video in time") from None
     except (OSError, http.client.HTTPException, ValueError) as error:
+        if time.monotonic() > deadline:
+            raise _unread(f"{host} did not send the video in time") from None
         raise _unread(f"cannot read from {host}: {reason(error)}") from None
+    finally:
+        late.cancel()
     return bytes(data)
+
+
+def _shut(sockets: list[socket.socket]) -> None:
+    for sock in sockets:
+        with suppress(OSError):  # closed, or now another one's
+            socket.socket.shutdown(sock, socket.SHUT_RDWR)
 
 
 def _target(url: str, hosts: Collection[str]) -> tuple[str, str, int, str]:

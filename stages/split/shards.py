@@ -26,6 +26,7 @@ from stages.split.settings import SplitConfig
 from stages.split.splits import uniform
 from stages.video.cut import Cut, cut
 from stages.video.media import read_bytes, suffix
+from stages.video.source import locate
 
 if TYPE_CHECKING:
     from webdataset import TarWriter
@@ -245,9 +246,15 @@ def _is_whole(clip: Row) -> bool:
 
 
 def _video(clip: Row) -> Cut:
-    if _is_whole(clip):
-        return Cut(read_bytes(clip["uri"]), encoded=False)
-    return cut(clip["uri"], clip["start_s"], clip["end_s"])
+    """The video of a clip; raises ValueError if its file is not the one that was read by `ingest`."""
+    if whole := _is_whole(clip):
+        video = Cut(read_bytes(clip["uri"]), encoded=False)
+        digest = hashlib.sha256(video.video).hexdigest()
+    else:
+        digest = locate(clip["uri"], part=True).sha256()
+    if clip["sha256"] not in (None, digest):
+        raise ValueError("the file has changed since it was scored: run `motionsight distill` on it again")
+    return video if whole else cut(clip["uri"], clip["start_s"], clip["end_s"])
 
 
 @contextlib.contextmanager

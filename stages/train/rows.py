@@ -15,13 +15,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.errors import CallError, reason
+from pipeline.text import decode, from_json, lines, unpacked
 from stages.split.schema import Split
 from stages.train.settings import Phase
 from stages.video.media import filesystem, is_local, read_bytes
 
 Format = Literal["motionvid_qa", "llava", "sharegpt4video"]
 Row = dict[str, Any]
-TAG = re.compile(r"\s*<(?:video|image)>\s*")
+TAGS = re.compile(r"\s*(?:<(?:video|image)>\s*)+(?P<close>[.,;:!?)]?)")
 ROLES = {"human": "user", "gpt": "assistant"}
 WHOLE_VIDEO = "-1"  # `idx` of ShareGPT4Video's caption of the whole video; others are of keyframes
 DESCRIBE = "Describe this video in detail."
@@ -133,10 +134,7 @@ def _tables(folder: str, start: str) -> pa.Table | None:
 def _instructions(source: Source, phase: Phase) -> Rows:
     """The rows in a JSON array or in JSON lines."""
     try:
-        text = read_bytes(source.dataset).decode()
-        items = (
-            json.loads(text) if text.lstrip()[:1] == "[" else [json.loads(line) for line in text.splitlines()]
-        )
+        items = _items(unpacked(read_bytes(source.dataset)))
     except (OSError, ValueError) as error:
         raise CallError(f"cannot read {source.dataset} as JSON: {reason(error)}") from error
     folder = source.videos or source.dataset.rpartition("/")[0] or "."
@@ -159,10 +157,23 @@ def _instructions(source: Source, phase: Phase) -> Rows:
     return Rows(rows, without)
 
 
+def _items(data: bytes) -> list[Any]:
+    text = decode(data)
+    if text.lstrip()[:1] == "[":
+        return from_json(text)
+    items = []
+    for number, line in lines(data):
+        try:
+            items.append(from_json(line))
+        except ValueError as error:
+            raise ValueError(f"line {number}: {error}") from error
+    return items
+
+
 def _llava(item: Row) -> Row:
     """A LLaVA conversation, without the tag for the video, which the chat template adds."""
     turns = [
-        {"role": ROLES.get(turn["from"], turn["from"]), "content": TAG.sub("", turn["value"])}
+        {"role": ROLES.get(turn["from"], turn["from"]), "content": _without_tags(turn["value"])}
         for turn in item["conversations"]
     ]
     if not {"user", "assistant"} <= {turn["role"] for turn in turns}:
@@ -171,7 +182,19 @@ def _llava(item: Row) -> Row:
 
 
 def _preference(item: Row) -> Row:
-    return {"prompt": TAG.sub("", item["prompt"]), "chosen": item["chosen"], "rejected": item["rejected"]}
+    sides = {side: item[side] for side in ("chosen", "rejected")}
+    return {"prompt": _without_tags(item["prompt"]), **sides}
+
+
+def _without_tags(text: str) -> str:
+    """The text without the tags of videos; what a tag stood between stays apart."""
+
+    def between(tags: re.Match[str]) -> str:
+        if tags["close"] or tags.start() == 0 or tags.end() == len(text):
+            return tags["close"]
+        return "\n" if "\n" in tags[0] else " "
+
+    return TAGS.sub(between, text)
 
 
 def _sharegpt4video(item: Row) -> Row:

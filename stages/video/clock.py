@@ -13,7 +13,7 @@ import numpy as np
 from av.format import Flags
 
 from pipeline.errors import ClipError, reason
-from stages.video.container import open_stream, pictures
+from stages.video.container import DAMAGED, open_stream, pictures
 
 FRAMES_MIN = 2  # one frame shows no motion
 ROUNDING_S = 1e-6  # of times, which are sums of floating-point numbers
@@ -255,5 +255,5 @@ def _jumps(steps: np.ndarray, pause_s: float) -> np.ndarray:
 def frames(container: Any, stream: Any) -> Iterator[Any]:
     """Yield all frames in the order in which they are shown; a damaged packet costs its own frames alone."""
     for packet in pictures(container, stream):
-        with suppress(av.error.InvalidDataError):
+        with suppress(*DAMAGED):
             yield from packet.decode()

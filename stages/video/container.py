@@ -40,6 +40,7 @@ OPTIONS = {"format_whitelist": ",".join(FORMATS), "protocol_whitelist": "file,su
 PICTURES = {"mjpeg", "png", "bmp", "gif", "tiff", "webp"}  # codecs of stills, which may also hold a video
 SHAPES = (0.1, 10.0)  # width to height of a pixel; anything beyond is damage
 SQUARE = 0.01  # a pixel shape that is off by less comes from the rounding of sizes
+DAMAGED = (av.error.InvalidDataError, av.error.ArgumentError)  # how a decoder refuses a packet
 BACK_S = (0.0, 2.0, 8.0, 32.0)  # before a time: where a keyframe is looked for
 
 

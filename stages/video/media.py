@@ -3,7 +3,7 @@
 import functools
 import json
 import re
-import tarfile
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,8 +15,10 @@ from fsspec.implementations.local import LocalFileSystem
 
 from pipeline.errors import RunError
 from pipeline.workspace import store
+from stages.video.tars import DamagedTarError, members
 
-MEMBER = re.compile(r"(?P<tar>.+\.tar)::(?P<member>.+)", re.DOTALL)
+# The first ".tar::" counts: the name of a member, which anybody may have chosen, cannot name another tar.
+MEMBER = re.compile(r"(?P<tar>.+?\.tar)::(?P<member>.+)", re.DOTALL)
 URL = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
 STORE = re.compile(r"(s3|gs)://", re.IGNORECASE)
 # How pyarrow says that the store, and not the object, is at fault; its errors carry no codes.
@@ -87,7 +89,7 @@ def version(uri: str) -> tuple[str | None, int]:
     """
     with _told(uri):
         member = MEMBER.fullmatch(uri)
-        fs, path = filesystem(member["tar"] if member else uri)
+        fs, path = _file(member["tar"] if member else uri)
         found, size = _version(fs, path)
         if member:
             start, end = _span(member, found or fs.ukey(path))
@@ -142,9 +144,17 @@ def resolve(uri: str) -> tuple[Any, str, tuple[int, int] | None]:
 def _resolve(uri: str) -> tuple[Any, str, tuple[int, int] | None]:
     member = MEMBER.fullmatch(uri)
     if not member:
-        return *filesystem(uri), None
-    fs, path = filesystem(member["tar"])
+        return *_file(uri), None
+    fs, path = _file(member["tar"])
     return fs, path, _span(member, _version(fs, path)[0] or fs.ukey(path))
+
+
+def _file(location: str) -> tuple[Any, str]:
+    """Resolve the location of a file; a device or a pipe, which may have no end, is none."""
+    fs, path = filesystem(location)
+    if isinstance(fs, LocalFileSystem) and not stat.S_ISREG(Path(path).stat().st_mode):
+        raise OSError(f"{path} is a directory, a device or a pipe, not a file")
+    return fs, path
 
 
 def filesystem(location: str) -> tuple[Any, str]:
@@ -172,15 +182,27 @@ def _bucket(uri: str) -> ArrowFSWrapper:
 
 
 def _span(member: re.Match[str], mark: str) -> tuple[int, int]:
-    span = _members(member["tar"], mark).get(member["member"])
+    spans, damage = _members(member["tar"], mark)
+    span = spans.get(member["member"])
+    if span is None and damage:
+        raise OSError(f"cannot read {member[0]}: {damage}")
     if span is None:
         raise _NoMemberError(f"{member['tar']} has no member {member['member']!r}")
     return span
 
 
 @functools.lru_cache(maxsize=64)
-def _members(tar: str, version: str) -> dict[str, tuple[int, int]]:
-    """Byte range (start, end) of every file in a tar; a new `version` invalidates the cached ranges."""
+def _members(tar: str, version: str) -> tuple[dict[str, tuple[int, int]], str]:
+    """Byte range (start, end) of every file in a tar, and why there may be more that cannot be read.
+
+    A new `version` invalidates the cached ranges.
+    """
     fs, path = filesystem(tar)
-    with fs.open(path, "rb") as file, tarfile.open(fileobj=file, mode="r:") as archive:
-        return {m.name: (m.offset_data, m.offset_data + m.size) for m in archive if m.isfile()}
+    spans: dict[str, tuple[int, int]] = {}
+    with fs.open(path, "rb") as file:
+        try:
+            for member in members(file):
+                spans[member.name] = member.start, member.start + member.size
+        except DamagedTarError as error:
+            return spans, str(error)
+    return spans, ""

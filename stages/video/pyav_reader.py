@@ -9,7 +9,7 @@ import av
 import av.error
 
 from pipeline.errors import ClipError, reason
-from stages.video.container import open_stream, orientation, pictures, pixel_shape, seek_before
+from stages.video.container import DAMAGED, open_stream, orientation, pictures, pixel_shape, seek_before
 from stages.video.probe import Probe
 from stages.video.source import Source
 
@@ -126,7 +126,7 @@ class PyavReader:
                 context.skip_frame = skips = skip
             try:
                 yield from packet.decode()
-            except av.error.InvalidDataError as error:  # a damaged packet costs its own frames alone
+            except DAMAGED as error:  # a damaged packet costs its own frames alone
                 self._fault = reason(error)
 
     def _index(self, pts: int | None) -> int | None:

@@ -8,9 +8,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import av.error
 import numpy as np
 
 from pipeline import scratch
+from pipeline.errors import ClipError, reason
 from stages.video.clock import FrameTimes, frame_times
 from stages.video.container import open_video
 from stages.video.media import MEMBER, PIECE, fetch, is_local, read_bytes, resolve, version
@@ -42,6 +44,7 @@ class Source:
         self.path = file if isinstance(file, str) and start is None else None
         self._file, self._key, self._start = file, key, start
         self._times: FrameTimes | None = None
+        self._digest: str | None = None
 
     def open(self) -> Any:
         """Open it with PyAV.
@@ -58,7 +61,12 @@ class Source:
         return open_video(f"subfile,,start,{self._start},end,{self._start + self.size},,:{place}")
 
     def sha256(self) -> str:
-        """Compute the checksum of the bytes, as hex digits. Raises OSError."""
+        """Compute the checksum of the bytes, once, as hex digits. Raises OSError."""
+        if self._digest is None:
+            self._digest = self._hash()
+        return self._digest
+
+    def _hash(self) -> str:
         if isinstance(self._file, bytes):
             return hashlib.sha256(self._file).hexdigest()
         found, left = hashlib.sha256(), self.size
@@ -76,8 +84,11 @@ class Source:
             ClipError: not_a_video, no_video_stream; decode_error for a file that is damaged or cut off.
         """
         if self._times is None:
-            shared = self._shared() if self._key and self.size > LARGE else None
-            self._times = shared or frame_times(self.open)
+            try:
+                shared = self._shared() if self._key and self.size > LARGE else None
+                self._times = shared or frame_times(self.open)
+            except (av.error.FFmpegError, ValueError) as error:
+                raise ClipError("decode_error", f"the file is damaged ({reason(error)})") from error
         return self._times
 
     def _shared(self) -> FrameTimes | None:
@@ -115,8 +126,8 @@ def locate(uri: str, part: bool = False) -> Source:
         RunError: An object store cannot be reached.
     """
     if is_local(uri):
-        stat = Path(uri).stat()
-        return _known(uri, uri, _mark(stat), stat.st_size)
+        found = Path(resolve(uri)[1]).stat()
+        return _known(uri, uri, _mark(found), found.st_size)
     member = MEMBER.fullmatch(uri)
     if member and is_local(member["tar"]):
         _, tar, span = resolve(uri)
@@ -129,6 +140,23 @@ def locate(uri: str, part: bool = False) -> Source:
                 return _known(uri, str(path), mark, path.stat().st_size)
     data = read_bytes(uri)
     return Source(uri, data, "", len(data))
+
+
+def modified(uri: str) -> str | None:
+    """Return what changes whenever a local file is written, or the tar that it is in: its size, and when.
+
+    Returns:
+        Bytes, and nanoseconds since 1970; None for a remote file, and for one that cannot be read.
+    """
+    member = MEMBER.fullmatch(uri)
+    path = member["tar"] if member else uri
+    if not is_local(path):
+        return None
+    try:
+        stat = Path(path).stat()
+    except OSError:
+        return None
+    return f"{stat.st_size} {stat.st_mtime_ns}"
 
 
 @lru_cache(KEPT)

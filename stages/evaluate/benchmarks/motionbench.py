@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+from pipeline.text import plain
 from stages.evaluate.benchmark import (
     LETTERS,
     Benchmark,
@@ -36,7 +37,7 @@ class MotionBench(Benchmark):
                 if "options" in qa:
                     options = get_texts(qa, "options", where)
                 yield BenchmarkQuestion(
-                    id=str(qa.get("uid", f"{where}:{index}")),
+                    id=plain(qa.get("uid")) or f"{where}:{index}",
                     video=find(get_text(row, "video_path", where)),
                     question=question,
                     options=options,

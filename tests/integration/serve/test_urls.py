@@ -132,3 +132,27 @@ def test_public_addresses_are_public() -> None:
         assert is_public(text)
     for text in ("::1", "fe80::1", "fe80::1%eth0", "fc00::1", "::", "ff02::1"):
         assert not is_public(text)
+
+
+class Dripping(FakeServer):
+    """Never ends: it sends a byte of its head, or of its body, every tenth of a second."""
+
+    def respond(self, exchange: Exchange) -> None:
+        if exchange.path == "/body":
+            exchange.open(200)
+        try:
+            for _ in range(100):
+                exchange.wfile.write(b"HTTP/1.1 200 OK\r\nX-A: b"[:1] if exchange.path == "/head" else b"x")
+                exchange.wfile.flush()
+                time.sleep(0.1)
+        except OSError:
+            exchange.close_connection = True
+
+
+@pytest.mark.parametrize("path", ["/head", "/body"])
+def test_a_host_that_drips_is_left_in_time(path: str) -> None:
+    with Dripping() as server:
+        began = time.monotonic()
+        with pytest.raises(ApiError, match="in time"):
+            fetch(f"http://{server.address}{path}", [server.address], 10**6, 0.5, lambda _: True)
+        assert time.monotonic() - began < 5.0  # of the ten seconds that it would take

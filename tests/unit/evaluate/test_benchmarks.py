@@ -98,6 +98,10 @@ def test_camerabench_is_a_folder_of_yes_no_questions(tmp_path: Path) -> None:
         (json.dumps(motionbench("1", "A") | {"qa": 3}), "no list in 'qa'"),
         (json.dumps({"qa": []}), "no text in 'question_type'"),
         (json.dumps(motionbench("1", "A", start="0:01")), "start should be a time in seconds, not '0:01'"),
+        (json.dumps(motionbench("1", "A", start=float("nan"))), "start should be a time in seconds, not nan"),
+        (json.dumps(motionbench("1", "A", end=-1)), "end should be a time in seconds, not -1"),
+        (json.dumps(motionbench("1", "A", start=3, end=2)), "the part of question 1 ends before it starts"),
+        ("[" * 200_000, "line 1 is not valid JSON"),
         ("", "has no questions"),
     ],
 )
@@ -110,6 +114,18 @@ def test_a_file_that_is_not_as_published_is_refused_with_the_line(
         read("motionbench", str(file), str(tmp_path))
     with pytest.raises(CallError, match="cannot read"):
         read("motionbench", str(tmp_path / "none"), str(tmp_path))
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "latin-1"])
+def test_questions_of_any_encoding_end_at_newlines_alone(tmp_path: Path, encoding: str) -> None:
+    odd = "é" if encoding == "latin-1" else "é\u2028\x85"
+    rows = [motionbench(uid, "A", question=f"Where{odd}to?\nA. Here{odd}\nB. There") for uid in ("007", 7, 0)]
+    text = "\n".join(json.dumps(row, ensure_ascii=False) for row in rows)
+    (tmp_path / "q.jsonl").write_bytes(text.encode(encoding))
+    found = read("motionbench", str(tmp_path / "q.jsonl"), str(tmp_path))
+    assert [item.id for item in found] == ["007", "7", "0"]
+    assert found[0].question == f"Where{odd}to?"
+    assert found[0].options[1] == "There"
 
 
 def test_two_questions_with_one_id_are_refused(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """The claim reader, on sentences that were written independently of its rules."""
 
 import json
+import signal
 from collections import Counter
 from pathlib import Path
 
@@ -97,3 +98,42 @@ def test_a_claim_that_is_repeated_is_read_once(sentences: list[str]) -> None:
     found = claims(" ".join(sentences))
     assert len(set(found)) == len(found)
     assert found == claims(" ".join(sentences * 2))[: len(found)]
+
+
+@pytest.mark.parametrize(
+    "unit",
+    [
+        "-",
+        "- ",
+        " ",
+        "\t",
+        "\n",
+        "(",
+        "slowly ",
+        "and ",
+        "ly ",
+        "-to-",
+        "the camera ",
+        "pans left ",
+        "not ",
+        "s ",
+    ],
+)
+@pytest.mark.parametrize("start", ["", "The camera ", "A man runs "])
+def test_no_text_keeps_the_reader_busy(unit: str, start: str) -> None:
+    def stop(*_: object) -> None:
+        raise TimeoutError
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, 20.0)  # patterns that backtrack would take years
+    try:
+        claims(start + unit * (100_000 // len(unit)))
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def test_space_and_punctuation_may_be_repeated() -> None:
+    assert claims("The  camera\t\tpans   left ----- and zooms in.....") == claims(
+        "The camera pans left - and zooms in."
+    )

@@ -112,7 +112,7 @@ def test_a_webdataset_tar_gives_its_videos_with_their_captions(tmp_path: Path, c
         (lambda path: path.with_suffix(".csv").write_text("uri,start_s\nx.mp4,soon\n"), "not a number"),
         (lambda path: path.with_suffix(".csv").write_text("uri,start_s,end_s\nx.mp4,2,1\n"), "not after"),
         (lambda path: path.with_suffix(".csv").write_text("uri\n"), "no clips"),
-        (lambda path: path.with_suffix(".jsonl").write_text("{not json"), "cannot be read"),
+        (lambda path: path.with_suffix(".jsonl").write_text("{not json"), "line 1 is not valid JSON"),
         (lambda path: path.with_suffix(".jsonl").write_text(""), "no column 'uri'"),
         (lambda path: path.with_suffix(".parquet").write_bytes(b"PAR"), "cannot be read"),
         (lambda path: path.with_suffix(".tar").write_bytes(b"no tar" * 999), "cannot be read"),

@@ -1,4 +1,6 @@
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -37,6 +39,17 @@ def test_a_correction_that_changes_nothing_is_not_one(store: Store) -> None:
     for edited, kept in ((left, None), (f" {left}\n", None), (" ", None), (right, right)):
         session.vote(Ballot(annotator="ada", item=only.id, choice="left", edited=edited))
         assert store.votes()[0].edited == kept
+
+
+def test_a_vote_that_is_not_stored_is_not_said_to_be_saved(store: Store) -> None:
+    (only,) = asked = comparisons(1)
+    session = ReviewSession(asked, 1, store)
+    session.vote(Ballot(annotator="ada", item=only.id, choice="left"))
+    (vote,) = store.votes()
+    store.add([replace(vote, at=vote.at + timedelta(days=1))])  # by a machine whose clock is ahead
+    with pytest.raises(HTTPException, match="not saved"):
+        session.vote(Ballot(annotator="ada", item=only.id, choice="right"))
+    assert store.votes()[0].choice == "left"
 
 
 def test_progress_counts_ones_own_work_and_that_of_all(store: Store) -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stages.review.label_studio import from_label_studio, to_label_studio
+from stages.review.label_studio import LABELING_CONFIG, from_label_studio, to_label_studio
 from stages.review.queue import Vote
 from tests.unit.review.votes import comparisons, vote
 
@@ -45,7 +45,7 @@ def test_votes_survive_the_round_trip_through_label_studio(given_: list[tuple[in
 def test_a_task_does_not_reveal_which_answer_is_the_models() -> None:
     tasks = to_label_studio(comparisons(40), [], {})
     assert {tuple(sorted(task["data"])) for task in tasks} == {
-        ("clip_id", "left", "question", "right", "video")
+        ("clip_id", "left", "part", "question", "right", "video")
     }
     assert 8 < sum("goes left" in task["data"]["left"] for task in tasks) < 32
 
@@ -93,6 +93,30 @@ def test_annotations_made_in_label_studio_are_votes() -> None:
     assert from_label_studio([exported(was_cancelled=True), exported(result=[])]) == []
 
 
+@pytest.mark.parametrize("text", [" Better so. ", [" Better so. "], ["Better so."]])
+def test_a_text_area_may_be_a_string_or_a_list(text: Any) -> None:
+    task = exported()
+    task["annotations"][0]["result"][1]["value"]["text"] = text
+    (made,) = from_label_studio([task])
+    assert made.edited == "Better so."
+
+
+@pytest.mark.parametrize(
+    ("part", "said"),
+    [
+        ((None, None), "The whole video"),
+        ((12.0, 15.5), "Only the part from 12.00 s to 15.50 s"),
+        ((None, 2.0), "Only the part from 0.00 s to 2.00 s"),
+        ((2.0, None), "Only the part from 2.00 s to the end"),
+    ],
+)
+def test_a_task_says_which_part_of_the_video_is_meant(part: Any, said: str) -> None:
+    (asked,) = comparisons(1)
+    (task,) = to_label_studio([asked], [], {asked.clip_id: "film.mp4"}, {asked.clip_id: part})
+    assert task["data"]["part"] == said
+    assert '"$part"' in LABELING_CONFIG
+
+
 @pytest.mark.parametrize(
     ("tasks", "message"),
     [
@@ -101,6 +125,8 @@ def test_annotations_made_in_label_studio_are_votes() -> None:
         ([{"data": {"clip_id": "c"}}], "task 1 lacks 'question'"),
         (["text"], "task 1"),
         ([exported(created_at="yesterday")], "task 1"),
+        ([exported(), exported(created_at="9999-12-31T23:59:59Z")], "task 2: its time 9999.* in the future"),
+        ([exported(created_at="9999-12-31T23:59:59-12:00")], "task 1"),
         ([exported() | {"data": exported()["data"] | {"left": 5}}], "5 is not a text"),
         (
             [exported(result=[{"from_name": "choice", "value": {"choices": ["A"]}}])],

@@ -101,3 +101,47 @@ def test_a_sample_keeps_the_order_and_has_at_most_the_asked_size(rows: int, coun
     chosen = [row["k"] for row in select([{"k": k} for k in range(rows)], count)]
     assert len(chosen) == min(rows, count)
     assert chosen == sorted(set(chosen))
+
+
+@pytest.mark.parametrize(
+    ("given_", "expected"),
+    [
+        ("<video>\nWhat?", "What?"),
+        ("What?\n<video>", "What?"),
+        ("Watch <video> and say", "Watch and say"),
+        ("Watch<video>and say", "Watch and say"),
+        ("In the clip <video>, what?", "In the clip, what?"),
+        ("First line.\n<video>\nSecond line.", "First line.\nSecond line."),
+        ("<image>\n<video>\nWhat?", "What?"),
+        ("<video>", ""),
+        ("  Two  spaces ", "  Two  spaces "),
+    ],
+)
+def test_a_tag_in_a_sentence_leaves_its_words_apart(folder: Path, given_: str, expected: str) -> None:
+    sft = {"video": "a.mp4", "conversations": [human(given_), gpt("Yes.")]}
+    (row,) = read_rows(Source(str(write_json(folder / "s.json", [sft])), "llava"), "sft", "train").rows
+    assert row["messages"][0]["content"] == expected
+    dpo = {"video": "a.mp4", "prompt": given_, "chosen": "a", "rejected": "b"}
+    (row,) = read_rows(Source(str(write_json(folder / "d.json", [dpo])), "llava"), "dpo", "train").rows
+    assert row["prompt"] == expected
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "latin-1"])
+def test_json_lines_of_any_encoding_end_at_newlines_alone(folder: Path, encoding: str) -> None:
+    said = "é" if encoding == "latin-1" else "é\u2028\x85\x0bs"
+    item = {"video": "a.mp4", "conversations": [human("What?"), gpt(said)]}
+    line = json.dumps(item, ensure_ascii=False)
+    (folder / "a.jsonl").write_bytes(f"{line}\r\n\n{line}\n".encode(encoding))
+    rows = read_rows(Source(str(folder / "a.jsonl"), "llava"), "sft", "train").rows
+    assert [row["messages"][1]["content"] for row in rows] == [said, said]
+
+
+def test_text_that_cannot_be_stored_is_made_so_and_a_damaged_line_is_named(folder: Path) -> None:
+    item = {"id": 0, "video": "a.mp4", "conversations": [human("What?"), gpt("\ud800")], "x": "[" * 9}
+    line = json.dumps(item).replace('"[[[[[[[[["', "[" * 200_000 + "]" * 200_000)
+    (folder / "a.jsonl").write_text(line)
+    (row,) = read_rows(Source(str(folder / "a.jsonl"), "llava"), "sft", "train").rows
+    assert (row["id"], row["messages"][1]["content"]) == ("0", "?")
+    (folder / "a.jsonl").write_text(line + "\n{")
+    with pytest.raises(CallError, match="line 2"):
+        read_rows(Source(str(folder / "a.jsonl"), "llava"), "sft", "train")

@@ -1,6 +1,6 @@
-"""What becomes of every kind of input: the table of docs/inputs.md, made by running it.
+"""What becomes of every kind of file: the table of docs/files.md, made by running it.
 
-After a change that is meant: `UPDATE_DOCS=1 pytest tests/integration/test_inputs.py`.
+After a change that is meant: `UPDATE_DOCS=1 pytest tests/integration/test_files.py`.
 """
 
 import os
@@ -16,8 +16,8 @@ from stages.score.settings import ScoreConfig
 from stages.score.stage import Score
 from tests.kinds import Kind, kinds
 
-PAGE = Path(__file__).parents[2] / "docs" / "inputs.md"
-HEAD = "| input | what becomes of it |\n| --- | --- |\n"
+PAGE = Path(__file__).parents[2] / "docs" / "files.md"
+HEAD = "| file | what becomes of it |\n| --- | --- |\n"
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +43,7 @@ def outcome(stage: Score, kind: Kind, folder: Path) -> tuple[str, float | None]:
 
 
 @pytest.mark.slow
-def test_every_kind_of_input_comes_out_as_the_documentation_says(tmp_path: Path, score: Score) -> None:
+def test_every_kind_of_file_comes_out_as_the_documentation_says(tmp_path: Path, score: Score) -> None:
     table = ""
     pans = {}
     for group, members in groupby(kinds(), key=lambda kind: kind.group):

@@ -1,0 +1,75 @@
+from itertools import product
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from stages.ingest.find import find
+from stages.ingest.settings import IngestConfig
+from stages.ingest.video_ids import lumps
+
+CONFIG = IngestConfig()
+
+
+def ids(
+    root: Path, *paths: str, config: IngestConfig = CONFIG, known: pa.Table | None = None
+) -> dict[str, str]:
+    """The video_id of each of these files, once all of them are there."""
+    for path in paths:
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).touch()
+    found = find(str(root), config, known=known).to_pylist()
+    return {str(Path(row["uri"]).relative_to(root)): row["video_id"] for row in found}
+
+
+@pytest.mark.parametrize("scenes", [2, 5, 40])
+def test_scenes_whose_files_have_the_same_names_are_videos_of_their_own(tmp_path: Path, scenes: int) -> None:
+    paths = [f"scene_{k:03}/{view}/video.mp4" for k, view in product(range(scenes), ("rgb", "depth"))]
+    found = ids(tmp_path, *paths)
+    assert len(set(found.values())) == scenes
+    for k in range(scenes):  # the views of a scene stay together
+        assert found[f"scene_{k:03}/rgb/video.mp4"] == found[f"scene_{k:03}/depth/video.mp4"]
+
+
+@pytest.mark.parametrize("view", ["rgb", "camera 1"])
+def test_scenes_in_parts_of_a_dataset_are_told_apart_as_well(tmp_path: Path, view: str) -> None:
+    paths = [f"{part}/{part}-{k}/{view}/out.mkv" for part, k in product(("train", "val"), range(6))]
+    assert len(set(ids(tmp_path, *paths).values())) == 12
+    assert len(set(ids(tmp_path, *paths, config=IngestConfig(source="mine")).values())) == 12
+
+
+def test_pieces_stay_together_in_their_scene(tmp_path: Path) -> None:
+    paths = [f"{k}/rgb/video_{k:03}{n:03}_000{n:03}.mp4" for k, n in product(range(12), range(3))]
+    found = ids(tmp_path, *paths)
+    assert len(set(found.values())) == 12
+    assert len({found[path] for path in paths[:3]}) == 1
+
+
+def test_versions_and_pieces_of_one_video_stay_together_in_different_folders(tmp_path: Path) -> None:
+    versions = [f"{size}/clips/video_{k}.mp4" for k, size in product(range(20), ("480p", "720p"))]
+    found = ids(tmp_path / "a", *versions)
+    assert found["480p/clips/video_3.mp4"] == found["720p/clips/video_3.mp4"] == "clips/video_3"
+    pieces = [f"{k % 2}/clips/v{k % 20}_{k:06}_{k:06}.mp4" for k in range(60)]
+    assert len(set(ids(tmp_path / "b", *pieces).values())) == 20
+
+
+def test_a_folder_whose_clips_have_their_ids_keeps_them(tmp_path: Path) -> None:
+    paths = [f"{k}/rgb/video.mp4" for k in range(12)]
+    known = pa.table({"uri": [str(tmp_path / paths[0])], "video_id": ["rgb/video"]})
+    found = ids(tmp_path, *paths, known=known)
+    assert found[paths[0]] == "rgb/video"
+    assert found[paths[1]] == "1/video"
+
+
+def test_given_ids_are_left_alone(tmp_path: Path) -> None:
+    rows = "".join(f"{k}/rgb/video.mp4,same\n" for k in range(12))
+    (tmp_path / "list.csv").write_text(f"uri,video_id\n{rows}")
+    assert set(find(str(tmp_path / "list.csv"), CONFIG)["video_id"].to_pylist()) == {"same"}
+
+
+def test_a_video_with_more_than_a_tenth_of_the_clips_is_told() -> None:
+    told = lumps(pa.chunked_array([["a"] * 11 + [f"b{k}" for k in range(89)]]))
+    assert [sentence.partition(" and")[0] for sentence in told] == ["11 of 100 clips have the video_id 'a'"]
+    assert lumps(pa.chunked_array([["a"] * 10 + [f"b{k}" for k in range(90)]])) == []
+    assert lumps(pa.chunked_array([["a", "b"]])) == []
+    assert lumps(pa.chunked_array([], pa.string())) == []
