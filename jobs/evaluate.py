@@ -14,7 +14,7 @@ from pipeline import lock
 from pipeline.engine import pending
 from pipeline.errors import NOT_ALL, CallError, CeilingError
 from pipeline.ledger import Notes, ledger, turned_away
-from pipeline.workspace import Workspace, join
+from pipeline.workspace import Workspace
 from stages.evaluate.benchmark import BenchmarkQuestion, read
 from stages.evaluate.results import answered, compare, markdown, summary
 from stages.evaluate.stage import ASKED, PROMPTS, Evaluate, Prompt, rows, with_prompt
@@ -108,7 +108,7 @@ def _answer(
 ) -> dict[str, dict[str, Any]]:
     """Ask the questions that have no answer with this visual prompt; return the answers to all, by id."""
     with_this = with_prompt(config, prompt)
-    session = Session(config, Workspace(join(folder.root, prompt)))
+    session = Session(config, Workspace(f"{folder.root}/{prompt}"))
     workspace = session.workspace
     with session.writing("evaluate"):
         check(config.detector, config.tracker)

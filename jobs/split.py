@@ -15,7 +15,6 @@ from jobs.console import console
 from jobs.session import Session
 from pipeline import engine
 from pipeline.errors import CallError, RunError, reason
-from pipeline.workspace import join
 from stages.review.store import preferences
 from stages.split.compare import difference, planned, published, render, settings_between
 from stages.split.plan import DatasetPlan, build
@@ -98,7 +97,7 @@ def run(session: Session, dry: bool = False, version: str | None = None) -> Data
 
 
 def _folder(session: Session, version: str | None) -> str:
-    root = join(session.workspace.root, "dataset")
+    root = f"{session.workspace.root}/dataset"
     if version is None:
         return root
     if not VERSION.fullmatch(version) or version in folders():
@@ -106,7 +105,7 @@ def _folder(session: Session, version: str | None) -> str:
             f"--version {version!r}: use letters, digits, '.', '_' and '-', and none of the names "
             f"{', '.join(folders())}"
         )
-    return join(root, version)
+    return f"{root}/{version}"
 
 
 def _dry_run(session: Session, decided: DatasetPlan, folder: str) -> None:
@@ -145,8 +144,7 @@ def diff(session: Session | None, names: tuple[str, str], as_json: bool) -> None
 def _named(session: Session | None, name: str) -> tuple[dict[str, Any], pa.Table]:
     places = [name]
     if session and VERSION.fullmatch(name):
-        parts = ("dataset", name) if name != "dataset" else ("dataset",)
-        places.insert(0, join(session.workspace.root, *parts))
+        places.insert(0, f"{session.workspace.root}/dataset" + (f"/{name}" if name != "dataset" else ""))
     for place in places:
         try:
             return published(place)

@@ -31,11 +31,13 @@ LOCK = ".lock.json"  # names the holder of the workspace; in an object store, it
 SPENT = "spent.json"  # what the models that charge have cost, by table
 RETRY_S = 60
 DRAFT = ".tmp"  # suffix of a file that is being written
-# Of a URI; the names are those that pyarrow knows for S3 and Google Cloud Storage.
+# In a URI, at its end or after the bucket; the names are those that pyarrow knows for S3 and Google's store.
 OPTIONS = re.compile(
-    r"\?(?=(?:[^?]*&)?(?:region|scheme|endpoint_override|retry_limit_seconds|project_id|tls_ca_file_path"
-    r"|smart_defaults|force_virtual_addressing|allow_bucket_creation|allow_bucket_deletion"
-    r"|check_directory_existence_before_creation)=)[^?]*$"
+    r"(?P<bucket>(?:s3|gs|gcs)://[^/?]*)(?P<path>/.*)?(?P<options>\?(?:[^?/]*&)?(?:region|scheme"
+    r"|endpoint_override|retry_limit_seconds|project_id|tls_ca_file_path|smart_defaults"
+    r"|force_virtual_addressing|allow_bucket_creation|allow_bucket_deletion"
+    r"|check_directory_existence_before_creation)=(?(path)[^?]*|[^?/]*))(?P<rest>/.*)?",
+    re.DOTALL,
 )
 
 
@@ -44,14 +46,27 @@ def split_options(uri: str) -> tuple[str, str]:
 
     A question mark that no option of a store follows is part of a name, as in `watch?v=1.mp4`.
     """
-    found = OPTIONS.search(uri) if "://" in uri else None
-    return (uri[: found.start()], found[0]) if found else (uri, "")
+    found = OPTIONS.fullmatch(uri)
+    return (
+        (found["bucket"] + (found["path"] or found["rest"] or ""), found["options"]) if found else (uri, "")
+    )
 
 
-def join(folder: str, *parts: str) -> str:
-    """Name a file or folder inside a folder: a local path, or a URI, whose options stay at its end."""
-    place, options = split_options(folder)
-    return "/".join((place.rstrip("/"), *parts)) + options
+def normal(uri: str) -> str:
+    """Put the options of a store next to the bucket, so that names can be added at the end of the location.
+
+    Args:
+        uri: A path, or a URL such as s3://bucket/folder?region=eu-west-1.
+
+    Returns:
+        The same place, such as s3://bucket?region=eu-west-1/folder.
+    """
+    place, options = split_options(uri)
+    if not options:
+        return uri
+    scheme, _, path = place.partition("://")
+    bucket, slash, name = path.partition("/")
+    return f"{scheme}://{bucket}{options.replace('/', '%2F')}{slash}{name}"
 
 
 def store(uri: str) -> tuple[fs.FileSystem, str]:
@@ -62,7 +77,7 @@ def store(uri: str) -> tuple[fs.FileSystem, str]:
     s3://bucket/folder?region=eu-west-1&endpoint_override=host:9000.
 
     Args:
-        uri: s3://bucket/path or gs://bucket/path; names in it are written as they are, not escaped.
+        uri: s3://bucket/path or gs://bucket/path; names in the path are written as they are, not escaped.
 
     Returns:
         The file system, and the path inside it.
@@ -106,7 +121,7 @@ class Workspace:
             CallError: The object store cannot be reached.
         """
         self.token = token
-        self.root = join(root) if "://" in root else str(Path(root).expanduser().resolve())
+        self.root = normal(root).rstrip("/") if "://" in root else str(Path(root).expanduser().resolve())
         try:
             self._fs, self._base = opened(self.root)
         except (OSError, pa.ArrowException) as error:

@@ -14,7 +14,7 @@ from typing import Any
 
 from pyarrow import fs
 
-from pipeline.workspace import join, opened
+from pipeline.workspace import normal, opened
 from stages.split.files import STAGING, own_path, to_json
 from stages.split.schema import Row
 
@@ -36,7 +36,7 @@ class StoredDataset:
         Args:
             folder: Its URI.
         """
-        self.staging = join(folder, STAGING)
+        self.staging = f"{normal(folder)}/{STAGING}"
         self._fs, self._base = opened(folder)
 
     def manifest(self) -> Row:

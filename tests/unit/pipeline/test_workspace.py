@@ -12,7 +12,7 @@ import pytest
 from pipeline.errors import CallError, RunError
 from pipeline.identity import Role, Setting
 from pipeline.schema import CLIPS, TABLES, empty_row
-from pipeline.workspace import Workspace, join, split_options
+from pipeline.workspace import Workspace, normal, split_options
 from tests import objectstore
 from tests.disk import recorded
 from tests.objectstore import BUCKET
@@ -113,20 +113,25 @@ def test_file_systems_that_sync_no_folders_do_but_a_failing_disk_is_told(
             "s3://b/a b/W",
             "?endpoint_override=h:9&scheme=http",
         ),
+        ("s3://b?endpoint_override=h:9/W?/x", "s3://b/W?/x", "?endpoint_override=h:9"),
         (
             "s3://b/W/?allow_bucket_creation=true&region=x",
             "s3://b/W/",
             "?allow_bucket_creation=true&region=x",
         ),
+        ("s3://b/W?tls_ca_file_path=/etc/ca", "s3://b/W", "?tls_ca_file_path=/etc/ca"),
+        ("s3://b/x.tar::a.mp4?region=x", "s3://b/x.tar::a.mp4", "?region=x"),
+        ("s3://b?region=x", "s3://b", "?region=x"),
         ("gs://b/W?retry_limit_seconds=5", "gs://b/W", "?retry_limit_seconds=5"),
         ("s3://b/watch?v=1.mp4", "s3://b/watch?v=1.mp4", ""),
         ("s3://b/a?b/c?region=x", "s3://b/a?b/c", "?region=x"),
         ("/disk/a?region=x", "/disk/a?region=x", ""),
+        ("https://host/a.mp4?region=x", "https://host/a.mp4?region=x", ""),
     ],
 )
 def test_the_options_of_a_store_are_told_from_names(uri: str, place: str, options: str) -> None:
     assert split_options(uri) == (place, options)
-    assert join(uri, "x y", "z") == f"{place.rstrip('/')}/x y/z{options}"
+    assert split_options(f"{normal(uri)}/x y") == (f"{place}/x y", options.replace("/", "%2F"))
 
 
 def test_a_workspace_may_name_its_store_and_have_spaces(monkeypatch: pytest.MonkeyPatch) -> None:
