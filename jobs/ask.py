@@ -10,6 +10,7 @@ from rich.console import Console
 from configs.settings import Config
 from pipeline.errors import NOT_ALL, CallError, CeilingError, ClipError, RunError, reason
 from pipeline.ledger import UNLIMITED, Ledger, reached
+from pipeline.workspace import normal
 from stages.ingest.identity import clip_id
 from stages.models.metering import Purse, ceiling
 from stages.motionsight.prompt import VisualPrompt
@@ -41,7 +42,7 @@ def run(
     began = time.perf_counter()
     if not question.strip():
         raise CallError("the question is empty")
-    uri = video if "://" in video or "::" in video else str(Path(video).expanduser().absolute())
+    uri = normal(video) if "://" in video or "::" in video else str(Path(video).expanduser().absolute())
     if override:
         prompts = {"object": override, "camera": override}
         config = config.model_copy(update={"prompt": config.prompt.model_copy(update=prompts)})

@@ -17,6 +17,7 @@ from rich.console import Console
 
 from pipeline.engine import EngineConfig, start
 from pipeline.errors import CallError, RunError
+from pipeline.workspace import normal
 from stages.train import loop
 from stages.train.model import load_processor
 from stages.train.plan import plan
@@ -85,7 +86,7 @@ def _absolute(training: TrainingRun) -> TrainingRun:
     """The run with absolute paths, as workers have working directories of their own."""
 
     def absolute(place: str) -> str:
-        return place if "://" in place else str(Path(place).expanduser().absolute())
+        return normal(place) if "://" in place else str(Path(place).expanduser().absolute())
 
     config, source = training.config, training.source
     if Path(config.model).is_dir():  # otherwise a name on the Hugging Face Hub

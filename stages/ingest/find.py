@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from pipeline.errors import CallError, reason
 from pipeline.schema import CLIPS
-from pipeline.workspace import one_each
+from pipeline.workspace import normal, one_each, split_options
 from stages.ingest import manifests, tars
 from stages.ingest.folders import TAR, UNNAMED, LeftOut, is_utf8, shown, walk
 from stages.ingest.identity import clip_id
@@ -99,7 +99,7 @@ def _find(where: str, config: IngestConfig, left: LeftOut) -> Rows:
 def _remote(where: str, config: IngestConfig, left: LeftOut) -> Rows:
     try:
         fs, base = filesystem(where)
-        scheme = where.partition("://")[0]
+        scheme, options = where.partition("://")[0], split_options(where)[1]
         pattern = any(sign in base for sign in "*?[")
         alone = not pattern and fs.isfile(base)
         names = fs.glob(base) if pattern else [base] if alone else fs.find(base)
@@ -108,7 +108,8 @@ def _remote(where: str, config: IngestConfig, left: LeftOut) -> Rows:
     for name in sorted(names):
         named = alone or (pattern and name.lower().endswith(MANIFESTS))
         if named or left.takes(name if pattern else name.removeprefix(base)):
-            yield from _one(name if "://" in name else f"{scheme}://{name}", config, left, alone)
+            uri = name if "://" in name else normal(f"{scheme}://{name}{options}")
+            yield from _one(uri, config, left, alone)
 
 
 def _one(uri: str, config: IngestConfig, left: LeftOut, alone: bool = False) -> Rows:
@@ -140,6 +141,7 @@ def _row(uri: str, config: IngestConfig, **given: Any) -> dict[str, Any]:
         uri.encode()
     except UnicodeEncodeError:
         raise CallError(f"the file name {os.fsencode(uri)!r} is not valid UTF-8; rename the file") from None
+    uri = normal(uri)
     parts = uri.replace("::", "/").split("/")
     stem = Path(parts[-1]).stem
     source = given.get("source") or config.source or (parts[-2] if len(parts) > 1 else "")

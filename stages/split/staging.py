@@ -36,7 +36,7 @@ class StoredDataset:
         Args:
             folder: Its URI.
         """
-        self.staging = f"{normal(folder)}/{STAGING}"
+        self.staging = f"{normal(folder).rstrip('/')}/{STAGING}"
         self._fs, self._base = opened(folder)
 
     def manifest(self) -> Row:
