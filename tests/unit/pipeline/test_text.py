@@ -63,3 +63,10 @@ def test_json_is_read_at_any_depth() -> None:
 )
 def test_any_value_has_a_text(value: object, expected: str | None) -> None:
     assert plain(value) == expected
+
+
+@pytest.mark.parametrize("depth", [99, 150, 900, 990, 5000])
+def test_what_is_nested_at_any_depth_has_a_text(depth: int) -> None:
+    for deep in ("[" * depth + "]" * depth, '{"a":' * depth + '"\\ud800"' + "}" * depth):
+        assert plain(from_json(f'{{"caption": {deep}}}', as_written=True)["caption"]) is not None
+        assert "caption" in from_json(f'{{"caption": {deep}, "b": "\\ud800"}}')
