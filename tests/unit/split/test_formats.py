@@ -74,17 +74,6 @@ def test_without_a_choice_every_format_is_written(videos: Path, tmp_path: Path) 
     assert published([]).keys() == every.keys() - of_all
 
 
-def test_a_store_keeps_no_file_of_a_format_that_is_no_longer_written(videos: Path, tmp_path: Path) -> None:
-    for name in folders():  # an object store needs no folders, but this one is a disk
-        (tmp_path / "dataset" / name).mkdir(parents=True)
-    for chosen in (None, ["trl"]):
-        plan, config = a_plan(videos, 4, hashed=True, formats=chosen)
-        manifest = publish(plan, f"file://{tmp_path}/dataset", config)
-    there = bytes_of(tmp_path / "dataset").keys()
-    assert there == {"manifest.json"} | {file["path"] for file in manifest["files"]}
-    assert not any(path.startswith("llava/") for path in there)
-
-
 def test_llava_and_trl_files_name_videos_that_are_in_the_tars(dataset: Path) -> None:
     members = set()
     for path in dataset.glob("*/*.tar"):
