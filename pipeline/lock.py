@@ -2,6 +2,8 @@
 
 On a local disk it is a file lock, which the kernel releases when the process ends. In an object store it is a
 lease: an object that its holder rewrites at short intervals, and that expires when it is no longer rewritten.
+Where the store has conditional puts, of two writers that find it free or expired only the first gets it;
+elsewhere it is the last one, which is why a new lease is read again after a while.
 """
 
 import json
@@ -10,7 +12,7 @@ import socket
 import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +20,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from pipeline.conditional import SharedObject
 from pipeline.errors import CallError, RunError, reason
 from pipeline.workspace import LOCK, Workspace
 
@@ -80,7 +83,7 @@ def _flock(workspace: Workspace, me: dict[str, Any]) -> Iterator[Lock]:
         lock = FileLock(folder / ".lock")
         lock.acquire(blocking=False)
     except Timeout:
-        raise _refusal(workspace, _read(workspace)) from None
+        raise _refusal(workspace, _record(lambda: workspace.read_bytes(LOCK), workspace)) from None
     except OSError as error:
         raise CallError(f"cannot write to {workspace.root}: {reason(error)}") from error
     try:
@@ -97,16 +100,18 @@ def _flock(workspace: Workspace, me: dict[str, Any]) -> Iterator[Lock]:
 
 @contextmanager
 def _lease(workspace: Workspace, me: dict[str, Any]) -> Iterator[Lock]:
-    def beat() -> None:
-        workspace.write_bytes(json.dumps(me | {"beat": time.time()}).encode(), LOCK)
+    shared = SharedObject(workspace, LOCK)
+
+    def beat() -> bool:
+        return shared.write(json.dumps(me | {"beat": time.time()}).encode())
 
     try:
-        holder = _read(workspace)
+        holder = _record(shared.read, workspace)
         if holder and time.time() - holder["beat"] < EXPIRY_S and not _dead_here(holder):
             raise _refusal(workspace, holder)
-        beat()
-        time.sleep(SETTLE_S)
-        holder = _read(workspace)
+        if beat():
+            time.sleep(SETTLE_S)
+        holder = _record(shared.read, workspace)
     except OSError as error:
         raise CallError(f"cannot write to {workspace.root}: {reason(error)}") from error
     if not holder or holder["token"] != me["token"]:
@@ -118,10 +123,9 @@ def _lease(workspace: Workspace, me: dict[str, Any]) -> Iterator[Lock]:
         renewed = time.monotonic()
         while not done.wait(BEAT_S):
             with suppress(OSError):  # the store may come back before the lease expires
-                holder = _read(workspace)
-                if holder and holder["token"] != me["token"]:
+                holder = _record(shared.read, workspace)
+                if (holder and holder["token"] != me["token"]) or not beat():
                     break
-                beat()
                 renewed = time.monotonic()
             if time.monotonic() - renewed > EXPIRY_S:
                 break
@@ -145,11 +149,11 @@ def _dead_here(holder: dict[str, Any]) -> bool:
     return holder["host"] == socket.gethostname() and not Path(f"/proc/{holder['pid']}").exists()
 
 
-def _read(workspace: Workspace) -> dict[str, Any]:
+def _record(read: Callable[[], bytes | None], workspace: Workspace) -> dict[str, Any]:
     """The record of the workspace's holder; empty if there is none. Raises OSError."""
     for _ in range(READS):
         try:
-            return json.loads(workspace.read_bytes(LOCK) or b"{}")
+            return json.loads(read() or b"{}")
         except ValueError:  # a store's client gets the size, then the content; it was rewritten in between
             time.sleep(0.1)
     raise OSError(f"{LOCK} in {workspace.root} is damaged; delete it if nothing is writing there")

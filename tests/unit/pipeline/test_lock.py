@@ -10,10 +10,11 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from pipeline import lock
+from pipeline import conditional, lock
 from pipeline.errors import CallError, RunError
 from pipeline.lock import Lock, held
 from pipeline.schema import empty_row
@@ -162,6 +163,70 @@ def test_a_lease_is_renewed_and_who_lost_it_is_told(s3: S3, monkeypatch: pytest.
         with pytest.raises(RunError, match=r"the lock on .* is lost"):
             take_over(workspace, holding)
     assert json.loads(workspace.read_bytes(".lock.json") or b"")["token"] == "theirs"
+
+
+def test_of_two_who_find_a_lease_expired_the_first_gets_it(s3: S3, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lock, "SETTLE_S", 0.0)
+    for name, age_s in (("expired", lock.EXPIRY_S + 1), ("free", None)):
+        workspace = Workspace(f"s3://{BUCKET}/{name}")
+        if age_s:
+            lease(workspace, age_s)
+        write = conditional.SharedObject.write
+
+        def late(self: conditional.SharedObject, data: bytes) -> bool:
+            lease(workspace, 0)  # noqa: B023 - the other writer, between reading and writing
+            return write(self, data)  # noqa: B023
+
+        with monkeypatch.context() as patched:
+            patched.setattr(conditional.SharedObject, "write", late)
+            with pytest.raises(CallError, match="far-away"), held(workspace, "score"):
+                pass
+        assert json.loads(workspace.read_bytes(".lock.json") or b"")["token"] == "theirs"
+
+
+@pytest.mark.parametrize("lacks", ["boto3", "conditions", "credentials"])
+def test_a_lease_works_without_conditional_puts(s3: S3, monkeypatch: pytest.MonkeyPatch, lacks: str) -> None:
+    monkeypatch.setattr(lock, "SETTLE_S", 0.1)
+    root = f"s3://{BUCKET}/without-{lacks}"
+    server = s3._server._server
+    application = server.app
+
+    def without(environment: Any, start: Any) -> Any:
+        if "HTTP_IF_NONE_MATCH" not in environment:
+            return application(environment, start)
+        start("501 Not Implemented", [("Content-Length", "0")])
+        return [b""]
+
+    if lacks == "boto3":
+        monkeypatch.setitem(sys.modules, "boto3", None)
+    elif lacks == "conditions":
+        monkeypatch.setattr(server, "app", without)
+    else:
+        monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+        monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+        host = s3.environment["AWS_ENDPOINT_URL"].removeprefix("http://")
+        root = f"s3://key:secret@{BUCKET}/without?scheme=http&endpoint_override={host}"
+    workspace = Workspace(root)
+    refused = pytest.raises(CallError, match="motionsight score")
+    with held(workspace, "score"), refused, held(Workspace(root), "annotate"):
+        pass
+    assert workspace.read_bytes(".lock.json") is None
+
+
+def test_a_put_whose_answer_was_lost_counts(s3: S3, monkeypatch: pytest.MonkeyPatch) -> None:
+    shared = conditional.SharedObject(Workspace(f"s3://{BUCKET}/lost"), "object")
+    assert shared.read() is None
+    put = shared._s3.put_object
+
+    def twice(**arguments: Any) -> dict[str, Any]:
+        put(**arguments)
+        return put(**arguments)
+
+    monkeypatch.setattr(shared._s3, "put_object", twice)
+    assert shared.write(b"mine")
+    monkeypatch.undo()
+    assert shared.write(b"next")
+    assert shared.read() == b"next"
 
 
 def test_a_place_that_cannot_be_written_is_a_wrong_call(tmp_path: Path) -> None:
