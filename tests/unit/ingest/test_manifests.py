@@ -171,7 +171,7 @@ def test_times_may_be_left_out(tmp_path: Path) -> None:
         ("a.jsonl", '["a.mp4"]\n', "line 1 is not a JSON object"),
         pytest.param("a.jsonl", "[" * 200_000, "line 1 is not valid JSON", id="deep"),
         ("a.jsonl", '{"path": "a.mp4"}\n', "no column 'uri' (columns: 'path')"),
-        ("a.jsonl.gz", gzip.compress(b'{"uri": "a.mp4"}')[:-9], "damaged gzip"),
+        ("a.jsonl.gz", gzip.compress(b'{"uri": "a.mp4"}', mtime=0)[:-9], "damaged gzip"),
         ("a.csv.gz", b"\x1f\x8b\0", "damaged gzip"),
         ("a.csv", b"\xff\xfeu\0r", "damaged text"),
         ("a.parquet", b"PAR1" * 9, "cannot be read"),

@@ -20,7 +20,7 @@ def test_what_latin_1_alone_can_decode_is_decoded() -> None:
     assert decode(b"") == ""
 
 
-@pytest.mark.parametrize("data", [gzip.compress(b"abc")[:-3], b"\x1f\x8b?", b"\xff\xfeabc"])
+@pytest.mark.parametrize("data", [gzip.compress(b"abc", mtime=0)[:-3], b"\x1f\x8b?", b"\xff\xfeabc"])
 def test_damaged_bytes_are_refused(data: bytes) -> None:
     with pytest.raises(ValueError, match=r"damaged|truncated"):
         decode(unpacked(data))
