@@ -7,7 +7,6 @@ The settings of a thing are defined beside the thing, and say there whether they
 import difflib
 import hashlib
 import json
-import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -24,6 +23,7 @@ from pipeline.errors import CallError, reason
 from pipeline.identity import Role, Setting
 from pipeline.isolation import Limits
 from pipeline.registry import backend_name
+from pipeline.text import without_secrets
 from stages.annotate.stage import AnnotationConfig
 from stages.ingest.settings import IngestConfig
 from stages.score.settings import ScoreConfig
@@ -117,11 +117,8 @@ def identity(config: BaseModel, table: str) -> list[Setting]:
 
 def noted(config: BaseModel, table: str) -> list[Setting]:
     """Return the settings of which a change is mentioned and nothing more; addresses without credentials."""
-    return [replace(it, value=_public(it.value)) for it in _of_role(config, table, Role.NOTED)]
-
-
-def _public(value: Any) -> Any:
-    return re.sub(r"(?<=://)[^/@]*@|[?#].*", "", value) if isinstance(value, str) else value
+    found = _of_role(config, table, Role.NOTED)
+    return [replace(it, value=without_secrets(it.value)) if isinstance(it.value, str) else it for it in found]
 
 
 def _of_role(config: BaseModel, table: str, role: Role) -> list[Setting]:

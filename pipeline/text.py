@@ -134,3 +134,8 @@ def plain(value: Any) -> str | None:
         return "\n".join(filter(None, map(plain, value)))
     text = json.dumps(value, ensure_ascii=False, default=str) if isinstance(value, dict) else str(value)
     return text.encode("utf-8", "replace").decode()
+
+
+def without_secrets(url: str) -> str:
+    """Return a URL without user, password, query and fragment, where keys may be."""
+    return re.sub(r"(?<=://)[^/@]*@|[?#].*", "", url)

@@ -12,6 +12,7 @@ from pipeline.schema import SCORES, empty_row
 from pipeline.stage import Row, Stage
 from stages.score.measure import Measure, Measured
 from stages.score.settings import ScoreConfig
+from stages.video.clock import COMPLETE
 from stages.video.frames import Clip, Wanted
 from stages.video.look import CloserLook
 from stages.video.pixels import fitted
@@ -64,12 +65,16 @@ class Scorer:
             A row of `scores`.
 
         Raises:
-            ClipError: The clip cannot be decoded or measured.
+            ClipError: The clip cannot be decoded or measured, or more than a tenth of it is beyond the end of
+                its video.
         """
         decode = self._config.decode
         rough = decode.frames == "reference" and not any(measure.exact for measure in self._measures)
         clip = Clip(row["uri"], row["start_s"], row["end_s"], rough)
-        probe = clip.probe
+        probe, start_s, end_s = clip.probe, row["start_s"] or 0.0, row["end_s"]
+        if end_s is not None and probe.duration_s < COMPLETE * (end_s - start_s):
+            there = start_s + probe.duration_s
+            raise ClipError("decode_error", f"the video ends at {there:.2f} s, the clip at {end_s:.2f} s")
         sampled = sample_times(probe, decode.fps, decode.max_samples)
         own = {measure.name: it for measure in self._measures if (it := measure.wanted(probe))}
         small = fitted(probe.width, probe.height, decode.size)

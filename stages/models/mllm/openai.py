@@ -24,6 +24,7 @@ from pydantic import AfterValidator, Field, HttpUrl
 from pipeline.errors import CallError, CeilingError, RunError, reason
 from pipeline.identity import NOTED, OPERATIONAL
 from pipeline.requirements import Context, Finding, Package, Requirement
+from pipeline.text import without_secrets
 from stages.models.backend import MllmBackend
 from stages.models.metering import Priced, charged
 from stages.models.mllm.replies import after, bad, checked, first_token, sentence, whole_characters
@@ -201,8 +202,8 @@ class OpenAiMllm:
             why = " ".join([str(error) or "no answer in time", str(error.__cause__ or "")])
             if getattr(error, "status_code", None) in REFUSED:
                 raise RunError(
-                    f"{config.base_url or 'OpenAI'} refuses requests for {config.model}; check mllm.base_url,"
-                    f" mllm.model and the key in {config.api_key_env}: {self.told(why)}"
+                    f"{without_secrets(config.base_url or 'OpenAI')} refuses requests for {config.model};"
+                    f" check mllm.base_url, mllm.model and the key in {config.api_key_env}: {self.told(why)}"
                 ) from None  # the cause may quote the key
             answer = getattr(error, "response", None)
             if answer is not None:
@@ -269,7 +270,7 @@ class Endpoint:
             yield Finding(part, f"key ${config.api_key_env}", "not set", f"export {config.api_key_env}=...")
             return
         base = config.base_url or os.environ.get("OPENAI_BASE_URL") or "https://api.openai.com/v1"
-        what = f"{config.model} at {base}"
+        what = f"{config.model} at {without_secrets(base)}"
         request = urllib.request.Request(
             f"{base.rstrip('/')}/models", headers={"Authorization": f"Bearer {key or 'none'}"}
         )

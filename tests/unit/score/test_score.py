@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from filters.quality import PyiqaScorer, QualityConfig
+from pipeline.errors import ClipError
 from pipeline.schema import SCORES
 from stages.score.measures.phash import perceptual_hash
 from stages.score.settings import ScoreConfig
@@ -66,3 +67,22 @@ def test_the_same_scene_coded_anew_looks_alike_and_another_does_not(tmp_path: Pa
     other = perceptual_hash(np.stack([data.coffee()[:, :, 1]] * 6))
     assert len(str(one)) == 48
     assert bits(str(one), str(again)) <= 12 < bits(str(one), other)
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "code"),
+    [(1.0, 4.1, None), (1.0, 4.5, "decode_error"), (3.5, 99.0, "decode_error"), (4.5, 5.0, "too_few_frames")],
+)
+def test_a_clip_beyond_the_end_of_its_video_gets_a_code(
+    tmp_path: Path, start: float, end: float, code: str | None
+) -> None:
+    path = str(videos.write(tmp_path / "a.mp4", 48))
+    stage = Score(ScoreConfig(quality=QualityConfig(metric=None)))
+    stage.setup()
+    row = {"clip_id": "a", "uri": path, "start_s": start, "end_s": end}
+    if code is None:  # a little beyond it, as annotations are rounded
+        assert stage.work(row)["duration_s"] == pytest.approx(3.0)
+        return
+    with pytest.raises(ClipError) as caught:
+        stage.work(row)
+    assert caught.value.code == code
