@@ -1,7 +1,7 @@
 """The server of the review page: hands out comparisons, takes votes, sends videos."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,7 +13,7 @@ from fastapi.responses import FileResponse, HTMLResponse, Response
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from pipeline.errors import ClipError, RunError
-from stages.review.queue import Comparison, Judgment, Queue, Vote
+from stages.review.queue import Comparison, Judgment, Queue, Vote, Voted
 from stages.review.store import Store
 from stages.review.videos import Videos
 
@@ -63,11 +63,12 @@ class ReviewSession:
         self._queue = Queue(comparisons, overlap)
         self._by_id = {one.id: one for one in comparisons}
         self._by_subject = {one.subject: one for one in comparisons}
-        self._voters()  # which takes its time with many, and only once
+        self._counted = Voted(overlap, {})
+        self._voted()  # which takes its time with many votes, and only once
 
     def next(self, annotator: str) -> dict[str, Any]:
         """What the page shows next: see `_state`."""
-        return self._state(annotator, self._queue.next(annotator, self._voters()))
+        return self._state(annotator, self._queue.next(annotator, self._voted()))
 
     def vote(self, ballot: Ballot) -> dict[str, Any]:
         """Store a vote. Returns what the page shows next, once the vote is on disk."""
@@ -91,6 +92,7 @@ class ReviewSession:
             raise HTTPException(
                 409, "not saved: your stored vote has a later time; check this machine's clock"
             )
+        self._counted.add(one.id, ballot.annotator)
         return self.next(ballot.annotator)
 
     def skip(self, request: ItemRequest) -> dict[str, Any]:
@@ -113,8 +115,11 @@ class ReviewSession:
             raise HTTPException(404, "there is no earlier vote")
         return self._state(request.annotator, self._by_subject[earlier[-1].subject], earlier[-1])
 
-    def _voters(self) -> Mapping[str, set[str]]:
-        return self._store.voters(self._comparisons)
+    def _voted(self) -> Voted:
+        """Who has voted: counted anew only if others write to the store as well."""
+        if self._store.changed():
+            self._counted = Voted(self._overlap, self._store.voters(self._comparisons))
+        return self._counted
 
     def _find(self, comparison_id: str) -> Comparison:
         if comparison_id not in self._by_id:
@@ -128,12 +133,12 @@ class ReviewSession:
         nothing to do. `progress`: comparisons that this annotator has `done`, can still do (`left`) and has
         `skipped`, and how many `votes` are in of those `wanted` from all people.
         """
-        voters = self._voters()
+        voted = self._voted()
         progress = {
-            "done": sum(annotator in names for names in voters.values()),
-            "left": len(self._comparisons) - len(self._queue.closed_to(annotator, voters)),
+            "done": len(voted.by.get(annotator, ())),
+            "left": self._queue.left(annotator, voted),
             "skipped": self._queue.skipped(annotator),
-            "votes": sum(min(self._overlap, len(names)) for names in voters.values()),
+            "votes": voted.votes,
             "wanted": self._overlap * len(self._comparisons),
         }
         if not one:

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
+from itertools import islice
 from typing import Any, Literal, get_args
 
 import pyarrow as pa
@@ -148,6 +149,46 @@ def _margin(qa: Mapping[str, Any]) -> float | None:
     return answer - baseline if known else None
 
 
+class Voted:
+    """Who has voted on what, in the forms that each request needs, whatever the number of votes.
+
+    Attributes:
+        by: Ids of comparisons, by annotator.
+        full: Ids of comparisons that have all of their votes.
+        votes: Their number; those beyond `overlap` on one comparison do not count.
+    """
+
+    def __init__(self, overlap: int, voters: Mapping[str, Iterable[str]]) -> None:
+        """Count votes.
+
+        Args:
+            overlap: How many votes each comparison is to have.
+            voters: Annotators, by id of the comparison.
+        """
+        self.by: dict[str, set[str]] = defaultdict(set)
+        self.full: set[str] = set()
+        self.votes = 0
+        self._overlap, self._names = overlap, defaultdict[str, set[str]](set)
+        for comparison_id, names in voters.items():
+            for name in names:
+                self.add(comparison_id, name)
+
+    def add(self, comparison_id: str, annotator: str) -> None:
+        """Count a vote; that of an annotator who has voted on this comparison replaces the earlier one."""
+        names = self._names[comparison_id]
+        if annotator in names:
+            return
+        names.add(annotator)
+        self.by[annotator].add(comparison_id)
+        self.votes += len(names) <= self._overlap
+        if len(names) == self._overlap:
+            self.full.add(comparison_id)
+
+    def names(self, comparison_id: str) -> set[str]:
+        """Who has voted on a comparison."""
+        return self._names.get(comparison_id, set())
+
+
 @dataclass
 class Queue:
     """Hands out comparisons: each to `overlap` annotators, and never to more at a time.
@@ -164,49 +205,52 @@ class Queue:
     overlap: int = 1
     _leases: dict[str, dict[str, float]] = field(default_factory=lambda: defaultdict(dict))
     _skipped: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    _begin: int = 0  # before it, all comparisons have all of their votes
 
-    def closed_to(self, annotator: str, voters: Mapping[str, set[str]], now: float | None = None) -> set[str]:
-        """Return the ids of the comparisons that this annotator may not be given.
-
-        It takes as long as there are comparisons with votes, however many are asked.
+    def left(self, annotator: str, voted: Voted, now: float | None = None) -> int:
+        """Count the comparisons that this annotator may be given.
 
         Args:
             annotator: Who asks.
-            voters: Who has voted, by id of the comparison.
+            voted: Who has voted.
             now: Seconds on a monotonic clock; None for that of this machine.
         """
-        now = time.monotonic() if now is None else now
-        closed = {at for at, names in voters.items() if annotator in names or len(names) >= self.overlap}
-        closed |= self._skipped[annotator]
-        for at, leases in list(self._leases.items()):
-            holders = {name for name, end in leases.items() if end > now}
-            if not holders:
-                del self._leases[at]
-            elif len((holders | voters.get(at, set())) - {annotator}) >= self.overlap:
-                closed.add(at)
-        return closed
+        return len(self.comparisons) - len(voted.full) - len(self._closed(annotator, voted, now) - voted.full)
 
-    def next(
-        self, annotator: str, voters: Mapping[str, set[str]], now: float | None = None
-    ) -> Comparison | None:
+    def next(self, annotator: str, voted: Voted, now: float | None = None) -> Comparison | None:
         """Hand out the next comparison and reserve it.
 
         Args:
             annotator: Who asks.
-            voters: Who has voted, by id of the comparison.
+            voted: Who has voted.
             now: Seconds on a monotonic clock; None for that of this machine.
 
         Returns:
             The comparison, or None when there is none for this annotator at the moment.
         """
         now = time.monotonic() if now is None else now
-        closed = self.closed_to(annotator, voters, now)
-        reserved = {at for at, leases in self._leases.items() if leases.get(annotator, 0.0) > now} - closed
-        wanted = reserved.__contains__ if reserved else lambda at: at not in closed
-        found = next((one for one in self.comparisons if wanted(one.id)), None)
-        if found:
-            self._leases[found.id][annotator] = now + LEASE_S
-        return found
+        closed = self._closed(annotator, voted, now)
+        while self._begin < len(self.comparisons) and self.comparisons[self._begin].id in voted.full:
+            self._begin += 1
+        reserved = {at for at, leases in self._leases.items() if leases.get(annotator, 0.0) > now}
+        reserved -= closed | voted.full
+        for one in islice(self.comparisons, self._begin, None):
+            if one.id in reserved if reserved else one.id not in closed and one.id not in voted.full:
+                self._leases[one.id][annotator] = now + LEASE_S
+                return one
+        return None
+
+    def _closed(self, annotator: str, voted: Voted, now: float | None) -> set[str]:
+        """The ids of what this annotator may not be given, apart from what has all of its votes."""
+        now = time.monotonic() if now is None else now
+        closed = voted.by.get(annotator, set()) | self._skipped[annotator]
+        for at, leases in list(self._leases.items()):
+            holders = {name for name, end in leases.items() if end > now}
+            if not holders:
+                del self._leases[at]
+            elif len((holders | voted.names(at)) - {annotator}) >= self.overlap:
+                closed.add(at)
+        return closed
 
     def skip(self, comparison_id: str, annotator: str) -> None:
         """Leave a comparison to the others."""

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from pipeline.errors import CallError, reason
 from pipeline.schema import PREFERENCES
 from pipeline.workspace import Workspace
-from stages.review.queue import Comparison, Subject, Vote, votes_of
+from stages.review.queue import Comparison, Vote, votes_of
 
 VOTES = "votes.sqlite"  # in a workspace on a local disk
 COLUMNS = [column.name for column in fields(Vote)]
@@ -53,8 +53,6 @@ class Store:
                 f"cannot keep votes in {path}: {reason(error)}; --votes names another file"
             ) from error
         self._version = -1
-        self._voters: dict[str, set[str]] = {}
-        self._ids: dict[Subject, str] = {}
 
     def close(self) -> None:
         """Close the file."""
@@ -69,7 +67,6 @@ class Store:
         Returns:
             How many were stored.
         """
-        votes = list(votes)
         with self._db:
             self._db.execute("BEGIN IMMEDIATE")
             before = self._db.total_changes
@@ -81,9 +78,6 @@ class Store:
                 " WHERE excluded.at > votes.at",
                 [(*_values(vote), _texts(vote.left, vote.right)) for vote in votes],
             )
-        for vote in votes:  # those that were ignored are older than one that counts already
-            if at := self._ids.get(vote.subject):
-                self._voters.setdefault(at, set()).add(vote.annotator)
         return self._db.total_changes - before
 
     def votes(self, annotator: str | None = None) -> list[Vote]:
@@ -95,26 +89,20 @@ class Store:
         )
         return [_vote(row) for row in rows]
 
+    def changed(self) -> bool:
+        """Whether anybody else has added votes since the last call, or since this store was opened."""
+        before, self._version = self._version, self._db.execute("PRAGMA data_version").fetchone()[0]
+        return before != self._version
+
     def voters(self, comparisons: Iterable[Comparison]) -> dict[str, set[str]]:
-        """Who has voted on each comparison.
-
-        Args:
-            comparisons: The same ones at every call, as the answer is kept until others add votes.
-
-        Returns:
-            Names of annotators, by id of the comparison; those without a vote are left out.
-        """
-        version = self._db.execute("PRAGMA data_version").fetchone()[0]  # of what other processes write
-        if version != self._version:
-            self._ids = self._ids or {one.subject: one.id for one in comparisons}
-            found = defaultdict(set)
-            for clip, question, left, right, annotator in self._db.execute(
-                "SELECT clip_id, question, left, right, annotator FROM votes"
-            ):
-                if at := self._ids.get((clip, question, frozenset((left, right)))):
-                    found[at].add(annotator)
-            self._version, self._voters = version, dict(found)
-        return self._voters
+        """Return who has voted on each comparison: annotators by its id, without those that have no vote."""
+        ids = {one.subject: one.id for one in comparisons}
+        found = defaultdict(set)
+        columns = "clip_id, question, left, right, annotator"
+        for clip, question, left, right, annotator in self._db.execute(f"SELECT {columns} FROM votes"):
+            if at := ids.get((clip, question, frozenset((left, right)))):
+                found[at].add(annotator)
+        return dict(found)
 
 
 def _values(vote: Vote) -> tuple[object, ...]:
