@@ -83,15 +83,11 @@ def run(session: Session, dry: bool = False, version: str | None = None) -> Data
             session.say("split: nothing to do, the dataset is up to date")
             return decided
         manifest = publish(decided, folder, config.split, about, _map_shards(session))
-    except ExportError as error:
-        raise RunError(
-            f"cannot write the dataset in {workspace.root}: {reason(error)}; the previous one is unchanged"
-        ) from error
-    except OSError as error:
-        raise RunError(
-            f"cannot write the dataset in {workspace.root}: {reason(error)}; run the same command again"
-            " (until then, the previous one or the new one can be read)"
-        ) from error
+    except (ExportError, OSError) as error:
+        kept = "the previous one is unchanged"
+        if not workspace.is_local:
+            kept += ", or the new one is in its place; run the same command again"
+        raise RunError(f"cannot write the dataset in {workspace.root}: {reason(error)}; {kept}") from error
     session.say(f"split: {len(manifest['files'])} files in {folder}")
     return decided
 
