@@ -84,10 +84,11 @@ def run(session: Session, dry: bool = False, version: str | None = None) -> Data
             return decided
         manifest = publish(decided, folder, config.split, about, _map_shards(session))
     except (ExportError, OSError) as error:
-        kept = "the previous one is unchanged"
-        if not workspace.is_local:
-            kept += ", or the new one is in its place; run the same command again"
-        raise RunError(f"cannot write the dataset in {workspace.root}: {reason(error)}; {kept}") from error
+        whole = workspace.is_local or isinstance(error, ExportError)
+        rest = "is unchanged" if whole else "or the new one can be read; run the same command again"
+        raise RunError(
+            f"cannot write the dataset in {workspace.root}: {reason(error)}; the previous one {rest}"
+        ) from error
     session.say(f"split: {len(manifest['files'])} files in {folder}")
     return decided
 

@@ -87,16 +87,22 @@ def from_json(text: str, as_written: bool = False) -> Any:
 
     Args:
         text: The JSON.
-        as_written: Keep numbers as text, however long.
+        as_written: Keep numbers as text, however long, and no more than DEEPEST levels.
 
     Raises:
         ValueError: It is not JSON.
     """
-    number = str if as_written else None
+    if as_written and text.count("[") + text.count("{") > DEEPEST:
+        text = _shallow(text)
     try:
-        value = json.loads(text, parse_int=number, parse_float=number)
+        return _parsed(text, as_written)
     except RecursionError:
-        value = json.loads(_shallow(text), parse_int=number, parse_float=number)
+        return _parsed(_shallow(text), as_written)
+
+
+def _parsed(text: str, as_written: bool) -> Any:
+    number = str if as_written else None
+    value = json.loads(text, parse_int=number, parse_float=number)
     if HALF.search(text):
         value = json.loads(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
     return value

@@ -22,7 +22,7 @@ from stages.video.media import filesystem, is_local, read_bytes
 
 Format = Literal["motionvid_qa", "llava", "sharegpt4video"]
 Row = dict[str, Any]
-TAGS = re.compile(r"\s*(?:<(?:video|image)>\s*)+(?P<close>[.,;:!?)]?)")
+TAGS = re.compile(r"(?<!\s)\s*(?:<(?:video|image)>\s*)+(?P<close>[.,;:!?)]?)")
 ROLES = {"human": "user", "gpt": "assistant"}
 WHOLE_VIDEO = "-1"  # `idx` of ShareGPT4Video's caption of the whole video; others are of keyframes
 DESCRIBE = "Describe this video in detail."

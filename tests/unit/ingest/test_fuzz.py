@@ -111,7 +111,7 @@ def parquet(draw: random.Random) -> bytes:
 
 
 def packed(draw: random.Random) -> bytes:
-    return gzip.compress(draw.choice((bytes, lambda data: damaged(data, draw)))(jsonl(draw)))
+    return gzip.compress(draw.choice((bytes, lambda data: damaged(data, draw)))(jsonl(draw)), mtime=0)
 
 
 def outcome_of(path: Path) -> str:

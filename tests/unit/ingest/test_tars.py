@@ -45,6 +45,7 @@ def captions(path: Path) -> dict[str, Any]:
         (b'"a cat"', None),
         (b"\xff\xfe{", None),
     ],
+    ids=lambda value: repr(value)[:30],
 )
 def test_a_caption_of_any_kind_is_read_or_left_out(tmp_path: Path, data: bytes, expected: str | None) -> None:
     path = write(tmp_path / "s.tar", {"a.mp4": b"1", "b.mp4": b"2", "a.json": data, "b.txt": b" b\n"})

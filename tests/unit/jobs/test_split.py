@@ -41,7 +41,7 @@ def test_a_dataset_that_was_not_quite_finished_is_finished_rather_than_taken_for
 
         with monkeypatch.context() as patched:
             patched.setattr(StoredDataset, "replace", failing)
-            with pytest.raises(RunError, match=r"no space; .* unchanged, or the new one .* run the same"):
+            with pytest.raises(RunError, match=r"no space; .* previous one or the new one .* run the same"):
                 split.run(session)
         with monkeypatch.context() as patched:
             patched.setattr(StoredDataset, "_finish", lambda *_: None)

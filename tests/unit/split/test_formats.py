@@ -14,8 +14,7 @@ import pytest
 from stages.split import formats
 from stages.split.format import FORMATS
 from stages.split.publish import folders, publish
-from tests import objectstore, tiny
-from tests.objectstore import BUCKET
+from tests import tiny
 from tests.plans import a_plan, bytes_of
 
 PLAIN = """
@@ -73,16 +72,6 @@ def test_without_a_choice_every_format_is_written(videos: Path, tmp_path: Path) 
     assert of_trl < of_all
     assert published(["trl"]).keys() == every.keys() - of_all | of_trl
     assert published([]).keys() == every.keys() - of_all
-
-
-def test_a_store_keeps_no_file_of_a_format_that_is_no_longer_written(videos: Path) -> None:
-    with objectstore.serving() as s3:
-        for chosen in (None, ["trl"]):
-            plan, config = a_plan(videos, 4, hashed=True, formats=chosen)
-            manifest = publish(plan, f"s3://{BUCKET}/dataset", config)
-        there = {key.removeprefix("dataset/") for key in s3.keys("dataset/") if not key.endswith("/")}
-    assert there == {"manifest.json"} | {file["path"] for file in manifest["files"]}
-    assert not any(path.startswith("llava/") for path in there)
 
 
 def test_llava_and_trl_files_name_videos_that_are_in_the_tars(dataset: Path) -> None:

@@ -46,6 +46,15 @@ def test_a_dataset_in_a_store_is_the_one_on_a_disk(s3: S3, videos: Path, tmp_pat
         assert content(s3, "same") == bytes_of(tmp_path / "same")
 
 
+def test_a_store_keeps_no_file_of_a_format_that_is_no_longer_written(s3: S3, videos: Path) -> None:
+    for chosen in (None, ["trl"]):
+        plan, config = a_plan(videos, 4, hashed=True, formats=chosen)
+        manifest = publish(plan, f"s3://{BUCKET}/formats", config)
+    there = content(s3, "formats").keys()
+    assert there == {"manifest.json"} | {file["path"] for file in manifest["files"]}
+    assert not any(path.startswith("llava/") for path in there)
+
+
 @pytest.mark.slow
 def test_whichever_request_is_the_last_the_old_dataset_or_the_new_one_can_be_read(
     s3: S3, videos: Path

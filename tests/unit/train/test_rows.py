@@ -115,6 +115,7 @@ def test_a_sample_keeps_the_order_and_has_at_most_the_asked_size(rows: int, coun
         ("<image>\n<video>\nWhat?", "What?"),
         ("<video>", ""),
         ("  Two  spaces ", "  Two  spaces "),
+        pytest.param("a" + " " * 200_000 + "b", "a" + " " * 200_000 + "b", id="long"),
     ],
 )
 def test_a_tag_in_a_sentence_leaves_its_words_apart(folder: Path, given_: str, expected: str) -> None:
