@@ -13,6 +13,7 @@ from pipeline.workspace import Workspace, split_options
 
 # Codes of S3 for another writer who was faster, and deleted the object in the last case.
 TAKEN = ("PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey")
+UNKNOWN = ("501", "NotImplemented")  # codes of stores without conditional puts
 UNREACHED_S = 10  # seconds; well below the time at which a lease expires
 
 
@@ -75,10 +76,7 @@ class SharedObject:
             return {}, type(error).__name__
         except ClientError as error:
             code = str(error.response["Error"]["Code"])
-            if error.response["ResponseMetadata"]["HTTPStatusCode"] >= 500 and code not in (
-                "501",
-                "NotImplemented",
-            ):
+            if error.response["ResponseMetadata"]["HTTPStatusCode"] >= 500 and code not in UNKNOWN:
                 raise OSError(reason(error)) from error
             return {}, code
 

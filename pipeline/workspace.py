@@ -47,9 +47,9 @@ def split_options(uri: str) -> tuple[str, str]:
     A question mark that no option of a store follows is part of a name, as in `watch?v=1.mp4`.
     """
     found = OPTIONS.fullmatch(uri)
-    return (
-        (found["bucket"] + (found["path"] or found["rest"] or ""), found["options"]) if found else (uri, "")
-    )
+    if not found:
+        return uri, ""
+    return found["bucket"] + (found["path"] or found["rest"] or ""), found["options"]
 
 
 def normal(uri: str) -> str:
@@ -59,8 +59,10 @@ def normal(uri: str) -> str:
         uri: A path, or a URL such as s3://bucket/folder?region=eu-west-1.
 
     Returns:
-        The same place, such as s3://bucket?region=eu-west-1/folder.
+        The same place, such as s3://bucket?region=eu-west-1/folder; a path for a file:// URL.
     """
+    if uri.startswith("file://"):
+        return uri.removeprefix("file://")
     place, options = split_options(uri)
     if not options:
         return uri
@@ -99,6 +101,7 @@ def store(uri: str) -> tuple[fs.FileSystem, str]:
 
 def opened(folder: str) -> tuple[fs.FileSystem, str]:
     """Open a local path, or an object store as `store` does: the file system, and the path inside it."""
+    folder = normal(folder)
     return store(folder) if "://" in folder else (fs.LocalFileSystem(), folder)
 
 
@@ -121,7 +124,8 @@ class Workspace:
             CallError: The object store cannot be reached.
         """
         self.token = token
-        self.root = normal(root).rstrip("/") if "://" in root else str(Path(root).expanduser().resolve())
+        root = normal(root)
+        self.root = root.rstrip("/") if "://" in root else str(Path(root).expanduser().resolve())
         try:
             self._fs, self._base = opened(self.root)
         except (OSError, pa.ArrowException) as error:

@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.durable import sync, sync_tree
+from pipeline.workspace import normal
 from stages.split.card import card
 from stages.split.files import entry, link, to_json, upload
 from stages.split.format import FORMATS, Format
@@ -76,6 +77,7 @@ def publish(
         ExportError: No video at all can be read.
         OSError: The folder cannot be written.
     """
+    folder = normal(folder).rstrip("/")
     recover(folder)
     if "://" in folder:
         return _publish_to_store(plan, folder, config, about or {}, map_shards)
@@ -107,6 +109,7 @@ def recover(folder: str) -> None:
     Raises:
         OSError: The folder cannot be written.
     """
+    folder = normal(folder)
     if "://" in folder:
         StoredDataset(folder).settle(folders())
         return

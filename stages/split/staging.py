@@ -14,7 +14,7 @@ from typing import Any
 
 from pyarrow import fs
 
-from pipeline.workspace import normal, opened
+from pipeline.workspace import opened
 from stages.split.files import STAGING, own_path, to_json
 from stages.split.schema import Row
 
@@ -34,9 +34,9 @@ class StoredDataset:
         """Open it. Raises OSError.
 
         Args:
-            folder: Its URI.
+            folder: Its URI, as `normal` returns it.
         """
-        self.staging = f"{normal(folder).rstrip('/')}/{STAGING}"
+        self.staging = f"{folder}/{STAGING}"
         self._fs, self._base = opened(folder)
 
     def manifest(self) -> Row:

@@ -109,6 +109,13 @@ def test_a_second_publish_replaces_the_first_and_repairs_what_a_crash_left(
     assert [path.name for path in tmp_path.iterdir()] == ["dataset"]
 
 
+def test_a_file_url_is_a_path(videos: Path, tmp_path: Path) -> None:
+    plan, config = a_plan(videos, 3)
+    publish(plan, str(tmp_path / "one"), config)
+    publish(plan, f"file://{tmp_path}/other one/", config)
+    assert bytes_of(tmp_path / "other one") == bytes_of(tmp_path / "one")
+
+
 def test_named_versions_outlive_the_dataset_beside_them(videos: Path, tmp_path: Path) -> None:
     plan, config = a_plan(videos, 4)
     publish(plan, str(tmp_path / "dataset"), config)
