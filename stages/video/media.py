@@ -14,7 +14,7 @@ from fsspec.implementations.arrow import ArrowFSWrapper
 from fsspec.implementations.local import LocalFileSystem
 
 from pipeline.errors import RunError
-from pipeline.workspace import store
+from pipeline.workspace import split_options, store
 from stages.video.tars import DamagedTarError, members
 
 # The first ".tar::" counts: the name of a member, which anybody may have chosen, cannot name another tar.
@@ -39,7 +39,8 @@ def is_local(uri: str) -> bool:
 
 def suffix(uri: str) -> str:
     """Return the file name extension in lower case without its dot; "mp4" when there is none."""
-    path = uri.split("?")[0] if URL.match(uri) else uri
+    # The name of an object may have a question mark, as in `watch?v=1.webm`; in other URLs, a query follows.
+    path = uri.split("?")[0] if URL.match(uri) and not STORE.match(uri) else split_options(uri)[0]
     found = SUFFIX.search(path)
     return found[1].lower() if found else "mp4"
 
@@ -169,8 +170,9 @@ def filesystem(location: str) -> tuple[Any, str]:
         ImportError: A package for the protocol is missing.
     """
     if STORE.match(location):
-        bucket, slash, key = location.partition("://")[2].partition("/")
-        return _bucket(f"{location.partition('://')[0]}://{bucket}"), bucket + slash + key
+        place, options = split_options(location)
+        scheme, _, path = place.partition("://")
+        return _bucket(f"{scheme}://{path.partition('/')[0]}{options}"), path
     # A local path may contain "::" or "*", which fsspec's own parsing would interpret.
     return (LocalFileSystem(), location) if is_local(location) else url_to_fs(location)
 
