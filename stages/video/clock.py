@@ -28,9 +28,8 @@ PAUSES = 100  # times the usual step: where all frames are that far apart, it is
 BACK_S = 0.5  # a clock that goes back by less stumbles; by more, it starts again
 STUMBLE_S = 0.001  # from a frame to the next one where the clock stands still
 LAST_S = 1.0  # that the last frame may last
-TAG_DURATION = re.compile(
-    r"(\d+):(\d+):(\d+\.\d+)"
-)  # of Matroska's streams, as FFmpeg and MKVToolNix write it
+# Of Matroska's streams, as FFmpeg and MKVToolNix write it.
+TAG_DURATION = re.compile(r"(\d+):(\d+):(\d+\.\d+)")
 UNUSABLE = 0.1  # of the steps: a clock that stands still or goes back more often is none
 RATE_MAX = 240.0  # frames a second; what codecs say beyond it are units of time, not rates
 RATE_USUAL = 25.0  # where nothing is said, as FFmpeg assumes
