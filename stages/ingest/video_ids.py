@@ -32,13 +32,22 @@ def apart(found: pa.Table, known: pa.Table | None = None) -> pa.Table:
     often = counts["video_id"].filter(pc.greater(counts["uri_count"], min(many, MOST_FOLDERS)))
     chosen = pc.and_(found["named"], pc.is_in(found["video_id"], often)).combine_chunks()
     files = _files(found.filter(chosen))
-    ids = pa.array(_told_apart(files, _vague(files, many), known), pa.string())
+    ids = pa.array(_told_apart(files, _vague(files, many)), pa.string())
     renamed = pc.replace_with_mask(found["video_id"].combine_chunks(), chosen, ids)
+    if known is not None:
+        before = _names(known).combine_chunks()
+        kept = known["video_id"].combine_chunks().take(pc.index_in(_names(found), before).combine_chunks())
+        renamed = pc.if_else(pc.and_(found["named"], pc.is_valid(kept)).combine_chunks(), kept, renamed)
     return found.set_column(found.column_names.index("video_id"), "video_id", renamed)
 
 
-def _told_apart(files: pa.Table, vague: set[str], known: pa.Table | None) -> list[str]:
-    settled = _settled(known, vague)
+def _names(clips: pa.Table) -> pa.ChunkedArray:
+    """The folder of each clip and the last part of its video_id, which is the same however long the id is."""
+    last = pc.replace_substring_regex(clips["video_id"], r"^(?s:.*)/", "")
+    return pc.binary_join_element_wise(_files(clips)["folder"], last, "/")
+
+
+def _told_apart(files: pa.Table, vague: set[str]) -> list[str]:
     ids, folders, sources = (files[name].to_pylist() for name in ("video_id", "folder", "source"))
     rows = defaultdict[str, list[int]](list)
     for row, video_id in enumerate(ids):
@@ -48,9 +57,8 @@ def _told_apart(files: pa.Table, vague: set[str], known: pa.Table | None) -> lis
         above = _above({folders[row] for row in group})
         for row in group:
             folder, source = folders[row], sources[row]
-            if (folder, video_id) not in settled:
-                head = [] if folder.rpartition("/")[2] == source else [source]
-                ids[row] = "/".join([*head, *above[folder], video_id.removeprefix(f"{source}/")])
+            head = [] if folder.rpartition("/")[2] == source else [source]
+            ids[row] = "/".join([*head, *above[folder], video_id.removeprefix(f"{source}/")])
     return ids
 
 
@@ -77,14 +85,6 @@ def _files(clips: pa.Table) -> pa.Table:
     folder = pc.replace_substring_regex(places, r"/[^/]*$", "")
     stem = pc.replace_substring_regex(pc.replace_substring_regex(places, r"^(?s:.*)/", ""), r"\.[^.]*$", "")
     return clips.append_column("place", places).append_column("folder", folder).append_column("stem", stem)
-
-
-def _settled(known: pa.Table | None, video_ids: set[str]) -> set[tuple[str, str]]:
-    """The folders in which clips have these ids already."""
-    if known is None:
-        return set()
-    files = _files(known.filter(pc.is_in(known["video_id"], pa.array(video_ids, pa.string()))))
-    return set(zip(files["folder"].to_pylist(), files["video_id"].to_pylist(), strict=True))
 
 
 def _above(folders: Iterable[str]) -> dict[str, list[str]]:

@@ -61,6 +61,22 @@ def test_a_folder_whose_clips_have_their_ids_keeps_them(tmp_path: Path) -> None:
     assert found[paths[1]] == "1/video"
 
 
+def test_pieces_that_come_later_have_the_id_of_their_video(tmp_path: Path) -> None:
+    """Otherwise the two would be told apart by other folders, or not at all, and be in two splits."""
+    paths = [f"{k}/rgb/video.mp4" for k in range(12)]
+    first = ids(tmp_path / "in", *paths)
+    uris = [f"{tmp_path}/in/{path}" for path in first]
+    known = pa.table({"uri": uris, "video_id": list(first.values())})
+    (tmp_path / "list.csv").write_text("uri,start_s,end_s\nin/3/rgb/video.mp4,1,2\n")
+    (piece,) = find(str(tmp_path / "list.csv"), CONFIG, known=known).to_pylist()
+    assert piece["video_id"] == first["3/rgb/video.mp4"] == "3/video"
+    more = [f"other/{k}/in/{j}/rgb/video.mp4" for k in range(12) for j in range(12)]
+    again = ids(tmp_path, *more, "in/3/rgb/video_000001_000002.mp4", "in/12/rgb/video.mp4", known=known)
+    assert {path: again[f"in/{path}"] for path in paths} == first
+    assert again["in/3/rgb/video_000001_000002.mp4"] == "3/video"
+    assert again["in/12/rgb/video.mp4"] not in first.values()
+
+
 def test_given_ids_are_left_alone(tmp_path: Path) -> None:
     rows = "".join(f"{k}/rgb/video.mp4,same\n" for k in range(12))
     (tmp_path / "list.csv").write_text(f"uri,video_id\n{rows}")
