@@ -1,3 +1,7 @@
+import sys
+
+import pytest
+
 """What holds for all tests."""
 
 from hypothesis import settings
@@ -7,3 +11,10 @@ from hypothesis import settings
 settings.register_profile("project", deadline=None, derandomize=True)
 settings.register_profile("search", deadline=None, max_examples=1000)
 settings.load_profile("project")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _clusters_may_be_joined() -> None:
+    """Undo for each file of tests what a run on one machine has told Ray for the rest of its process."""
+    if ray := sys.modules.get("ray"):
+        ray._private.ray_constants.ENABLE_RAY_CLUSTER = True
