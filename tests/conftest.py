@@ -1,9 +1,8 @@
+"""What holds for all tests."""
+
 import sys
 
 import pytest
-
-"""What holds for all tests."""
-
 from hypothesis import settings
 
 # The same examples in each run, so that a failure is the change's; no deadlines: timings are for
