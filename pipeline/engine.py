@@ -141,10 +141,10 @@ def start(config: EngineConfig) -> None:
 
     if ray.is_initialized():
         return
-    if not address:
-        # Nobody else joins: Ray listens on the loopback alone. It has read the variable when it was imported.
-        alone = os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0") != "1"
-        ray._private.ray_constants.ENABLE_RAY_CLUSTER = not alone
+    if not address:  # nobody else joins: Ray's processes listen on the loopback alone
+        os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
+    joined = address or os.environ.get("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER") == "1"
+    ray._private.ray_constants.ENABLE_RAY_CLUSTER = bool(joined)  # Ray has read the variable at its import
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     # Users cannot act on the backend's notices, and failures are raised as exceptions.
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")

@@ -39,8 +39,12 @@ class Nodes:
     """A head without CPUs, and workers with two each, none at first."""
 
     def __init__(self) -> None:
+        import ray
         from ray.cluster_utils import Cluster
 
+        ray.shutdown()  # what tests of other files ran on, on the loopback alone, which no node may inherit
+        ray._private.ray_constants.ENABLE_RAY_CLUSTER = True
+        os.environ.pop("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", None)
         os.environ["PYTHONPATH"] = str(ROOT)
         # A job's command is looked up on the node, where this environment is not a shell's own.
         os.environ["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
@@ -129,7 +133,6 @@ class Waiting(Stage):
 def test_a_run_that_starts_without_a_node_uses_each_that_joins(nodes: Nodes, tmp_path: Path) -> None:
     import ray
 
-    ray.shutdown()  # whatever tests of other files run on
     clips = pa.table({"clip_id": [f"{k:03d}" for k in range(300)]})  # at first, one worker will do for so few
     config = EngineConfig(address=nodes.gcs, block_clips=1)
     done: list[Row] = []
