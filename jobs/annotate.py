@@ -1,9 +1,11 @@
 """`motionsight annotate`: ask and answer questions about every clip that passes the gates."""
 
+from collections.abc import Collection
+
 import pyarrow.compute as pc
 
 from filters.verdicts import kept
-from jobs.session import Session
+from jobs.session import Session, chosen
 from pipeline import ledger
 from pipeline.engine import pending
 from pipeline.errors import NOT_ALL
@@ -13,8 +15,12 @@ from stages.models.metering import ceiling, spent_before
 from stages.models.registry import check
 
 
-def run(session: Session) -> int:
+def run(session: Session, only: Collection[str] | None = None) -> int:
     """Annotate the clips that have no annotations yet, as far as the cost ceiling allows.
+
+    Args:
+        session: The workspace and settings.
+        only: Ids of the clips that may be processed; None: all.
 
     Returns:
         The exit code: 0, or 3 if the ceiling left clips out.
@@ -32,7 +38,7 @@ def run(session: Session) -> int:
     session.bind("annotations")
     passed = kept(scores, config.gates)["clip_id"].combine_chunks()
     wanted = clips.filter(pc.is_in(clips["clip_id"], passed))
-    missing = pending(wanted, workspace.ids("annotations"))
+    missing = pending(chosen(wanted, only), workspace.ids("annotations"))
     if not missing.num_rows:
         session.all_done(
             "annotate", "annotations", f"all {wanted.num_rows} clips that pass the gates are annotated"

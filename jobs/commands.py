@@ -16,6 +16,7 @@ from jobs.options import (
     Overrides,
     Restart,
     Retry,
+    Retrying,
     ending,
     offered,
     retry_failed,
@@ -39,7 +40,7 @@ app = typer.Typer(
 app.add_typer(train, name="train")
 
 
-@app.command()
+@app.command(cls=Retrying)
 def distill(
     input: Input,
     output: Output,
@@ -62,8 +63,7 @@ def distill(
     if dry_run:
         raise typer.Exit(job.dry_run(session(config, overrides, output), input))
     begun = session(config, overrides, output, "clips" if restart else None, "distill")
-    retry_failed(begun, "distill", retry)
-    raise typer.Exit(job.run(begun, input))
+    raise typer.Exit(job.run(begun, input, retry_failed(begun, "distill", retry)))
 
 
 @app.command()
@@ -83,7 +83,7 @@ def ingest(
     job.run(session(config, overrides, output, "clips" if restart else None, "ingest"), input)
 
 
-@app.command()
+@app.command(cls=Retrying)
 def score(
     output: Output,
     config: ConfigPath = "embedded",
@@ -98,11 +98,10 @@ def score(
     from jobs import score as job
 
     begun = session(config, overrides, output, "scores" if restart else None, "score")
-    retry_failed(begun, "score", retry)
-    job.run(begun)
+    job.run(begun, retry_failed(begun, "score", retry))
 
 
-@app.command()
+@app.command(cls=Retrying)
 def annotate(
     output: Output,
     config: ConfigPath = "embedded",
@@ -117,8 +116,7 @@ def annotate(
     from jobs import annotate as job
 
     begun = session(config, overrides, output, "annotations" if restart else None, "annotate")
-    retry_failed(begun, "annotate", retry)
-    raise typer.Exit(job.run(begun))
+    raise typer.Exit(job.run(begun, retry_failed(begun, "annotate", retry)))
 
 
 @app.command()

@@ -1,5 +1,7 @@
 """`motionsight distill`: from a folder of clips to a dataset and a report, in one command."""
 
+from collections.abc import Collection
+
 from configs.settings import identity
 from jobs import annotate, audit, ingest, score, split
 from jobs.session import Session
@@ -7,19 +9,21 @@ from stages.ingest.find import find
 from stages.ingest.identity import unseen
 
 
-def run(session: Session, where: str) -> int:
+def run(session: Session, where: str, only: Collection[str] | None = None) -> int:
     """Ingest, score, annotate, split and audit; each step processes only what is missing.
 
     Args:
         session: Holds the lock of the workspace.
         where: The input: a folder, file, glob, table or tars.
+        only: Ids of the clips that may be scored and annotated; None: all, and new ones are looked for.
 
     Returns:
         The exit code: 0, or 3 if clips are left or too many failed.
     """
-    ingest.run(session, where)
-    score.run(session)
-    unfinished = annotate.run(session)
+    if only is None:
+        ingest.run(session, where)
+    score.run(session, only)
+    unfinished = annotate.run(session, only)
     split.run(session)
     return audit.run(session) or unfinished
 

@@ -5,6 +5,8 @@ continues where it was. Which of several equal files is the clip is decided at t
 together: it depends neither on the order in which they were read, nor on how often the run was stopped.
 """
 
+import json
+from datetime import UTC, datetime
 from importlib.util import find_spec
 
 import pyarrow as pa
@@ -13,6 +15,7 @@ import pyarrow.compute as pc
 from configs.settings import identity
 from jobs.session import Session, Ticker
 from pipeline.errors import CallError
+from pipeline.workspace import CHANGED
 from stages.ingest.find import find
 from stages.ingest.identity import new_rows, touched, unseen
 from stages.ingest.settings import IngestConfig
@@ -104,6 +107,10 @@ def _forget_changed(session: Session, found: pa.Table) -> None:
             changed.append(row["clip_id"])
     workspace.remove("clips", pa.array([row["clip_id"] for row in same], pa.string()))
     workspace.append("clips", same)
+    if changed:  # from now on, votes on what was said of the old file do not count
+        noted = json.loads(workspace.read_bytes(CHANGED) or b"{}")
+        noted |= dict.fromkeys(changed, datetime.now(UTC).isoformat())
+        workspace.write_bytes(json.dumps(noted, indent=1, sort_keys=True).encode(), CHANGED)
     for table in ("annotations", "scores", "duplicates", "clips"):  # last what tells that they have changed
         workspace.remove(table, pa.array(changed, pa.string()))
     if changed:

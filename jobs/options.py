@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import pyarrow.compute as pc
 import typer
+from typer.core import TyperCommand
 
 from configs.settings import load
 from jobs.console import console
@@ -43,9 +44,8 @@ Retry = Annotated[
     str | None,
     typer.Option(
         "--retry-failed",
-        metavar="CODE",
-        help="First discard the results of this step that are failures with this code, such as timeout; all:"
-        " with any code. They are made again.",
+        metavar="[CODE]",
+        help="Only process the clips again that failed, or failed with this code, such as timeout.",
     ),
 ]
 Dry = Annotated[bool, typer.Option("--dry-run", help="Only print what would be done.")]
@@ -92,7 +92,18 @@ def session(
     return begun
 
 
-def retry_failed(session: Session, command: str, code: str | None) -> None:
+class Retrying(TyperCommand):
+    """A command with --retry-failed, whose code may be left out."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse the words of the command line, with the code that is meant in its place."""
+        for at in range(len(args), 0, -1):
+            if args[at - 1] == "--retry-failed" and (at == len(args) or args[at].startswith("-")):
+                args = [*args[:at], "all", *args[at:]]
+        return super().parse_args(ctx, args)
+
+
+def retry_failed(session: Session, command: str, code: str | None) -> set[str] | None:
     """Discard the failures that a command is to make again.
 
     Args:
@@ -100,18 +111,24 @@ def retry_failed(session: Session, command: str, code: str | None) -> None:
         command: A key of FAILURES.
         code: The error code; "all": any; None: nothing is discarded.
 
+    Returns:
+        The ids of the clips, which alone are to be processed; None: all that are missing.
+
     Raises:
         CallError: There is no such code.
     """
     if code is None:
-        return
+        return None
     if code != "all" and code not in ERRORS:
         raise CallError(f"--retry-failed: no error code {code!r}; known: all, {', '.join(ERRORS)}")
+    ids: set[str] = set()
     for table in FAILURES[command]:
         rows = session.workspace.read(table, ["clip_id", "error"])
         failed = rows.filter(rows["error"].is_valid() if code == "all" else pc.equal(rows["error"], code))
         session.workspace.remove(table, failed["clip_id"].combine_chunks())
         session.say(f"{table}: {failed.num_rows} failures are made again")
+        ids.update(failed["clip_id"].to_pylist())
+    return ids
 
 
 def say_how_to_resume(_kind: object, error: BaseException | None, _trace: object) -> None:

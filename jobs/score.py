@@ -1,12 +1,18 @@
 """`motionsight score`: measure every clip that has not been measured yet."""
 
-from jobs.session import Session
+from collections.abc import Collection
+
+from jobs.session import Session, chosen
 from pipeline.engine import pending
 from stages.score.stage import Score
 
 
-def run(session: Session) -> int:
+def run(session: Session, only: Collection[str] | None = None) -> int:
     """Score the clips that have no scores yet.
+
+    Args:
+        session: The workspace and settings.
+        only: Ids of the clips that may be processed; None: all.
 
     Returns:
         The number of clips scored.
@@ -17,7 +23,7 @@ def run(session: Session) -> int:
     workspace = session.workspace
     clips = session.need("clips", "ingest")
     session.bind("scores")
-    missing = pending(clips, workspace.ids("scores"))
+    missing = pending(chosen(clips, only), workspace.ids("scores"))
     if not missing.num_rows:
         session.all_done("score", "scores", f"all {clips.num_rows} clips are scored")
         return 0

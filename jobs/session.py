@@ -3,7 +3,7 @@
 import json
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -11,6 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -230,12 +231,19 @@ class Session:
     def all_done(self, title: str, table: str, what: str) -> None:
         """Say that nothing is to be done, and how many of the rows in a table are failures."""
         failed = len(self.workspace.read(table, ["error"])["error"].drop_null())
-        note = f" ({failed} rows are failures; --retry-failed all makes them again)" if failed else ""
+        note = f" ({failed} rows are failures; --retry-failed makes them again)" if failed else ""
         self.say(f"{title}: nothing to do, {what}{note}")
 
     def say(self, text: str) -> None:
         """Print a line to the console."""
         self.out.print(text, markup=False, soft_wrap=True)
+
+
+def chosen(clips: pa.Table, only: Collection[str] | None) -> pa.Table:
+    """Return the clips with these ids; None: all."""
+    if only is None:
+        return clips
+    return clips.filter(pc.is_in(clips["clip_id"], pa.array(sorted(only), pa.string())))
 
 
 def versions() -> dict[str, str]:

@@ -30,6 +30,7 @@ from pipeline.schema import TABLES
 LOCK = ".lock.json"  # names the holder of the workspace; in an object store, it is the lock itself
 SPENT = "spent.json"  # what the models that charge have cost, by table
 RETRY_S = 60
+CHANGED = "changed.json"  # when it was found that a clip's file is another one, by clip_id
 DRAFT = ".tmp"  # suffix of a file that is being written
 # In a URI, at its end or after the bucket; the names are those that pyarrow knows for S3 and Google's store.
 OPTIONS = re.compile(

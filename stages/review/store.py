@@ -1,6 +1,7 @@
 """Votes in SQLite, from the moment they are cast, and their way into the table `preferences`."""
 
 import hashlib
+import json
 import sqlite3
 from collections import defaultdict
 from collections.abc import Iterable
@@ -9,11 +10,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline.errors import CallError, reason
 from pipeline.schema import PREFERENCES
-from pipeline.workspace import Workspace
+from pipeline.workspace import CHANGED, Workspace
 from stages.review.queue import Comparison, Vote, votes_of
 
 VOTES = "votes.sqlite"  # in a workspace on a local disk
@@ -169,17 +171,21 @@ def publish(store: Store, workspace: Workspace) -> int:
 def preferences(workspace: Workspace) -> pa.Table:
     """Read the table `preferences`, with the votes in the workspace's store that have not reached it yet.
 
+    Votes on a clip whose file was found to be another one since are left out.
+
     Raises:
         CallError: The store cannot be opened.
         RunError: The table is damaged.
     """
     table = workspace.read("preferences")
-    if not workspace.is_local or not Path(workspace.path(VOTES)).exists():
-        return table
-    store = Store(workspace.path(VOTES))
-    try:
-        known = {vote.key for vote in votes_of(table)}
-        rows = [vote.row for vote in store.votes() if vote.key not in known]
-    finally:
-        store.close()
-    return pa.concat_tables([table, pa.Table.from_pylist(rows, schema=PREFERENCES)])
+    if workspace.is_local and Path(workspace.path(VOTES)).exists():
+        store = Store(workspace.path(VOTES))
+        try:
+            known = {vote.key for vote in votes_of(table)}
+            rows = [vote.row for vote in store.votes() if vote.key not in known]
+        finally:
+            store.close()
+        table = pa.concat_tables([table, pa.Table.from_pylist(rows, schema=PREFERENCES)])
+    changed = json.loads(workspace.read_bytes(CHANGED) or b"{}")
+    since = pa.array([changed.get(clip_id) for clip_id in table["clip_id"].to_pylist()], pa.string())
+    return table.filter(pc.fill_null(pc.greater(table["at"], since.cast(PREFERENCES.field("at").type)), True))

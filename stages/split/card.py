@@ -1,11 +1,14 @@
 """The dataset card: a Hugging Face YAML header and what a reader asks first."""
 
+import itertools
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from fnmatch import fnmatchcase
 from typing import Any
 
 import yaml
 
+from stages.split.files import own_path
 from stages.split.format import Format
 from stages.split.schema import SPLITS, TIERS, Row, Split, Tier
 from stages.split.settings import SplitConfig
@@ -69,6 +72,20 @@ def card(
         models=", ".join(f"`{name}`" for name in models) or "none",
         licenses=_table(("source", "clips", "license of the videos"), licenses),
     )
+
+
+def pinned(text: str, paths: Sequence[str]) -> str:
+    """Write a card that names each file instead of giving patterns.
+
+    Args:
+        text: The card.
+        paths: Where the files of the dataset are; those that are staged match as if they were not.
+    """
+    _, header, body = text.split("---\n", 2)
+    facts = yaml.safe_load(header)
+    for part in itertools.chain.from_iterable(each["data_files"] for each in facts["configs"]):
+        part["path"] = [path for path in paths if fnmatchcase(own_path(path), part["path"])]
+    return f"---\n{yaml.safe_dump(facts, sort_keys=False, allow_unicode=True)}---\n{body}"
 
 
 def _header(parts: Mapping[tuple[Tier, Split], Sequence[Row]], config: SplitConfig) -> Row:

@@ -2,8 +2,9 @@
 
 A publication uploads all new and changed files to a folder beside the old ones, which stay as they are. Then
 the manifest is replaced by one that names the files in that folder: this one request turns the old dataset
-into the new one. Only now do the files get their own names: they are copied inside the store, and the
-manifest is replaced once more. What stops on the way is finished by the next publication.
+into the new one; the card follows, whose patterns would else match files of both. Only now do the files get
+their own names: they are copied inside the store, and the card and the manifest are replaced once more. What
+stops on the way is finished by the next publication.
 """
 
 import json
@@ -15,9 +16,11 @@ from typing import Any
 from pyarrow import fs
 
 from pipeline.workspace import opened
+from stages.split.card import pinned
 from stages.split.files import STAGING, own_path, to_json
 from stages.split.schema import Row
 
+CARD, MANIFEST = "README.md", "manifest.json"
 COPY_MAX = 5 << 30  # bytes; S3 copies no larger object in one request
 COPIES = 8  # at once
 PIECE = 1 << 24  # bytes of a larger object in memory at once
@@ -42,7 +45,7 @@ class StoredDataset:
     def manifest(self) -> Row:
         """Read the manifest; empty if there is none, or a damaged one. Raises OSError."""
         try:
-            with self._fs.open_input_stream(f"{self._base}/manifest.json") as stream:
+            with self._fs.open_input_stream(f"{self._base}/{MANIFEST}") as stream:
                 return json.load(stream)
         except (FileNotFoundError, ValueError):
             return {}
@@ -59,11 +62,13 @@ class StoredDataset:
             OSError: The store failed. The old dataset or the new one can be read.
         """
         files = [
-            file if known.get(file["path"]) == file else file | {"path": f"{STAGING}/{file['path']}"}
+            file
+            if known.get(file["path"]) == file and file["path"] != CARD
+            else file | {"path": f"{STAGING}/{file['path']}"}
             for file in manifest["files"]
         ]
         staged = manifest | {"files": files}
-        self._write(staged)
+        self._write(MANIFEST, to_json(staged))
         self._finish(staged, folders)
 
     def settle(self, folders: tuple[str, ...]) -> None:
@@ -74,7 +79,10 @@ class StoredDataset:
 
     def _finish(self, manifest: Row, folders: tuple[str, ...]) -> None:
         files = manifest["files"]
-        staged = [file for file in files if own_path(file["path"]) != file["path"]]
+        with self._fs.open_input_stream(f"{self._base}/{STAGING}/{CARD}") as stream:
+            card = stream.read()
+        self._write(CARD, pinned(card.decode(), [file["path"] for file in files]).encode())
+        staged = [file for file in files if file["path"] not in (own_path(file["path"]), f"{STAGING}/{CARD}")]
         with ThreadPoolExecutor(COPIES) as pool:
             list(pool.map(self._unstage, staged))
         final = [file | {"path": own_path(file["path"])} for file in files]
@@ -84,7 +92,8 @@ class StoredDataset:
             for info in there:
                 if info.is_file and info.path not in kept:
                     self._fs.delete_file(info.path)
-        self._write(manifest | {"files": final})
+        self._write(CARD, card)
+        self._write(MANIFEST, to_json(manifest | {"files": final}))
         with suppress(OSError):  # it is in nobody's way, and the next publication deletes it
             self._fs.delete_dir(f"{self._base}/{STAGING}")
 
@@ -97,6 +106,6 @@ class StoredDataset:
             while piece := old.read(PIECE):
                 new.write(piece)
 
-    def _write(self, manifest: Row) -> None:
-        with self._fs.open_output_stream(f"{self._base}/manifest.json") as stream:
-            stream.write(to_json(manifest))
+    def _write(self, name: str, content: bytes) -> None:
+        with self._fs.open_output_stream(f"{self._base}/{name}") as stream:
+            stream.write(content)

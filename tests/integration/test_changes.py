@@ -91,13 +91,15 @@ def test_failures_are_made_again_and_nothing_else(tmp_path: Path) -> None:
         "missing_file",
     ]
     videos.write(clips / "late.mp4", 36)
-    retry_failed(session(tmp_path), "score", "missing_file")
-    assert score.run(session(tmp_path)) == 1
+    # One that is pending, which stays so.
+    videos.write(clips / "new.mp4", 30)
+    assert ingest.run(session(tmp_path), str(clips / "new.mp4")) == 1
+    assert score.run(session(tmp_path), retry_failed(session(tmp_path), "score", "missing_file")) == 1
     after = rows(tmp_path, "scores")
     assert after["late"]["error"] is None
     assert all(after[name] == before[name] for name in ("good", "short", "text"))
-    retry_failed(session(tmp_path), "score", "all")
-    assert score.run(session(tmp_path)) == 2
+    assert score.run(session(tmp_path), retry_failed(session(tmp_path), "score", "all")) == 2
+    assert "new" not in rows(tmp_path, "scores")
     assert rows(tmp_path, "scores")["good"] == before["good"]
     with pytest.raises(CallError, match="no error code 'late'"):
         retry_failed(session(tmp_path), "score", "late")

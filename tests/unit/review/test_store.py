@@ -1,3 +1,4 @@
+import json
 import sqlite3
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -8,7 +9,7 @@ import pytest
 from pipeline import lock
 from pipeline.errors import CallError
 from pipeline.schema import TABLES, empty_row
-from pipeline.workspace import Workspace
+from pipeline.workspace import CHANGED, Workspace
 from stages.review.queue import votes_of
 from stages.review.store import Store, open_store, preferences, publish
 from stages.split.votes import choices
@@ -129,3 +130,21 @@ def test_a_lost_store_is_filled_again_from_the_table(tmp_path: Path) -> None:
 def test_a_workspace_without_votes_has_none(tmp_path: Path) -> None:
     assert preferences(Workspace(str(tmp_path))).num_rows == 0
     assert not list(tmp_path.iterdir())
+
+
+def test_votes_on_a_file_that_was_replaced_count_no_more(tmp_path: Path) -> None:
+    a, b = comparisons(2)
+    workspace = Workspace(str(tmp_path))
+    store = open_store(workspace)
+    early, late = vote(a, "ada", "answer", 1), vote(a, "bob", "answer", 3)
+    store.add([early, late, vote(b, "ada", "answer", 1)])
+    between = (early.at + (late.at - early.at) / 2).isoformat()
+    workspace.write_bytes(json.dumps({a.clip_id: between}).encode(), CHANGED)
+    for _ in range(2):  # in the store, and in the table
+        counted = preferences(workspace).to_pylist()
+        assert {(row["clip_id"], row["annotator"]) for row in counted} == {
+            (a.clip_id, "bob"),
+            (b.clip_id, "ada"),
+        }
+        with lock.held(workspace, "review"):
+            publish(store, workspace)

@@ -1,13 +1,17 @@
 """A dataset in an object store: the old one or the new one can be read, whatever stops a publication."""
 
 import hashlib
+import io
 import itertools
 import json
 from collections.abc import Iterator
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
+import yaml
 
 from stages.split import staging
 from stages.split.compare import published
@@ -36,6 +40,19 @@ def readable(s3: S3, name: str) -> dict[str, str]:
         data = s3.get(f"{name}/{file['path']}")
         assert (len(data), hashlib.sha256(data).hexdigest()) == (file["bytes"], file["sha256"]), file
     return {file["path"].removeprefix(".new/"): file["sha256"] for file in files}
+
+
+def by_card(s3: S3, name: str) -> list[str]:
+    """The ids of the rows that `datasets.load_dataset` reads: those in the files that the card names."""
+    header = yaml.safe_load(s3.get(f"{name}/README.md").decode().split("---\n")[1])
+    ids: list[str] = []
+    for part in (part for config in header["configs"] for part in config["data_files"]):
+        patterns = [part["path"]] if isinstance(part["path"], str) else part["path"]
+        files = {key for key in content(s3, name) for pattern in patterns if fnmatchcase(key, pattern)}
+        assert files
+        for file in files:
+            ids += pq.read_table(io.BytesIO(s3.get(f"{name}/{file}")), columns=["id"])["id"].to_pylist()
+    return sorted(ids)
 
 
 def test_a_dataset_in_a_store_is_the_one_on_a_disk(s3: S3, videos: Path, tmp_path: Path) -> None:
@@ -83,6 +100,7 @@ def test_whichever_request_is_the_last_the_old_dataset_or_the_new_one_can_be_rea
         assert found in (old, new)
         seen.add(found == new)
         assert stopped or found == new
+        assert by_card(s3, name) in [by_card(s3, whole) for whole in ("old", "new")]
         _, rows = published(f"s3://{BUCKET}/{name}")  # as it is read for comparisons
         assert rows.num_rows
         if not stopped or count % 5 == 0:  # not always, as it takes as long again
