@@ -8,6 +8,7 @@ import numpy as np
 from rich.console import Console
 
 from configs.settings import Config
+from jobs.console import visible
 from pipeline.errors import NOT_ALL, CallError, CeilingError, ClipError, RunError, reason
 from pipeline.ledger import UNLIMITED, Ledger, reached
 from pipeline.workspace import normal
@@ -60,7 +61,7 @@ def run(
             out.print(f"ask: {reached(spent, most)}, without an answer", markup=False, soft_wrap=True)
             return NOT_ALL
         lines = account(motionsight, answer)
-    print(answer.text)
+    print(visible(answer.text))
     steps = ", ".join(f"{step} {seconds:.2f}" for step, seconds in answer.observation.seconds.items())
     lines.append(f"seconds    {time.perf_counter() - began:.2f} in all ({steps})")
     frames, times = answer.request.frames, answer.request.times

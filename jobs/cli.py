@@ -7,6 +7,7 @@ import sys
 
 from jobs.console import console
 from pipeline.errors import CallError, RunError, reason
+from pipeline.text import without_keys
 
 
 def main() -> None:
@@ -41,7 +42,7 @@ def _stop(number: int, _: object) -> None:
 
 
 def _fail(message: str, code: int) -> None:
-    console().print(f"error: {message}", markup=False, soft_wrap=True)
+    console().print(f"error: {without_keys(message)}", markup=False, soft_wrap=True)
     sys.exit(code)
 
 

@@ -4,12 +4,14 @@ from collections.abc import Sequence
 
 from configs.describe import to_yaml
 from configs.settings import Config
+from jobs.console import visible
+from pipeline.text import without_keys
 
 HEAD = """\
 # The settings of motionsight{source}.
 # Save this, edit it, and use it with --config FILE; a setting that is left out keeps its default. All rows of
 # a table are made with the same settings: a run with other values is refused, except for settings marked
-# "operational" (they never change a row) or "noted" (a change is only reported).
+# "operational" (they never change a row) or "noted" (a change is only reported). Keys in URLs are left out.
 """
 
 
@@ -24,4 +26,4 @@ def run(config: Config, path: str | None, overrides: Sequence[str]) -> None:
     source = f", as in {path}" if path else ""
     if overrides:
         source += f" with --set {' --set '.join(overrides)}"
-    print(HEAD.format(source=source) + to_yaml(config), end="")
+    print(without_keys(visible(HEAD.format(source=source) + to_yaml(config))), end="")

@@ -1,47 +1,71 @@
-"""HTTP connections that do not hold a server up: whoever sends half a request is cut off."""
+"""Bounds on connections: how many there are, and how long a request takes to arrive. uvicorn has none.
+
+A client that sends half of a request and waits, or goes on byte by byte, costs nothing but a connection. A
+few hundred of them would leave none for others.
+"""
 
 import asyncio
 from typing import Any
 
-from uvicorn.protocols.http.h11_impl import H11Protocol
-
-HEADERS_S = 10.0  # for the headers of a request to arrive; browsers take milliseconds
-CONNECTIONS = 512  # at once; one more closes the one that has waited longest for its headers
+HEAD_S = 10.0  # for the headers of a request, from the connection's start or the end of the answer before
+MOST = 512  # connections; processes may commonly have 1024 files open
 
 
-class PromptProtocol(H11Protocol):
-    """uvicorn's protocol with a time limit on headers, for each request of a connection."""
+def bounded(body_s: float, head_s: float = HEAD_S, most: int = MOST) -> type[asyncio.Protocol]:
+    """Make a class of uvicorn's HTTP protocol that aborts connections whose request does not arrive in time.
 
-    _timer: asyncio.TimerHandle | None = None
+    Args:
+        body_s: For the body of a request, in seconds from the end of its headers.
+        head_s: For the headers of a request.
+        most: How many connections there may be. For a further one, that which has been waited for the longest
+            makes room; if requests have arrived on all, the new one is refused.
+    """
+    from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
-    def connection_made(self, transport: Any) -> None:
-        """Start the clock, and make room if there are too many connections."""
-        super().connection_made(transport)
-        self._watch()
-        if len(self.connections) > CONNECTIONS:
-            waiting = [it for it in self.connections if isinstance(it, PromptProtocol) and it._timer]
-            if oldest := min(waiting, key=lambda it: it._timer.when() if it._timer else 0.0, default=None):
-                oldest._give_up()
+    base: Any = AutoHTTPProtocol
+    awaited: dict[Any, asyncio.TimerHandle] = {}  # connections of which more is to come, the longest first
 
-    def data_received(self, data: bytes) -> None:
-        """Stop the clock when a request's headers are complete."""
-        super().data_received(data)
-        self._watch()
+    class Bounded(base):
+        _part: tuple[object, float] | None = None  # what is waited for, of which request, and for how long
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Stop the clock."""
-        super().connection_lost(exc)
-        if self._timer:
-            self._timer.cancel()
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            super().connection_made(transport)
+            self._watch()
+            if len(self.connections) > most:
+                next(iter(awaited))._abort()
 
-    def _watch(self) -> None:
-        waiting = self.cycle is None or self.cycle.response_complete
-        if waiting and not self._timer:
-            self._timer = self.loop.call_later(HEADERS_S, self._give_up)
-        elif self._timer and not waiting:
-            self._timer.cancel()
-            self._timer = None
+        def data_received(self, data: bytes) -> None:
+            super().data_received(data)
+            self._watch()
 
-    def _give_up(self) -> None:
-        self._timer = None
-        self.transport.close()
+        def on_response_complete(self) -> None:
+            super().on_response_complete()
+            self._watch()
+
+        def connection_lost(self, error: Exception | None) -> None:
+            self._forget()
+            super().connection_lost(error)
+
+        def _watch(self) -> None:
+            """Set the clock anew if another part of a request is waited for than before."""
+            cycle = self.cycle  # the latest request whose headers have arrived
+            part = None
+            if cycle and cycle.more_body:
+                part = (cycle, body_s)
+            elif not cycle or cycle.response_complete:
+                part = (cycle, head_s)
+            if part != self._part and not self.transport.is_closing():
+                self._forget()
+                self._part = part
+                if part:
+                    awaited[self] = self.loop.call_later(part[1], self._abort)
+
+        def _forget(self) -> None:
+            if timer := awaited.pop(self, None):
+                timer.cancel()
+
+        def _abort(self) -> None:
+            self._forget()
+            self.transport.abort()
+
+    return Bounded

@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 
 from configs.settings import Config
-from jobs.console import console
+from jobs.console import console, visible
 from jobs.session import Session
 from pipeline import lock
 from pipeline.engine import pending
@@ -175,5 +175,5 @@ def compared(one: str, other: str) -> int:
     for name, it in differences.items():
         change, low, high = (f"{100 * it[part]:+.1f}" for part in ("difference", "low", "high"))
         lines.append(f"| {name} | {it['questions']} | {change} | {low} to {high} |")
-    print("\n".join(lines))
+    print(visible("\n".join(lines)))
     return 0

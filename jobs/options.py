@@ -15,6 +15,7 @@ from jobs.console import console
 from jobs.session import Session
 from pipeline.errors import ERRORS, CallError
 from pipeline.registry import Registry
+from pipeline.text import without_keys
 from pipeline.workspace import Workspace
 
 ConfigPath = Annotated[
@@ -134,7 +135,7 @@ def retry_failed(session: Session, command: str, code: str | None) -> set[str] |
 def say_how_to_resume(_kind: object, error: BaseException | None, _trace: object) -> None:
     """Print how to resume a command that was stopped by a signal; a callback for `ending.push`."""
     if isinstance(error, SystemExit) and error.code in STOPPED:
-        again = shlex.join(["motionsight", *(word for word in sys.argv[1:] if word != "--restart")])
+        again = shlex.join(["motionsight", *(without_keys(w) for w in sys.argv[1:] if w != "--restart")])
         message = f"stopped; finished work is kept. Resume with: {again}"
         console().print(message, markup=False, soft_wrap=True)
 

@@ -109,7 +109,7 @@ def serve(
         review.say(f"{len(comparisons)} questions, each for {people}")
         with closing(Videos(clips, folder)) as videos:
             app = make(title, ReviewSession(comparisons, overlap, store), videos, annotator)
-            web.listen(app, web.Address(host, port, token), review.say, "review")
+            web.listen(app, web.Address(host, port, token), review.say, "review", web.Rules())
         review.publish(store)
 
 

@@ -16,6 +16,8 @@ from stages.models.registry import check
 from stages.serve.answer import Answerer
 from stages.serve.errors import refusal
 
+SAYING_S = 5.0  # for a client to read that its request was too slow
+
 
 def run(config: Config, host: str, port: int, token: str | None, out: Console) -> None:
     """Serve until Ctrl-C or SIGTERM.
@@ -52,4 +54,6 @@ def run(config: Config, host: str, port: int, token: str | None, out: Console) -
     ):
         say(f"{model}; its base URL is the address below followed by v1")
         app = make(answerer, config.serve, model)
-        web.listen(app, web.Address(host, port, token), say, "serve", ("/health",), refusal)
+        # The app limits bodies itself, and is given the time to say so.
+        rules = web.Rules(("/health",), refusal, None, config.serve.body_timeout_s + SAYING_S)
+        web.listen(app, web.Address(host, port, token), say, "serve", rules)

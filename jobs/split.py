@@ -11,7 +11,7 @@ from rich.progress import track
 
 from configs.settings import fingerprint
 from filters.verdicts import COLUMNS
-from jobs.console import console
+from jobs.console import console, visible
 from jobs.session import Session
 from pipeline import engine
 from pipeline.errors import CallError, RunError, reason
@@ -131,7 +131,7 @@ def diff(session: Session | None, names: tuple[str, str], as_json: bool) -> None
     (old, old_rows), (new, new_rows) = (_named(session, name) for name in names)
     change = difference(old_rows, new_rows) | {"settings": settings_between(old, new)}
     if as_json:
-        print(json.dumps(change, indent=1, ensure_ascii=False))
+        print(visible(json.dumps(change, indent=1, ensure_ascii=False)))
         return
     out = session.out if session else console()
     for part in render(change, change["settings"]):

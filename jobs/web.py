@@ -20,6 +20,7 @@ from http.cookies import CookieError, SimpleCookie
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
+from jobs.connections import bounded
 from pipeline.errors import CallError, RunError, reason
 
 Scope = MutableMapping[str, Any]
@@ -64,8 +65,25 @@ def plain(_status: int, why: str) -> tuple[str, str]:
     return "text/plain; charset=utf-8", why
 
 
+@dataclass(frozen=True)
+class Rules:
+    """What the requests to a server have to keep to.
+
+    Attributes:
+        public: Paths that need no token, such as a health check.
+        refusal: Words a refusal.
+        body: The most bytes of a body; None where the app itself limits them.
+        arrive_s: Seconds for a body to arrive; after that, the connection is cut.
+    """
+
+    public: Collection[str] = ()
+    refusal: Refusal = plain
+    body: int | None = 1 << 20
+    arrive_s: float = 30.0
+
+
 class Guard:
-    """ASGI middleware that answers 400, 401 or 403 to requests that may not come in."""
+    """ASGI middleware that answers 400, 401, 403 or 413 to requests that may not come in."""
 
     def __init__(
         self,
@@ -73,8 +91,7 @@ class Guard:
         token: str | None,
         loopback: bool,
         cookie: str,
-        public: Collection[str] = (),
-        refusal: Refusal = plain,
+        rules: Rules,
     ) -> None:
         """Put the guard in front of an app.
 
@@ -85,11 +102,10 @@ class Guard:
                 host name is not meant for it.
             cookie: Name of the cookie that remembers the token. Browsers send cookies to all ports of a host,
                 so it should name the port.
-            public: Paths that need no token, such as a health check.
-            refusal: Words a refusal.
+            rules: What requests have to keep to.
         """
         self._app, self._token, self._loopback = app, token, loopback
-        self._cookie, self._public, self._refusal = cookie, frozenset(public), refusal
+        self._cookie, self._rules = cookie, rules
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request through or refuse it."""
@@ -106,7 +122,9 @@ class Guard:
             return await self._refuse(send, 403, "this server answers to localhost and 127.0.0.1 only")
         if scope["method"] not in SAFE and not _same_site(headers, host[0]):
             return await self._refuse(send, 403, "the request comes from a page of another site")
-        if self._token is None or scope["path"] in self._public:
+        if (most := self._rules.body) is not None and not _within(headers, most):
+            return await self._refuse(send, 413, f"a request needs a Content-Length of at most {most} bytes")
+        if self._token is None or scope["path"] in self._rules.public:
             return await self._app(scope, receive, send)
         query = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
         given = next((value for name, value in query if name == "token"), None)
@@ -126,7 +144,7 @@ class Guard:
     async def _refuse(
         self, send: Send, status: int, why: str, headers: Mapping[str, str] | None = None
     ) -> None:
-        kind, text = self._refusal(status, why)
+        kind, text = self._rules.refusal(status, why)
         await _answer(send, status, text, {"content-type": kind, **(headers or {})})
 
     def _fits(self, given: str) -> bool:
@@ -155,6 +173,11 @@ def _same_site(headers: dict[str, list[str]], host: str) -> bool:
     return all(origin.partition("://")[2] == host for origin in headers.get("origin", []))
 
 
+def _within(headers: dict[str, list[str]], most: int) -> bool:
+    """Whether a body, if there is one, has at most so many bytes; one sent in chunks may have any number."""
+    return "transfer-encoding" not in headers and int(headers.get("content-length", ["0"])[0]) <= most
+
+
 def _cookies(values: list[str], name: str) -> Iterator[str]:
     for value in values:
         try:
@@ -179,7 +202,10 @@ def bind(host: str, port: int) -> socket.socket:
         kind, *_, address = socket.getaddrinfo(
             host.strip("[]"), port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
-        return socket.create_server(address[:2], family=kind)
+        listening = socket.create_server(address[:2], family=kind)
+        # Connections inherit it. Without it, the body of an answer waits for 40 ms behind its headers.
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return listening
     except (OSError, OverflowError) as error:
         raise CallError(
             f"cannot listen on {host} port {port}: {reason(error)}; --port 0 takes a free port"
@@ -206,8 +232,7 @@ def listen(
     address: Address,
     say: Callable[[str], None],
     command: str,
-    public: Collection[str] = (),
-    refusal: Refusal = plain,
+    rules: Rules,
 ) -> None:
     """Serve an ASGI app until Ctrl-C or SIGTERM, the regular ways to stop it.
 
@@ -216,8 +241,7 @@ def listen(
         address: Where.
         say: Prints a line for the person at the terminal.
         command: The name of the command, which is also that of the extra with its packages.
-        public: Paths that need no token.
-        refusal: Words a refusal.
+        rules: What requests have to keep to.
 
     Raises:
         CallError: The address cannot be listened on, the token is weak, or packages are missing.
@@ -225,20 +249,19 @@ def listen(
     """
     try:
         import uvicorn
-
-        from jobs.connections import PromptProtocol
     except ImportError as error:
         raise CallError(f"{command} needs uvicorn: pip install 'motionsight-distill[{command}]'") from error
     host, token = address.host, token_for(address.host, address.token)
     with bind(host, address.port) as sock:
         port = sock.getsockname()[1]
-        guarded = Guard(app, token, is_loopback(host), f"motionsight_{port}", public, refusal)
+        guarded = Guard(app, token, is_loopback(host), f"motionsight_{port}", rules)
         config = uvicorn.Config(
             guarded,
+            http=bounded(rules.arrive_s),
+            ws="none",
             log_level="warning",
             access_log=False,  # it would give the token away
             server_header=False,
-            http=PromptProtocol,
             timeout_graceful_shutdown=CLOSING_S,
         )
         server = uvicorn.Server(config)

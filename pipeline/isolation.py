@@ -53,7 +53,8 @@ class Limits(BaseModel):
 class Isolated:
     """A callable that runs in a child process, which is kept between calls and replaced if it dies.
 
-    The child dies with this process, whatever it is doing. Calls from several threads take turns.
+    The child dies with this process, whatever it is doing, and so do programs that it has started. Calls from
+    several threads take turns.
     """
 
     def __init__(
@@ -141,12 +142,12 @@ class Isolated:
         """Kill the child. May be called from another thread: a call in progress raises ClipError."""
         if child := self._child:
             with suppress(ValueError):  # closed in the meantime
-                child.kill()
+                _kill(child)
 
     def close(self) -> None:
         """Kill the child. The next call starts a new one."""
         if self._child:
-            self._child.kill()
+            _kill(self._child)
             self._child.join()
             self._child.close()
             self._pipe.close()
@@ -160,6 +161,13 @@ class Isolated:
             return ClipError("out_of_memory", "its process was killed, probably because memory ran out")
         how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
         return ClipError("worker_crash", f"the process working on the clip died ({how})")
+
+
+def _kill(child: Any) -> None:
+    """Kill a child and the programs that it has started, which are of its process group."""
+    child.kill()
+    with suppress(ProcessLookupError):  # it has not come to make a group yet, or all have ended
+        os.killpg(child.pid, signal.SIGKILL)
 
 
 def as_clip_error(error: Exception) -> ClipError:
@@ -214,10 +222,14 @@ def _serve(pipe: Connection, make: Callable[[], Callable[..., Any]], memory_gb: 
 
 
 def _die_with_parent() -> None:
-    """Have the kernel kill this process when the parent exits; a thread could be blocked by C code."""
+    """Have the kernel kill this process, and those that it starts, when the parent exits.
+
+    A thread that waits for that could be blocked by C code.
+    """
     parent = multiprocessing.parent_process()
     assert parent
-    fcntl.fcntl(parent.sentinel, fcntl.F_SETOWN, os.getpid())
+    os.setpgid(0, 0)
+    fcntl.fcntl(parent.sentinel, fcntl.F_SETOWN, -os.getpid())  # the group
     fcntl.fcntl(parent.sentinel, F_SETSIG, signal.SIGKILL)
     flags = fcntl.fcntl(parent.sentinel, fcntl.F_GETFL)
     fcntl.fcntl(parent.sentinel, fcntl.F_SETFL, flags | os.O_ASYNC)

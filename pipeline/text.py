@@ -13,6 +13,8 @@ LARGEST = 1 << 32  # bytes that a compressed file may unpack to
 DEEPEST = 100  # levels of nested lists and objects in JSON; what is nested deeper is read as null
 HALF = re.compile(r"\\u[dD][89a-fA-F]")  # of a surrogate pair, or a whole one
 TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{}]', re.DOTALL)
+USER = re.compile(r"(?<=://)[^/\s@?#]+@")
+KEY = re.compile(r"([?&#][\w.-]*(?:key|token|secret|passw|sig|auth|credential)[\w.-]*=)[^&#\s'\"]+", re.I)
 GUESSES = ("utf-8", "cp1252", "latin-1")  # the last one can decode any bytes
 
 
@@ -139,3 +141,8 @@ def plain(value: Any) -> str | None:
 def without_secrets(url: str) -> str:
     """Return a URL without user, password, query and fragment, where keys may be."""
     return re.sub(r"(?<=://)[^/@]*@|[?#].*", "", url)
+
+
+def without_keys(text: str) -> str:
+    """Replace user names, passwords and keys inside the URLs of a text by `***`; the rest of it stays."""
+    return KEY.sub(r"\1***", USER.sub("***@", text))

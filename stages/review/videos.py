@@ -1,9 +1,10 @@
 """Clips that browsers can play: the file itself where that works, else H.264 in MP4."""
 
-import threading
 from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 import av
@@ -19,6 +20,7 @@ from stages.video.media import is_local, read_bytes
 PLAYED = {"mp4": ("h264", "vp9", "av1"), "webm": ("vp8", "vp9", "av1")}
 PIXELS = ("yuv420p", "yuvj420p")
 LONGER_SIDE = 1280  # pixels, at most, of a video that is re-encoded: enough to judge motion by
+AT_ONCE = 2  # clips that are re-encoded: while one is, others can be looked at
 LIMITS = Limits(clip_timeout_s=120.0)
 
 
@@ -81,40 +83,53 @@ class Videos:
     """The playable files of a workspace's clips; each is made once, and nothing else is given out."""
 
     def __init__(self, clips: Mapping[str, Mapping[str, Any]], folder: str) -> None:
-        """Start the child process.
+        """Start the child processes.
 
         Args:
             clips: By clip_id, rows with clip_id, uri, start_s, end_s.
             folder: For what has to be fetched or re-encoded.
         """
         self._clips = clips
-        self._made: dict[str, tuple[str, str]] = {}
-        self._busy = threading.Lock()
-        self._turns: dict[str, threading.Lock] = {}
-        self._playable = Isolated(partial(Playable, folder), LIMITS, ["stages.review.videos"])
+        self._made: dict[str, Future[tuple[str, str]]] = {}  # also those that are being made
+        self._children = [
+            Isolated(partial(Playable, folder), LIMITS, ["stages.review.videos"]) for _ in range(AT_ONCE)
+        ]
+        self._free = SimpleQueue[Isolated]()
+        for child in self._children:
+            self._free.put(child)
+        self._threads = ThreadPoolExecutor(AT_ONCE)
 
     def close(self) -> None:
-        """End the child process."""
-        self._playable.close()
+        """End the child processes."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        for child in self._children:
+            child.interrupt()
+        self._threads.shutdown()
+        for child in self._children:
+            child.close()
 
-    def get(self, clip_id: str) -> tuple[str, str]:
-        """Get the playable file of a clip.
+    def get(self, clip_id: str) -> Future[tuple[str, str]]:
+        """Begin to make the playable file of a clip, unless that has been done. For use by one thread.
 
         Args:
             clip_id: The clip.
 
         Returns:
-            The path of the file, and its media type.
+            The path of the file, and its media type; a ClipError if the clip cannot be read or decoded, a
+            RunError if the store of the clips cannot be reached.
 
         Raises:
             KeyError: There is no such clip.
-            ClipError: The clip cannot be read or decoded.
-            RunError: The store of the clips cannot be reached.
         """
-        clip = self._clips[clip_id]
-        with self._busy:
-            turn = self._turns.setdefault(clip_id, threading.Lock())
-        with turn:  # a clip is made once, while those that are there are given out
-            if clip_id not in self._made:
-                self._made[clip_id] = self._playable(clip)
-            return self._made[clip_id]
+        clip, made = self._clips[clip_id], self._made.get(clip_id)
+        if made is None or (made.done() and made.exception()):  # what failed may pass
+            made = self._made[clip_id] = self._threads.submit(self._make, clip)
+        return made
+
+    def _make(self, clip: Mapping[str, Any]) -> tuple[str, str]:
+        child = self._free.get()
+        try:
+            found: tuple[str, str] = child(clip)
+            return found
+        finally:
+            self._free.put(child)

@@ -57,7 +57,9 @@ def _decoded(data: bytes, k: int) -> np.ndarray:
         raise ClipError("decode_error", f"image {k} is too large") from error
     except UnidentifiedImageError as error:
         raise ClipError("decode_error", f"image {k} is none of {', '.join(FORMATS)}") from error
-    except (OSError, ValueError, SyntaxError) as error:
+    except (ClipError, MemoryError):
+        raise
+    except Exception as error:  # a damaged file makes Pillow raise anything
         raise ClipError("decode_error", f"image {k} cannot be decoded ({reason(error)})") from error
 
 

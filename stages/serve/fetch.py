@@ -8,17 +8,28 @@ import http.client
 import ipaddress
 import socket
 import ssl
-import threading
 import time
 from collections.abc import Callable, Collection
-from contextlib import suppress
+from contextlib import closing, suppress
+from functools import partial
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from pipeline.errors import reason
 from stages.serve.errors import ApiError
+from stages.serve.forward import in_thread
 
 CHUNK = 1 << 16  # bytes
 PORTS = {"http": 80, "https": 443}
+
+
+class _Place(NamedTuple):
+    """Where a URL leads; the path includes the query."""
+
+    scheme: str
+    host: str
+    port: int
+    path: str
 
 
 def is_public(address: str) -> bool:
@@ -52,55 +63,64 @@ def fetch(
     Raises:
         ApiError: 400 if the URL is not allowed, cannot be read, or takes too long; 413 if it is too large.
     """
-    deadline = time.monotonic() + timeout_s
-    scheme, host, port, path = _target(url, hosts)
+    where = _target(url, hosts)
     sockets: list[socket.socket] = []
-    # A socket's own limit starts anew with each byte: one that drips would last for ever.
-    late = threading.Timer(timeout_s, _shut, [sockets])
-    late.daemon = True
+    deadline = time.monotonic() + timeout_s
+    # In a thread, since a socket's own limit is on its silence alone: a host that drips would outlive it.
+    work = in_thread(partial(_download, where, limit, public, deadline, sockets))
     try:
-        address = _address(host, port, public)
-        late.start()
-        with socket.create_connection((address, port), timeout=timeout_s) as plain:
-            sockets.append(plain)
-            connection = http.client.HTTPConnection(host, port)
-            connection.sock = plain
-            if scheme == "https":
-                connection = http.client.HTTPSConnection(host, port)
-                connection.sock = ssl.create_default_context().wrap_socket(plain, server_hostname=host)
-                sockets.append(connection.sock)
-            connection.request("GET", path, headers={"Accept-Encoding": "identity"})
-            data = bytearray()
-            with connection.getresponse() as response:
-                if response.status != 200:
-                    raise _unread(f"{host} returned status {response.status}; redirects are not followed")
-                while chunk := response.read1(CHUNK):
-                    data += chunk
-                    if len(data) > limit:
-                        raise ApiError(
-                            413, f"the video is larger than {limit} bytes", "too_large", "messages"
-                        )
-            if time.monotonic() > deadline:  # what was shut looks as if it had ended
-                raise TimeoutError
+        return work.result(timeout_s)
     except TimeoutError:
-        raise _unread(f"{host} did not send the video in time") from None
+        raise _unread(f"{where.host} did not send the video in time") from None
     except (OSError, http.client.HTTPException, ValueError) as error:
-        if time.monotonic() > deadline:
-            raise _unread(f"{host} did not send the video in time") from None
-        raise _unread(f"cannot read from {host}: {reason(error)}") from None
+        raise _unread(f"cannot read from {where.host}: {reason(error)}") from None
     finally:
-        late.cancel()
+        for sock in sockets:
+            with suppress(OSError):  # already closed
+                sock.shutdown(socket.SHUT_RDWR)
+
+
+def _download(
+    where: _Place,
+    limit: int,
+    public: Callable[[str], bool],
+    deadline: float,
+    sockets: list[socket.socket],
+) -> bytes:
+    """The bytes at a place. The socket is added to `sockets`: to shut it down ends the download."""
+    address = _address(where.host, where.port, public)
+    with socket.create_connection((address, where.port), timeout=_left(deadline)) as plain:
+        sockets.append(plain)
+        plain.settimeout(_left(deadline))
+        connection = http.client.HTTPConnection(where.host, where.port)
+        connection.sock = plain
+        if where.scheme == "https":
+            connection = http.client.HTTPSConnection(where.host, where.port)
+            context = ssl.create_default_context()
+            # A duplicate, as what wrap_socket is given cannot be shut down any more.
+            connection.sock = context.wrap_socket(plain.dup(), server_hostname=where.host)
+        with closing(connection):
+            connection.request("GET", where.path, headers={"Accept-Encoding": "identity"})
+            response = connection.getresponse()
+            if response.status != 200:
+                raise _unread(f"{where.host} returned status {response.status}; redirects are not followed")
+            data = bytearray()
+            while chunk := response.read1(CHUNK):
+                data += chunk
+                if len(data) > limit:
+                    raise ApiError(413, f"the video is larger than {limit} bytes", "too_large", "messages")
     return bytes(data)
 
 
-def _shut(sockets: list[socket.socket]) -> None:
-    for sock in sockets:
-        with suppress(OSError):  # closed, or now another one's
-            socket.socket.shutdown(sock, socket.SHUT_RDWR)
+def _left(deadline: float) -> float:
+    """The seconds until a time. Raises TimeoutError once it has passed."""
+    if (left := deadline - time.monotonic()) <= 0:
+        raise TimeoutError
+    return left
 
 
-def _target(url: str, hosts: Collection[str]) -> tuple[str, str, int, str]:
-    """Scheme, host, port and path of an allowed URL. Raises ApiError for any other."""
+def _target(url: str, hosts: Collection[str]) -> _Place:
+    """Where an allowed URL leads. Raises ApiError for any other."""
     try:
         parts = urlsplit(url)
         host, port = (parts.hostname or "").rstrip("."), parts.port or PORTS.get(parts.scheme, 0)
@@ -115,7 +135,7 @@ def _target(url: str, hosts: Collection[str]) -> tuple[str, str, int, str]:
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     if not (path.isascii() and path.isprintable()) or " " in path:
         raise _unread("this URL contains characters that need escaping")
-    return parts.scheme, host, port, path
+    return _Place(parts.scheme, host, port, path)
 
 
 def _address(host: str, port: int, public: Callable[[str], bool]) -> str:

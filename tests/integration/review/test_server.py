@@ -3,8 +3,11 @@
 import io
 import re
 import signal
+import socket
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +68,8 @@ def test_each_question_goes_to_as_many_people_as_asked_for(
         ({"annotator": "a", "item": "x", "choice": "left", "at": "1970"}, 422),
         ({"annotator": "a", "item": "x", "choice": "left"}, 404),
         ([], 422),
+        ({"annotator": "\ud800", "item": "x", "choice": "left"}, 422),
+        ({"annotator": "a", "item": "x", "choice": "left", "seconds": float("nan")}, 422),
     ],
 )
 def test_a_vote_that_makes_no_sense_is_refused(served: Server, body: Any, status: int) -> None:
@@ -107,6 +112,21 @@ def test_nothing_but_the_page_and_the_clips_is_served(served: Server, path: str)
 def test_a_file_that_is_no_video_is_not_served_even_when_it_is_a_clip(served: Server) -> None:
     status, _, body = served.request("GET", "/clips/text")
     assert (status, b"no video at all" in body) == (422, False)
+
+
+def test_while_many_wait_for_a_clip_to_be_made_others_are_sent(
+    clips: dict[str, dict[str, Any]], tmp_path: Path, serve: Callable[..., Server]
+) -> None:
+    slow = videos.write(tmp_path / "slow.avi", 400, 1280, 960, codec="mpeg4", pan=0.05)
+    rows = [clips["plain"], clips["webm"], clip("slow", uri=str(slow))]
+    server = serve(filled(tmp_path / "work", rows))
+    with ThreadPoolExecutor(60) as threads:
+        waiting = [threads.submit(server.request, "GET", "/clips/slow") for _ in range(60)]
+        for path in ("/clips/plain", "/clips/webm", "/review.js"):
+            assert server.request("GET", path)[0] == 200
+        assert server.ask("next", "ada")["item"]
+        assert not any(each.done() for each in waiting)
+        assert {each.result()[0] for each in waiting} == {200}
 
 
 def test_ranges_of_a_clip_are_sent_as_players_ask_for_them(
@@ -226,6 +246,17 @@ def test_with_a_token_only_who_knows_it_comes_in_and_no_log_tells_it(
     assert TOKEN not in server.log
 
 
+def test_half_sent_requests_leave_room_for_others(workspace: Workspace, serve: Callable[..., Server]) -> None:
+    server = serve(workspace)
+    with ExitStack() as stack:
+        for _ in range(600):
+            sock = stack.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=30))
+            sock.sendall(b"POST /api/vote HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n{")
+        assert server.ask("next", "ada")["item"]
+    assert server.end() == 0
+    assert "Traceback" not in server.log
+
+
 def command(*words: str) -> tuple[int, str]:
     done = motionsight("review", *words, env={"MOTIONSIGHT_TOKEN": None})
     return done.returncode, done.stderr
@@ -267,6 +298,8 @@ def test_calls_that_cannot_work_say_so_in_a_line(tmp_path: Path, workspace: Work
 
     bad = tmp_path / "bad.json"
     bad.write_text('[{"data": {}}]')
+    deep = tmp_path / "deep.json"
+    deep.write_text("[" * 200_000)
     empty = filled(tmp_path / "empty", [clip("0")], question(baseline=None)).root
     local = ("127.0.0.1", 0, None, None, 1)
     calls: list[tuple[Callable[[], None], str]] = [
@@ -275,6 +308,7 @@ def test_calls_that_cannot_work_say_so_in_a_line(tmp_path: Path, workspace: Work
         (lambda: job.serve(review(workspace.root), "127.0.0.1", 0, "weak", None, 1), "at least 16"),
         (lambda: job.serve(review(workspace.root), "203.0.113.1", 0, None, None, 1), "cannot listen on"),
         (lambda: job.take_in(review(workspace.root), str(bad)), "task 1 lacks 'clip_id'"),
+        (lambda: job.take_in(review(workspace.root), str(deep)), "not a JSON export"),
         (lambda: job.take_in(review(workspace.root), str(tmp_path)), "not a JSON export"),
     ]
     for call, expected in calls:

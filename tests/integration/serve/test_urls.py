@@ -2,6 +2,7 @@
 
 import re
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -55,6 +56,13 @@ class Files(FakeServer):
         if exchange.path == "/away":
             exchange.open(302, Location="/file")
             return
+        if exchange.path in ("/headers", "/status"):
+            head = b"HTTP/1.1 200 OK\r\nX: " if exchange.path == "/headers" else b"HTTP/1.1 "
+            exchange.wfile.write(head)
+            for _ in range(100):
+                exchange.wfile.write(b"2")
+                time.sleep(0.05)
+            return
         exchange.open(200)
         for _ in range(10):
             exchange.wfile.write(bytes(100))
@@ -86,8 +94,25 @@ def test_a_url_is_read_from_an_allowed_host_alone(files: str) -> None:
         assert error.value.status == 400
     with pytest.raises(ApiError, match="larger"):
         get(f"http://{files}/file", [files], limit=999)
+
+
+@pytest.mark.parametrize("path", ["drip", "headers", "status"])
+def test_a_host_that_drips_does_not_outlive_the_limit(files: str, path: str) -> None:
+    began = time.monotonic()
     with pytest.raises(ApiError, match="in time"):
-        get(f"http://{files}/drip", [files], timeout_s=0.5)
+        fetch(f"http://{files}/{path}", [files], 1000, 0.5, lambda address: True)
+    assert time.monotonic() - began < 1.5  # all of it would take two seconds, or five
+
+
+def test_a_name_that_is_looked_up_for_ever_does_not_outlive_the_limit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The resolver stands in for one whose name servers do not answer."""
+    answered = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: answered.wait(30) and [])
+    with pytest.raises(ApiError, match="in time"):
+        fetch("http://slow.example/", ["slow.example"], 1000, 0.2)
+    answered.set()
 
 
 def test_an_allowed_host_at_a_private_address_is_not_read(files: str) -> None:

@@ -4,6 +4,7 @@ import pytest
 from rich.table import Table
 
 from jobs.console import SafeConsole
+from tests.cli import motionsight, sets
 
 NAME = "a\x1b]0;owned\x07\x1b[2J\x9b31m\u202egpj.mp4\udcff\r.mp4"
 
@@ -30,3 +31,11 @@ def test_colours_of_our_own_stay() -> None:
     )
     assert "\x1b[31m" in out.getvalue()
     assert "line\nend 🎥 é" in out.getvalue()
+
+
+@pytest.mark.parametrize("address", ["http://me:SECRET@127.0.0.1:9/v1", "ht tp://me:SECRET@h/v1?key=SECRET"])
+def test_keys_in_the_address_of_a_model_reach_no_terminal(address: str) -> None:
+    settings = sets(f"mllm.base_url={address}", "mllm.model=m")
+    done = motionsight("config", "--config", "openai", *settings)
+    assert "***@" in done.stdout + done.stderr
+    assert "SECRET" not in done.stdout + done.stderr

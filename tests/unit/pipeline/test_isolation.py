@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -56,6 +57,8 @@ def misbehave(how: str) -> Any:
             raise ValueError("a defect\nin two lines")
         case "no pickle":
             return lambda: 1
+        case "start a program":
+            subprocess.run(["sleep", "1000"], check=False)
         case "ids":
             return os.getppid()
     raise AssertionError(how)
@@ -96,11 +99,12 @@ def code(isolated: Isolated, how: str) -> tuple[str, str]:
         ("loop", "timeout", "clip_timeout_s=2"),
         ("loop in C", "timeout", "clip_timeout_s=2"),
         ("ignore signals", "timeout", "clip_timeout_s=2"),
+        ("start a program", "timeout", "clip_timeout_s=2"),
         ("bytes", "out_of_memory", "more memory"),
         ("array", "out_of_memory", "30.0 GiB"),
         ("opencv", "out_of_memory", "Insufficient memory"),
         ("bad file", "decode_error", "the file is damaged"),
-        ("defect", "internal", "pipeline/test_isolation.py:56): a defect in two lines"),
+        ("defect", "internal", "pipeline/test_isolation.py:57): a defect in two lines"),
         ("no pickle", "internal", "pickle"),
     ],
 )
@@ -112,6 +116,19 @@ def test_misbehaviour_has_a_code_and_the_next_call_works(
     assert told in detail
     assert "\n" not in detail
     assert psutil.pid_exists(isolated("pid"))
+
+
+def test_programs_that_the_child_has_started_end_with_it() -> None:
+    child = Isolated(make, LIMITS)
+    pid = child("pid")
+    with ThreadPoolExecutor(1) as threads:
+        call = threads.submit(code, child, "start a program")
+        while not (started := psutil.Process(pid).children()):
+            assert not call.done()
+            time.sleep(0.01)
+        assert call.result()[0] == "timeout"
+    assert not psutil.wait_procs(started, 10)[1]
+    child.close()
 
 
 def test_the_child_is_kept_from_call_to_call_and_after_an_error_of_the_clip(isolated: Isolated) -> None:
@@ -195,7 +212,7 @@ if __name__ == "__main__":
 """
 
 
-@pytest.mark.parametrize("how", ["loop", "loop in C", "ignore signals"])
+@pytest.mark.parametrize("how", ["loop", "loop in C", "ignore signals", "start a program"])
 def test_the_child_dies_with_its_parent_whatever_it_does(tmp_path: Path, how: str) -> None:
     (tmp_path / "parent.py").write_text(PARENT)
     root = str(Path(__file__).parents[3])
@@ -209,6 +226,8 @@ def test_the_child_dies_with_its_parent_whatever_it_does(tmp_path: Path, how: st
     started = [psutil.Process(int(pid)) for pid in parent.stdout.readline().split()]
     time.sleep(0.5)  # until it is in the call
     assert all(one.is_running() for one in started)
+    started += started[0].children()
+    assert (len(started) == 3) == (how == "start a program")
     parent.kill()
     parent.wait()
     _, alive = psutil.wait_procs(started, 10)

@@ -4,7 +4,7 @@ import json
 import pytest
 
 from pipeline import text
-from pipeline.text import decode, from_json, lines, plain, unpacked
+from pipeline.text import decode, from_json, lines, plain, unpacked, without_keys
 
 
 @pytest.mark.parametrize(
@@ -70,3 +70,23 @@ def test_what_is_nested_at_any_depth_has_a_text(depth: int) -> None:
     for deep in ("[" * depth + "]" * depth, '{"a":' * depth + '"\\ud800"' + "}" * depth):
         assert plain(from_json(f'{{"caption": {deep}}}', as_written=True)["caption"]) is not None
         assert "caption" in from_json(f'{{"caption": {deep}, "b": "\\ud800"}}')
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "http://user:SECRET@host/v1",
+        "(got 'https://SECRET@host')",
+        "http://host/v1?api_key=SECRET&b=c#d",
+        "http://host/?a=b&Token=SECRET",
+        "s3://bucket/a?X-Amz-Signature=SECRET",
+    ],
+)
+def test_keys_in_addresses_are_not_shown(said: str) -> None:
+    assert "SECRET" not in without_keys(said)
+    assert "***" in without_keys(said)
+
+
+def test_what_is_no_key_stays() -> None:
+    for said in ("s3://b/c d?endpoint_override=http://h:1&region=x", "a@b.c: 3 clips", "what? key=1"):
+        assert without_keys(said) == said
