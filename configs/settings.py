@@ -30,6 +30,8 @@ from stages.score.settings import ScoreConfig
 from stages.serve.settings import ServeConfig
 from stages.split.settings import SplitConfig
 
+SHIPPED = Path(next(iter(configs.__path__)))
+EXTENDS = "extends"  # in a settings file: the file or profile that it is based on
 STAGES = ("ingest", "score", "annotate", "split", "evaluate")  # that `engine` spreads over workers
 
 
@@ -76,37 +78,89 @@ def read(path: str | None, overrides: Sequence[str], model: type[Model]) -> Mode
 
     Args:
         path: A YAML file, or the name of one that ships with the package ("embedded"); None: the defaults.
+            `extends: NAME` in it names another one on which it is based.
         overrides: Each "a.b=c", c read as YAML.
         model: What the settings are checked against.
 
     Raises:
         CallError: The file cannot be read, or a setting is unknown or out of its range.
     """
-    data: Any = {}
-    if path:
-        try:
-            data = yaml.safe_load(find(path).read_text(encoding="utf-8")) or {}
-        except OSError as error:
-            raise CallError(f"cannot read {path}: {error.strerror}") from error
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise CallError(f"{path} is not valid YAML: {reason(error)}") from error
-    if not isinstance(data, dict):
-        raise CallError(f"{path} must hold settings (name: value), not {type(data).__name__}")
+    data = _from_file(path, ()) if path else {}
     for override in overrides:
         _set(data, override)
+    return validated(data, model)
+
+
+def validated(data: Any, model: type[Model]) -> Model:
+    """Check settings against a model. Raises CallError for one that is unknown or out of its range."""
     try:
         return model.model_validate(data)
     except ValidationError as error:
         raise CallError("; ".join(_explain(item, model) for item in error.errors())) from None
 
 
-def find(path: str) -> Path:
-    """Find a settings file by its path, or by its name among those that ship. Raises CallError."""
-    shipped = Path(next(iter(configs.__path__)))
-    for candidate in (Path(path), shipped / Path(path).name, shipped / f"{path}.yaml"):
+def _from_file(path: str, extending: tuple[Path, ...]) -> dict[str, Any]:
+    """The settings in a file, on top of those in the file that it extends, which is named beside it."""
+    file = find(path, extending[-1].parent if extending else Path())
+    if file.resolve() in extending:
+        raise CallError(f"{file} extends itself, by way of {' and '.join(map(str, extending))}")
+    try:
+        data = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
+    except OSError as error:
+        raise CallError(f"cannot read {path}: {error.strerror}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise CallError(f"{path} is not valid YAML: {reason(error)}") from error
+    if not isinstance(data, dict):
+        raise CallError(f"{path} must hold settings (name: value), not {type(data).__name__}")
+    if (base := data.pop(EXTENDS, None)) is None:
+        return data
+    if not isinstance(base, str):
+        raise CallError(f"{path}: {EXTENDS} must name a settings file or a profile, not {base!r}")
+    return _merged(_from_file(base, (*extending, file.resolve())), data)
+
+
+def _merged(base: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:
+    """Settings on top of others; a section that names another backend replaces the one below it."""
+    out = dict(base)
+    for name, value in data.items():
+        below = base.get(name)
+        both = isinstance(value, dict) and isinstance(below, dict)
+        alike = both and value.get("backend", below.get("backend")) == below.get("backend")
+        out[name] = _merged(below, value) if alike else value
+    return out
+
+
+def left_out(path: str, model: type[BaseModel], profile: str) -> list[str]:
+    """List the settings of a profile that a file of the user's replaces by defaults as it does not name them.
+
+    Args:
+        path: The file.
+        model: What the settings are checked against.
+        profile: The name of the profile.
+
+    Returns:
+        Paths of settings; none for a file that extends another one, and for those that ship.
+    """
+    file = find(path)
+    data = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
+    if file.parent == SHIPPED or EXTENDS in data:
+        return []
+    whole = model.model_validate(_merged(_from_file(profile, ()), data))
+    values = {it.path: it.value for it in describe(model.model_validate(data))}
+    return [it.path for it in describe(whole) if values.get(it.path) != it.value]
+
+
+def find(path: str, beside: Path = Path()) -> Path:
+    """Find a settings file by its path, or by its name among those that ship. Raises CallError.
+
+    Args:
+        path: The path, or the name.
+        beside: The folder that a relative path is looked for in.
+    """
+    for candidate in (beside / path, SHIPPED / Path(path).name, SHIPPED / f"{path}.yaml"):
         if candidate.is_file():
             return candidate
-    names = ", ".join(sorted(file.stem for file in shipped.glob("*.yaml")))
+    names = ", ".join(sorted(file.stem for file in SHIPPED.glob("*.yaml")))
     raise CallError(f"there is no config file {path!r}; give a YAML file, or one of: {names}")
 
 

@@ -33,6 +33,7 @@ from stages.audit.terminal import render_text
 from stages.audit.what_if import what_if
 from stages.motionsight.settings import ObserveConfig
 from stages.review.store import preferences
+from stages.split.compare import since_published
 from stages.split.plan import build
 
 TOO_MANY_FAILED = 3  # exit code
@@ -70,6 +71,7 @@ def run(session: Session) -> int:
     plan = build(clips, scores, annotations, votes, config.gates, config.split)
     tables = Tables(clips, workspace.read("duplicates"), scores, annotations)
     counted = stats(tables, plan, config.gates, alike)
+    counted["since_published"] = since_published(f"{workspace.root}/dataset", plan)
     del plan
     session.out.print(render_text(counted))
     workspace.write_bytes(json.dumps(counted, indent=1, ensure_ascii=False).encode(), "audit", "stats.json")

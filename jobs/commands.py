@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
-from configs.settings import load
 from jobs.console import console
 from jobs.options import (
+    PROFILE,
     ConfigPath,
     Dry,
     Input,
@@ -17,11 +17,14 @@ from jobs.options import (
     Restart,
     Retry,
     Retrying,
+    Yes,
     ending,
     offered,
     retry_failed,
     say_how_to_resume,
     session,
+    settings,
+    sticking,
 )
 from jobs.train_commands import train
 from pipeline.errors import CallError
@@ -44,10 +47,11 @@ app.add_typer(train, name="train")
 def distill(
     input: Input,
     output: Output,
-    config: ConfigPath = "embedded",
+    config: ConfigPath = None,
     overrides: Overrides = None,
     restart: Restart = False,
     retry: Retry = None,
+    yes: Yes = False,
     dry_run: Dry = False,
 ) -> None:
     """Turn clips into a dataset and a report: ingest, score, annotate, split, audit.
@@ -61,8 +65,8 @@ def distill(
     from jobs import distill as job
 
     if dry_run:
-        raise typer.Exit(job.dry_run(session(config, overrides, output), input))
-    begun = session(config, overrides, output, "clips" if restart else None, "distill")
+        raise typer.Exit(job.dry_run(sticking(session(config, overrides, output), yes), input))
+    begun = sticking(session(config, overrides, output, "clips" if restart else None, "distill"), yes)
     raise typer.Exit(job.run(begun, input, retry_failed(begun, "distill", retry)))
 
 
@@ -70,7 +74,7 @@ def distill(
 def ingest(
     input: Input,
     output: Output,
-    config: ConfigPath = "embedded",
+    config: ConfigPath = None,
     overrides: Overrides = None,
     restart: Restart = False,
 ) -> None:
@@ -86,7 +90,7 @@ def ingest(
 @app.command(cls=Retrying)
 def score(
     output: Output,
-    config: ConfigPath = "embedded",
+    config: ConfigPath = None,
     overrides: Overrides = None,
     restart: Restart = False,
     retry: Retry = None,
@@ -104,10 +108,11 @@ def score(
 @app.command(cls=Retrying)
 def annotate(
     output: Output,
-    config: ConfigPath = "embedded",
+    config: ConfigPath = None,
     overrides: Overrides = None,
     restart: Restart = False,
     retry: Retry = None,
+    yes: Yes = False,
 ) -> None:
     """Generate questions and answers about every clip that passes the gates.
 
@@ -116,13 +121,14 @@ def annotate(
     from jobs import annotate as job
 
     begun = session(config, overrides, output, "annotations" if restart else None, "annotate")
+    sticking(begun, yes)
     raise typer.Exit(job.run(begun, retry_failed(begun, "annotate", retry)))
 
 
 @app.command()
 def split(
     output: Annotated[str | None, typer.Option("--output", "-o", help="The workspace.")] = None,
-    config: ConfigPath = "embedded",
+    config: ConfigPath = None,
     overrides: Overrides = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only print what would change in the published dataset.")
@@ -136,6 +142,7 @@ def split(
         typer.Option(metavar="A B", help="Only print how two datasets differ; each a version or a folder."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the differences as JSON.")] = False,
+    yes: Yes = False,
 ) -> None:
     """Write the dataset from the tables, applying the current gates and shares.
 
@@ -150,36 +157,37 @@ def split(
     elif output is None:
         raise CallError("missing --output: the workspace whose tables become the dataset")
     else:
-        job.run(session(config, overrides, output, command=None if dry_run else "split"), dry_run, version)
+        begun = session(config, overrides, output, command=None if dry_run else "split")
+        job.run(sticking(begun, yes, version), dry_run, version)
 
 
 @app.command()
-def audit(output: Output, config: ConfigPath = "embedded", overrides: Overrides = None) -> None:
+def audit(output: Output, config: ConfigPath = None, overrides: Overrides = None, yes: Yes = False) -> None:
     """Report what happened to every clip, and how the scores are distributed.
 
     Example: motionsight audit --output work
     """
     from jobs import audit as job
 
-    raise typer.Exit(job.run(session(config, overrides, output, command="audit")))
+    raise typer.Exit(job.run(sticking(session(config, overrides, output, command="audit"), yes)))
 
 
 @app.command()
-def demo(output: Output = "out/demo", config: ConfigPath = "embedded", overrides: Overrides = None) -> None:
+def demo(output: Output = "out/demo", config: ConfigPath = None, overrides: Overrides = None) -> None:
     """Render clips with known motion, distil them, and print the accuracy.
 
     Example: motionsight demo --output out/demo
     """
     from jobs import demo as job
 
-    raise typer.Exit(job.run(session(config, overrides, output, command="demo")))
+    raise typer.Exit(job.run(sticking(session(config, overrides, output, command="demo"))))
 
 
 @app.command()
 def ask(
     video: Annotated[str, typer.Argument(help="A video file, or its s3:// or gs:// URI.")],
     question: Annotated[str, typer.Argument(help="The question to answer.")],
-    config: ConfigPath = "embedded",
+    config: ConfigPath = None,
     overrides: Overrides = None,
     prompt: Annotated[
         VisualPrompt | None, typer.Option(help="How frames are enhanced; default: chosen by the question.")
@@ -195,7 +203,7 @@ def ask(
     """
     from jobs import ask as job
 
-    raise typer.Exit(job.run(load(config, overrides or ()), video, question, prompt, save_prompt, console()))
+    raise typer.Exit(job.run(settings(config, overrides), video, question, prompt, save_prompt, console()))
 
 
 @app.command()
@@ -258,7 +266,7 @@ def review(
 
 @app.command()
 def doctor(
-    config: ConfigPath = "embedded",
+    config: ConfigPath = None,
     overrides: Overrides = None,
     folder: Annotated[
         str,
@@ -273,7 +281,7 @@ def doctor(
     """
     from jobs import doctor as job
 
-    raise typer.Exit(job.run(load(config, overrides or ()), folder, console()))
+    raise typer.Exit(job.run(settings(config, overrides), folder, console()))
 
 
 @app.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
@@ -363,7 +371,7 @@ def evaluate(
             " the question; the default). Repeatable."
         ),
     ] = None,
-    config: ConfigPath = "embedded",
+    config: ConfigPath = None,
     overrides: Overrides = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Ask about at most this many clips.")] = None,
     compare: Annotated[
@@ -386,25 +394,25 @@ def evaluate(
     if not (benchmark and questions and videos):
         raise CallError("--benchmark, --questions and --videos are required")
     ending.push(say_how_to_resume)
-    settings = load(config, overrides or ())
+    asked = settings(config, overrides)
     source = job.Published(benchmark, questions, videos)
-    raise typer.Exit(job.run(settings, source, output, prompt or (), limit, dry_run))
+    raise typer.Exit(job.run(asked, source, output, prompt or (), limit, dry_run))
 
 
 @app.command()
-def config(config: ConfigPath = "embedded", overrides: Overrides = None) -> None:
+def config(config: ConfigPath = None, overrides: Overrides = None) -> None:
     """Print every setting as YAML, with its meaning, unit, default and value.
 
     Example: motionsight config --config openai --set decode.fps=4 > mine.yaml
     """
     from jobs import config as job
 
-    job.run(load(config, overrides or ()), config, overrides or ())
+    job.run(settings(config, overrides), config or PROFILE, overrides or ())
 
 
 @app.command()
 def serve(
-    config: ConfigPath = "embedded",
+    config: ConfigPath = None,
     overrides: Overrides = None,
     host: Annotated[
         str, typer.Option(help="The address to listen on; all but the loopback require a token.")
@@ -423,7 +431,7 @@ def serve(
     """
     from jobs import serve as job
 
-    job.run(load(config, overrides or ()), host, port, token, console())
+    job.run(settings(config, overrides), host, port, token, console())
 
 
 @app.callback(invoke_without_command=True)

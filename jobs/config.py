@@ -9,9 +9,10 @@ from pipeline.text import without_keys
 
 HEAD = """\
 # The settings of motionsight{source}.
-# Save this, edit it, and use it with --config FILE; a setting that is left out keeps its default. All rows of
-# a table are made with the same settings: a run with other values is refused, except for settings marked
-# "operational" (they never change a row) or "noted" (a change is only reported). Keys in URLs are left out.
+# Save this, edit it, and use it with --config FILE; a setting that is left out has its default, or its value
+# in the profile that a line such as `extends: embedded` names. All rows of a table are made with the same
+# settings: a run with other values is refused, except for settings marked "operational" (they never change a
+# row) or "noted" (a change is only reported). Keys in URLs are left out.
 """
 
 

@@ -1,16 +1,19 @@
 """What the commands have in common: options, and how a command starts and ends."""
 
 import contextlib
+import json
 import shlex
 import signal
 import sys
+from dataclasses import replace
 from typing import Annotated, Any
 
 import pyarrow.compute as pc
 import typer
 from typer.core import TyperCommand
 
-from configs.settings import load
+from configs.published import Given, settle
+from configs.settings import Config, left_out, load
 from jobs.console import console
 from jobs.session import Session
 from pipeline.errors import ERRORS, CallError
@@ -18,9 +21,16 @@ from pipeline.registry import Registry
 from pipeline.text import without_keys
 from pipeline.workspace import Workspace
 
+PROFILE = "embedded"  # of a command that names none
 ConfigPath = Annotated[
     str | None,
-    typer.Option("--config", "-c", help="A YAML file, or the name of a built-in profile, such as embedded."),
+    typer.Option(
+        "--config",
+        "-c",
+        show_default=PROFILE,
+        help="A YAML file, or the name of a built-in profile. A file with `extends: embedded` changes that"
+        " profile.",
+    ),
 ]
 Overrides = Annotated[
     list[str] | None,
@@ -49,6 +59,14 @@ Retry = Annotated[
         help="Only process the clips again that failed, or failed with this code, such as timeout.",
     ),
 ]
+Yes = Annotated[
+    bool,
+    typer.Option(
+        "--yes",
+        "-y",
+        help="Take all gates and split settings of this command, whatever was published before.",
+    ),
+]
 Dry = Annotated[bool, typer.Option("--dry-run", help="Only print what would be done.")]
 
 # The tables that --restart discards, keyed by the first of them.
@@ -59,9 +77,32 @@ AFTER = {
 }
 # The tables in which --retry-failed of a command looks for failures.
 FAILURES = {"distill": ("scores", "annotations"), "score": ("scores",), "annotate": ("annotations",)}
+LISTED = 5  # settings that a note names
 STOPPED = (128 + signal.SIGINT, 128 + signal.SIGTERM)  # exit codes
 
 ending = contextlib.ExitStack()  # closed when the command ends: releases the workspace's lock
+
+
+def settings(config: str | None, overrides: list[str] | None) -> Config:
+    """Read the settings of a command, and say so if its file leaves out those of the usual profile.
+
+    Args:
+        config: The settings file, or the name of a profile; None: the usual one.
+        overrides: Settings from the command line, as "a.b=c".
+
+    Raises:
+        CallError: A setting is wrong.
+    """
+    loaded = load(config or PROFILE, overrides or ())
+    if config and (names := left_out(config, Config, PROFILE)):
+        more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
+        console().print(
+            f"note: {config} does not set {', '.join(names[:LISTED])}{more}, which are at their defaults, not"
+            f" as in {PROFILE}; with a line `extends: {PROFILE}` they would be",
+            markup=False,
+            soft_wrap=True,
+        )
+    return loaded
 
 
 def session(
@@ -84,13 +125,45 @@ def session(
     Raises:
         CallError: A setting is wrong, the workspace cannot be reached, or another process writes to it.
     """
-    begun = Session(load(config, overrides or ()), Workspace(output))
+    begun = Session(settings(config, overrides), Workspace(output))
+    paths = [override.partition("=")[0].strip() for override in overrides or ()]
+    begun.given = Given(load(config or PROFILE), paths, config is not None)
     if command:
         ending.push(say_how_to_resume)
         ending.enter_context(begun.writing(command))
     if restart and begun.workspace.exists():
         begun.workspace.clear(AFTER[restart])
     return begun
+
+
+def sticking(begun: Session, yes: bool = False, version: str | None = None) -> Session:
+    """Put the gates and split settings of the published dataset in force where the command names no others.
+
+    Args:
+        begun: The workspace and the settings of the command, which are replaced.
+        yes: Whether all settings of the command are to hold.
+        version: Of the dataset; one that is not there yet follows the one without a name.
+
+    Raises:
+        CallError: The settings do not fit together.
+    """
+    if begun.given is None:
+        return begun
+    places = [("dataset", version)] if version else []
+    held = settle(begun.config, replace(begun.given, all=yes), begun.published(*places, ("dataset",)))
+    if held.kept:
+        told = ", ".join(
+            f"{path}={_short(was)} (not {_short(new)})" for path, (was, new) in held.kept.items()
+        )
+        begun.say(f"note: as in the published dataset: {told}; --yes takes the values of this command")
+    for path, (was, new) in held.changed.items():
+        begun.say(f"note: {path} is now {_short(new)}; the dataset was published with {_short(was)}")
+    begun.config, begun.profile = held.config, held.profile
+    return begun
+
+
+def _short(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
 
 
 class Retrying(TyperCommand):

@@ -3,7 +3,7 @@
 import json
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -25,6 +25,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from configs.published import Given
 from configs.settings import Config, identity, noted
 from jobs.console import console
 from pipeline import engine, lock
@@ -107,12 +108,16 @@ class Session:
         workspace: Where results go.
         out: The console for messages.
         stages: What each stage has done, by its name.
+        given: Where the settings come from; None: not from a command line.
+        profile: What a dataset records of the settings file, as in `configs.published.Settled`.
     """
 
     config: Config
     workspace: Workspace
     out: Console = field(default_factory=console)
     stages: dict[str, Tally] = field(default_factory=dict)
+    given: Given | None = None
+    profile: Mapping[str, Any] | None = None
     _lock: lock.Lock | None = None
 
     @contextmanager
@@ -164,6 +169,14 @@ class Session:
         if not rows.num_rows:
             raise CallError(f"{self.workspace.root} has no {table} yet; run `motionsight {command}` first")
         return rows
+
+    def published(self, *places: tuple[str, ...]) -> dict[str, Any]:
+        """Read the manifest of the dataset at the first of these places that has one; empty if none has."""
+        for place in places:
+            with suppress(ValueError):  # a damaged one, which `split` replaces
+                if found := json.loads(self.workspace.read_bytes(*place, "manifest.json") or b"null"):
+                    return found
+        return {}
 
     def bind(self, table: str, config: Config | None = None, like: str = "") -> None:
         """Bind a table to the settings of its rows, and print what else has changed since they were made.

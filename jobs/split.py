@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 from rich.progress import track
 
+from configs.published import sections
 from configs.settings import fingerprint
 from filters.verdicts import COLUMNS
 from jobs.console import console, visible
@@ -74,11 +75,12 @@ def run(session: Session, dry: bool = False, version: str | None = None) -> Data
         "config": {name: fingerprint(made) for name, made in sorted(workspace.made_with().items())},
         "gates": config.gates.model_dump(mode="json"),
         "split": config.split.model_dump(mode="json"),
+        "profile": session.profile or sections(config),
     }
     place = ("dataset", version) if version else ("dataset",)
     try:
         recover(folder)  # or else a dataset that is not quite finished would pass as up to date
-        before = json.loads(workspace.read_bytes(*place, "manifest.json") or b"{}")
+        before = session.published(place)
         if about.items() <= before.items() and not before["missing"]:
             session.say("split: nothing to do, the dataset is up to date")
             return decided

@@ -16,6 +16,7 @@ from stages.audit.distributions import CLIP_NUMBERS, MOTION_NUMBERS, QA_NUMBERS
 from stages.audit.figures import figures
 from stages.audit.samples import Sample
 from stages.audit.statistics import MOVING_SHARE
+from stages.audit.terminal import standing
 
 HERE = Path(__file__).parent
 
@@ -68,6 +69,7 @@ def page(
     return environment.get_template("page.html").render(
         title=title,
         stats=stats,
+        standing=standing(stats["since_published"]),
         what_if=what_if,
         fixed=fixed,
         shown=shown,

@@ -101,12 +101,30 @@ def _distributions(stats: Stats) -> Table:
 
 
 def _remarks(stats: Stats) -> Iterator[Text]:
+    yield Text(standing(stats["since_published"]))
     for warning in stats["warnings"]:
         yield Text(f"warning: {warning}", "yellow")
     for equation in stats["broken"]:
         yield Text(f"does not add up: {equation}", "bold red")
     if stats["adds_up"]:
         yield Text(f"all {len(stats['equations'])} sums add up", "green")
+
+
+def standing(since: Stats | None) -> str:
+    """Say whether the published dataset is what these tables and settings give.
+
+    Args:
+        since: What `stages.split.compare.since_published` returned.
+    """
+    if since is None:
+        return "no dataset is published yet: motionsight split writes it"
+    changes = {kind: count for kind, count in since["rows"].items() if kind != "same" and count}
+    if not changes:
+        return "the published dataset is what these tables and settings give"
+    return (
+        "the published dataset is not what these tables and settings give; motionsight split would change its"
+        f" rows: {_listed(changes)}"
+    )
 
 
 def bar(count: int, most: int, width: int = 24) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from rich.table import Column, Table
 from rich.text import Text
@@ -47,7 +48,14 @@ def published(folder: str) -> tuple[dict[str, Any], pa.Table]:
     for file in manifest["files"]:
         tier, _, name = own_path(file["path"]).partition("/")
         if tier in TIERS and name.endswith(".parquet"):
-            rows = pq.read_table(f"{base}/{file['path']}", filesystem=files, partitioning=None)
+            columns = [
+                "id",
+                "clip_id",
+                "question",
+                *(["chosen", "rejected"] if tier == "dpo" else ["answer"]),
+            ]
+            path = f"{base}/{file['path']}"
+            rows = pq.read_table(path, columns=columns, filesystem=files, partitioning=None)
             tables.append(_rows(rows, tier, pa.array([name.split("-")[0]] * rows.num_rows, pa.string())))
     return manifest, pa.concat_tables(tables)
 
@@ -64,6 +72,27 @@ def _rows(rows: pa.Table, tier: str, split: pa.ChunkedArray | pa.Array) -> pa.Ta
         "rejected": rows["rejected"] if is_dpo else pa.nulls(rows.num_rows, pa.string()),
     }
     return pa.table(columns, schema=ROWS)
+
+
+def since_published(folder: str, plan: DatasetPlan) -> dict[str, Any] | None:
+    """Compare a plan with the dataset that is published, as `difference` does.
+
+    Clips whose video could not be read for that dataset are left aside.
+
+    Args:
+        folder: Of the dataset: a local path, or a URI that pyarrow knows.
+        plan: What `split` would publish.
+
+    Returns:
+        The difference; None: there is no dataset.
+    """
+    try:
+        manifest, old = published(folder)
+    except FileNotFoundError:
+        return None
+    missing = pa.array([clip["clip_id"] for clip in manifest["missing"]], pa.string())
+    new = planned(plan)
+    return difference(old, new.filter(pc.invert(pc.is_in(new["clip_id"], missing))))
 
 
 CLIPS_SQL = """

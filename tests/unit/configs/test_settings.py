@@ -5,7 +5,8 @@ import pytest
 import yaml
 
 import configs
-from configs.settings import Config, fingerprint, identity, load, noted
+from configs.describe import to_yaml
+from configs.settings import Config, fingerprint, identity, left_out, load, noted
 from pipeline.errors import CallError
 
 SHIPPED = sorted(
@@ -113,3 +114,44 @@ def test_a_command_that_engine_does_not_spread_is_refused() -> None:
 def test_every_setting_can_be_written_to_yaml_and_read_back(tmp_path: Path) -> None:
     (tmp_path / "all.yaml").write_text(yaml.safe_dump(Config().model_dump(mode="json")))
     assert load(str(tmp_path / "all.yaml")) == Config()
+
+
+def test_a_file_is_a_change_of_the_one_that_it_extends(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text("extends: embedded\ngates: {flow_min: 0.2}\n")
+    (tmp_path / "yours.yaml").write_text("extends: mine.yaml\ngates: {cuts_max: 4}\ndecode: {fps: 3}\n")
+    mine = load(str(tmp_path / "mine.yaml"))
+    assert mine == load("embedded", ["gates.flow_min=0.2"])
+    yours = load(str(tmp_path / "yours.yaml"), ["gates.flow_min=0.3"])
+    assert yours == load("embedded", ["gates.flow_min=0.3", "gates.cuts_max=4", "decode.fps=3"])
+
+
+def test_another_backend_takes_no_settings_of_the_one_before(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text("extends: openai\nmllm: {backend: kinematic}\n")
+    assert load(str(tmp_path / "mine.yaml")).mllm == load("embedded").mllm
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("extends: mine.yaml", "extends itself"),
+        ("extends: other.yaml", "extends itself"),
+        ("extends: embeded", "there is no config file 'embeded'; give a YAML file, or one of: embedded"),
+        ("extends: [embedded]", "must name a settings file or a profile"),
+    ],
+)
+def test_a_file_that_extends_what_it_cannot_is_refused(tmp_path: Path, text: str, told: str) -> None:
+    (tmp_path / "mine.yaml").write_text(text)
+    (tmp_path / "other.yaml").write_text("extends: mine.yaml")
+    with pytest.raises(CallError, match=told):
+        load(str(tmp_path / "mine.yaml"))
+
+
+def test_a_bare_file_is_told_what_it_leaves_out(tmp_path: Path) -> None:
+    mine = tmp_path / "mine.yaml"
+    mine.write_text("gates: {quality_max: 70}\n")
+    missed = left_out(str(mine), Config, "embedded")
+    assert missed == ["gates.motion_check_required", "gates.unjudged_max"]
+    for whole in ("extends: embedded\ngates: {quality_max: 70}\n", to_yaml(load("embedded"))):
+        mine.write_text(whole)
+        assert not left_out(str(mine), Config, "embedded")
+    assert not left_out("openai", Config, "embedded")
