@@ -124,9 +124,10 @@ def _merged(base: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:
     out = dict(base)
     for name, value in data.items():
         below = base.get(name)
-        both = isinstance(value, dict) and isinstance(below, dict)
-        alike = both and value.get("backend", below.get("backend")) == below.get("backend")
-        out[name] = _merged(below, value) if alike else value
+        if isinstance(value, dict) and isinstance(below, dict):
+            backend = below.get("backend")
+            value = _merged(below, value) if value.get("backend", backend) == backend else value
+        out[name] = value
     return out
 
 

@@ -5,12 +5,12 @@ from collections.abc import Collection
 import pyarrow.compute as pc
 
 from filters.verdicts import kept
+from jobs.precheck import ready
 from jobs.session import Session, chosen
 from pipeline import ledger
 from pipeline.engine import pending
 from pipeline.errors import NOT_ALL
 from stages.annotate.stage import Annotate
-from stages.models.actors import model_actors
 from stages.models.metering import ceiling, spent_before
 from stages.models.registry import check
 
@@ -33,12 +33,14 @@ def run(session: Session, only: Collection[str] | None = None) -> int:
     config, workspace = session.config, session.workspace
     clips = session.need("clips", "ingest")
     scores = session.need("scores", "score")
-    check(config.detector, config.tracker)
     most = ceiling(config.mllm, config.baseline)
-    session.bind("annotations")
     passed = kept(scores, config.gates)["clip_id"].combine_chunks()
     wanted = clips.filter(pc.is_in(clips["clip_id"], passed))
     missing = pending(chosen(wanted, only), workspace.ids("annotations"))
+    if missing.num_rows:
+        ready(config, config.backends(), ["annotate"])
+        check(config.detector, config.tracker)
+    session.bind("annotations")
     if not missing.num_rows:
         session.all_done(
             "annotate", "annotations", f"all {wanted.num_rows} clips that pass the gates are annotated"
@@ -47,7 +49,7 @@ def run(session: Session, only: Collection[str] | None = None) -> int:
     before = spent_before(workspace.read("annotations", ["tokens", "cost", "requests"]), config.mllm)
     notes = ledger.Notes(workspace, "annotations")
     with (
-        model_actors(config.backends(), config.engine) as handles,
+        session.models(config.backends()) as handles,
         ledger.ledger(most, before, notes, config.engine) as book,
     ):
         session.run(Annotate(config, handles, config.score, book), missing, workspace)

@@ -9,6 +9,7 @@ from rich.console import Console
 
 from configs.settings import Config
 from jobs.console import visible
+from jobs.precheck import ready
 from pipeline.errors import NOT_ALL, CallError, CeilingError, ClipError, RunError, reason
 from pipeline.ledger import UNLIMITED, Ledger, reached
 from pipeline.workspace import normal
@@ -50,6 +51,7 @@ def run(
     seed = seed_of(clip_id(uri, None, None), question, config.annotate.seed)
     most = ceiling(config.mllm) or UNLIMITED
     book = Ledger(most)
+    ready(config, config.own_backends())
     with MotionSight.hosted(config, config.engine) as motionsight:
         try:
             with Purse(book).clip(uri):

@@ -12,7 +12,8 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 from pyarrow import fs
 
-from jobs.session import Session
+from configs.settings import fingerprint
+from jobs.session import Session, versions
 from pipeline.errors import ClipError, RunError
 from pipeline.isolation import Isolated, Limits
 from pipeline.schema import TABLES
@@ -36,6 +37,7 @@ from stages.review.store import preferences
 from stages.split.compare import since_published
 from stages.split.plan import build
 
+DRAWN = ("audit", ".drawn_from")  # stands for all that the report shows
 TOO_MANY_FAILED = 3  # exit code
 STRIP_LIMITS = Limits(clip_timeout_s=15.0)
 STRIPS_S = 45.0  # for all filmstrips together: a report can do without some
@@ -75,15 +77,20 @@ def run(session: Session) -> int:
     del plan
     session.out.print(render_text(counted))
     workspace.write_bytes(json.dumps(counted, indent=1, ensure_ascii=False).encode(), "audit", "stats.json")
-    if find_spec("vl_convert"):
-        movable = what_if(clips, scores, annotations, votes, config.gates, config.split)
-        shown = _shown(session, samples(scores, annotations, config.gates), clips)
-        fixed = {"near_duplicates": "drop"} if config.gates.near_duplicates == "drop" else {}
-        html = page(PurePosixPath(workspace.root).name, counted, movable, fixed, shown)
-        workspace.write_bytes(html.encode(), "audit", "report.html")
-        session.say(f"audit: report written to {workspace.root}/audit/report.html")
-    else:
+    shown = [counted, workspace.stamp(*TABLES), config.model_dump(mode="json"), versions()]
+    drawn = fingerprint(shown).encode()
+    if not find_spec("vl_convert"):
         session.say("audit: no HTML report was written; it needs pip install 'motionsight-distill[report]'")
+    elif workspace.read_bytes(*DRAWN) == drawn and workspace.exists("audit", "report.html"):
+        session.say(f"audit: nothing to do, {workspace.root}/audit/report.html is up to date")
+    else:
+        movable = what_if(clips, scores, annotations, votes, config.gates, config.split)
+        strips = _shown(session, samples(scores, annotations, config.gates), clips)
+        fixed = {"near_duplicates": "drop"} if config.gates.near_duplicates == "drop" else {}
+        html = page(PurePosixPath(workspace.root).name, counted, movable, fixed, strips)
+        workspace.write_bytes(html.encode(), "audit", "report.html")
+        workspace.write_bytes(drawn, *DRAWN)
+        session.say(f"audit: report written to {workspace.root}/audit/report.html")
     if not counted["adds_up"]:
         raise RunError(f"the counts of {workspace.root} do not add up: {'; '.join(counted['broken'])}")
     funnel = counted["funnel"]

@@ -28,7 +28,6 @@ from jobs.options import (
 )
 from jobs.train_commands import train
 from pipeline.errors import CallError
-from pipeline.workspace import Workspace
 from stages.evaluate.benchmark import BENCHMARKS
 from stages.motionsight.prompt import VisualPrompt
 
@@ -65,7 +64,7 @@ def distill(
     from jobs import distill as job
 
     if dry_run:
-        raise typer.Exit(job.dry_run(sticking(session(config, overrides, output), yes), input))
+        raise typer.Exit(job.dry_run(sticking(session(config, overrides, output), yes), input, restart))
     begun = sticking(session(config, overrides, output, "clips" if restart else None, "distill"), yes)
     raise typer.Exit(job.run(begun, input, retry_failed(begun, "distill", retry)))
 
@@ -252,6 +251,7 @@ def review(
     Example: motionsight review --output work --agreement
     """
     from jobs import review as job
+    from pipeline.workspace import Workspace
 
     what = job.Review(Workspace(output), console(), votes, limit)
     if to_label_studio:

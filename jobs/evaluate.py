@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from configs.settings import Config
 from jobs.console import console, visible
+from jobs.precheck import ready
 from jobs.session import Session
 from pipeline import lock
 from pipeline.engine import pending
@@ -18,7 +19,6 @@ from pipeline.workspace import Workspace
 from stages.evaluate.benchmark import BenchmarkQuestion, read
 from stages.evaluate.results import answered, compare, markdown, summary
 from stages.evaluate.stage import ASKED, PROMPTS, Evaluate, Prompt, rows, with_prompt
-from stages.models.actors import model_actors
 from stages.models.metering import ceiling
 from stages.models.registry import check
 
@@ -75,6 +75,7 @@ def run(
             todo = sum(row["clip_id"] not in done for row in asked)
             out.print(f"{prompt}: {todo} clips to ask about, {len(asked) - todo} already done", markup=False)
         return 0
+    ready(config, config.own_backends(), ["evaluate"])
     folder = Workspace(output)
     summaries: dict[str, Any] = {}
     try:
@@ -117,7 +118,7 @@ def _answer(
         if missing.num_rows:
             notes, most, settings = Notes(folder, "predictions"), ceiling(config.mllm), config.annotate
             with (
-                model_actors(with_this.own_backends(), config.engine) as handles,
+                session.models(with_this.own_backends()) as handles,
                 ledger(most, [], notes, config.engine) as book,
             ):
                 limits, frames = config.score, settings.baseline_frames

@@ -6,20 +6,19 @@ import shlex
 import signal
 import sys
 from dataclasses import replace
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import pyarrow.compute as pc
 import typer
 from typer.core import TyperCommand
 
-from configs.published import Given, settle
-from configs.settings import Config, left_out, load
 from jobs.console import console
-from jobs.session import Session
 from pipeline.errors import ERRORS, CallError
 from pipeline.registry import Registry
 from pipeline.text import without_keys
-from pipeline.workspace import Workspace
+
+if TYPE_CHECKING:  # imported where they are used, for the help to come at once
+    from configs.settings import Config
+    from jobs.session import Session
 
 PROFILE = "embedded"  # of a command that names none
 ConfigPath = Annotated[
@@ -83,7 +82,7 @@ STOPPED = (128 + signal.SIGINT, 128 + signal.SIGTERM)  # exit codes
 ending = contextlib.ExitStack()  # closed when the command ends: releases the workspace's lock
 
 
-def settings(config: str | None, overrides: list[str] | None) -> Config:
+def settings(config: str | None, overrides: list[str] | None) -> "Config":
     """Read the settings of a command, and say so if its file leaves out those of the usual profile.
 
     Args:
@@ -93,6 +92,8 @@ def settings(config: str | None, overrides: list[str] | None) -> Config:
     Raises:
         CallError: A setting is wrong.
     """
+    from configs.settings import Config, left_out, load
+
     loaded = load(config or PROFILE, overrides or ())
     if config and (names := left_out(config, Config, PROFILE)):
         more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
@@ -111,7 +112,7 @@ def session(
     output: str,
     restart: str | None = None,
     command: str | None = None,
-) -> Session:
+) -> "Session":
     """Open a workspace for a command.
 
     Args:
@@ -125,6 +126,11 @@ def session(
     Raises:
         CallError: A setting is wrong, the workspace cannot be reached, or another process writes to it.
     """
+    from configs.published import Given
+    from configs.settings import load
+    from jobs.session import Session
+    from pipeline.workspace import Workspace
+
     begun = Session(settings(config, overrides), Workspace(output))
     paths = [override.partition("=")[0].strip() for override in overrides or ()]
     begun.given = Given(load(config or PROFILE), paths, config is not None)
@@ -136,7 +142,7 @@ def session(
     return begun
 
 
-def sticking(begun: Session, yes: bool = False, version: str | None = None) -> Session:
+def sticking(begun: "Session", yes: bool = False, version: str | None = None) -> "Session":
     """Put the gates and split settings of the published dataset in force where the command names no others.
 
     Args:
@@ -147,6 +153,8 @@ def sticking(begun: Session, yes: bool = False, version: str | None = None) -> S
     Raises:
         CallError: The settings do not fit together.
     """
+    from configs.published import settle
+
     if begun.given is None:
         return begun
     places = [("dataset", version)] if version else []
@@ -177,7 +185,7 @@ class Retrying(TyperCommand):
         return super().parse_args(ctx, args)
 
 
-def retry_failed(session: Session, command: str, code: str | None) -> set[str] | None:
+def retry_failed(session: "Session", command: str, code: str | None) -> set[str] | None:
     """Discard the failures that a command is to make again.
 
     Args:
@@ -191,6 +199,8 @@ def retry_failed(session: Session, command: str, code: str | None) -> set[str] |
     Raises:
         CallError: There is no such code.
     """
+    import pyarrow.compute as pc
+
     if code is None:
         return None
     if code != "all" and code not in ERRORS:

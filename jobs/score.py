@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 
+from jobs.precheck import ready
 from jobs.session import Session, chosen
 from pipeline.engine import pending
 from stages.score.stage import Score
@@ -22,8 +23,10 @@ def run(session: Session, only: Collection[str] | None = None) -> int:
     """
     workspace = session.workspace
     clips = session.need("clips", "ingest")
-    session.bind("scores")
     missing = pending(chosen(clips, only), workspace.ids("scores"))
+    if missing.num_rows:
+        ready(session.config, {}, ["score"])
+    session.bind("scores")
     if not missing.num_rows:
         session.all_done("score", "scores", f"all {clips.num_rows} clips are scored")
         return 0

@@ -8,6 +8,7 @@ from rich.console import Console
 
 from configs.settings import Config
 from jobs import web
+from jobs.precheck import ready
 from pipeline.errors import CallError
 from pipeline.ledger import UNLIMITED
 from stages.models.actors import model_actors
@@ -43,6 +44,7 @@ def run(config: Config, host: str, port: int, token: str | None, out: Console) -
 
     if ceiling(config.mllm) not in (None, UNLIMITED):
         raise CallError("serve does not keep to a cost ceiling; remove mllm.max_cost and mllm.max_requests")
+    ready(config, config.own_backends())
     check(config.detector, config.tracker)
     model = f"motionsight-{PurePath(getattr(config.mllm, 'model', config.mllm.backend)).name}"
     with (

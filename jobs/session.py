@@ -4,7 +4,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -28,11 +28,14 @@ from rich.text import Text
 from configs.published import Given
 from configs.settings import Config, identity, noted
 from jobs.console import console
+from jobs.patience import awaited, patience
 from pipeline import engine, lock
 from pipeline.engine import Block
 from pipeline.errors import CallError
 from pipeline.stage import Stage
 from pipeline.workspace import Workspace
+from stages.models.actors import Handle, model_actors
+from stages.models.backend import Backend
 
 PROGRESS_S = 60.0  # between progress lines where no bar can be drawn, as in the log of a job
 RUNS = 1000  # entries kept in run.json
@@ -49,7 +52,7 @@ class Tally:
     """Counts of what a stage has done in this run.
 
     Attributes:
-        began: When it started, by `time.perf_counter`.
+        began: When it started, Ray being there, by `time.perf_counter`.
         rows: Clips processed, including those that failed.
         errors: How many failed, by code.
         seconds: From the start to the last block.
@@ -67,7 +70,7 @@ class Tally:
         self.seconds = time.perf_counter() - self.began
 
     def entry(self) -> dict[str, Any]:
-        """Return the counts in the form of `run.json`; time and rate include the start of Ray."""
+        """Return the counts in the form of `run.json`."""
         return {
             "rows": self.rows,
             "seconds": round(self.seconds, 3),
@@ -212,7 +215,10 @@ class Session:
             RunError: The run failed, or another writer has taken over the workspace.
         """
         out: list[dict[str, Any]] = []
-        title = stage.name
+        title, config = stage.name, self.config.engine
+        if rows.num_rows:
+            with patience(self.say, lambda: f"{title}: waiting for {awaited(0)}"):
+                engine.start(config)
         tally = self.stages[title] = Tally()
         bar = Progress(
             TextColumn(f"{title:<9}"),
@@ -226,9 +232,15 @@ class Session:
             disable=not self.out.is_terminal,
         )
         tick = Ticker(self.say)
-        with bar:
+        gpus = config.share(title, stage.resources).gpus
+
+        def waiting() -> str:
+            return f"{title}: waiting for {awaited(gpus)}"
+
+        with bar, patience(self.say, waiting) as begun:
             task = bar.add_task(title, total=rows.num_rows)
-            for block, made in engine.run(stage, rows, self.config.engine, workspace):
+            for block, made in engine.run(stage, rows, config, workspace):
+                begun()
                 if self._lock:
                     self._lock.check()
                 bar.advance(task, block.rows)
@@ -240,6 +252,20 @@ class Session:
         failed = f"{tally.errors.total()} failed" + (f" ({codes})" if codes else "")
         self.say(f"{title}: {tally.rows} clips done, {failed}")
         return out
+
+    @contextmanager
+    def models(self, backends: Mapping[str, Backend | None]) -> Iterator[dict[str, Handle]]:
+        """Run the models that have actors during the block; see `model_actors`. Says what is waited for."""
+        placed = [it.placement for it in backends.values() if it and it.placement]
+        gpus = sum(it.replicas * it.num_gpus for it in placed)
+
+        def waiting() -> str:
+            return f"loading the models: waiting for {awaited(gpus)}"
+
+        with ExitStack() as stack:
+            with patience(self.say, waiting):
+                handles = stack.enter_context(model_actors(backends, self.config.engine))
+            yield handles
 
     def all_done(self, title: str, table: str, what: str) -> None:
         """Say that nothing is to be done, and how many of the rows in a table are failures."""

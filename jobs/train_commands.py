@@ -4,12 +4,9 @@ from typing import Annotated
 
 import typer
 
-from configs.settings import read
 from jobs.console import console
 from jobs.options import ConfigPath, Dry, Overrides, ending, say_how_to_resume
-from stages.train.rows import Format, Source
-from stages.train.run import TrainingRun
-from stages.train.settings import TrainConfig
+from stages.train.settings import Format, Phase
 
 train = typer.Typer(
     help="Train MotionChat from a video MLLM: first sft, then dpo on the resulting model.",
@@ -30,15 +27,25 @@ Videos = Annotated[
 Anew = Annotated[bool, typer.Option("--restart", help="Discard existing checkpoints and start over.")]
 
 
-def _train_config(config: str | None, overrides: list[str] | None, base: str | None) -> TrainConfig:
-    return read(config, [*([f"model={base}"] if base else []), *(overrides or ())], TrainConfig)
-
-
-def _train(run: TrainingRun, restart: bool, dry_run: bool) -> None:
+def _train(
+    phase: Phase,
+    place: tuple[str, Format, str | None],
+    output: str,
+    asked: tuple[str | None, list[str] | None, str | None],
+    restart: bool,
+    dry_run: bool,
+) -> None:
+    """Train on a dataset, its format and videos; `asked` are the config, overrides and base model."""
+    from configs.settings import read
     from jobs import train as job
+    from stages.train.rows import Source
+    from stages.train.run import TrainingRun
+    from stages.train.settings import TrainConfig
 
+    config, overrides, base = asked
+    settings = read(config, [*([f"model={base}"] if base else []), *(overrides or ())], TrainConfig)
     ending.push(say_how_to_resume)
-    job.run(run, console(), restart, dry_run)
+    job.run(TrainingRun(phase, settings, Source(*place), output), console(), restart, dry_run)
 
 
 @train.command()
@@ -57,9 +64,8 @@ def sft(
 
     Example: motionsight train sft --dataset work/dataset --output motionchat-sft --dry-run
     """
-    settings = _train_config(config, overrides, model)
-    run = TrainingRun("sft", settings, Source(dataset, format, videos), output)
-    _train(run, restart, dry_run)
+    asked = config, overrides, model
+    _train("sft", (dataset, format, videos), output, asked, restart, dry_run)
 
 
 @train.command()
@@ -78,6 +84,5 @@ def dpo(
 
     Example: motionsight train dpo --dataset work/dataset --model motionchat-sft --output motionchat
     """
-    settings = _train_config(config, overrides, model)
-    run = TrainingRun("dpo", settings, Source(dataset, format, videos), output)
-    _train(run, restart, dry_run)
+    asked = config, overrides, model
+    _train("dpo", (dataset, format, videos), output, asked, restart, dry_run)

@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline import lock
-from pipeline.engine import EngineConfig, joined, pending, run
+from pipeline.engine import EngineConfig, pending, run
 from pipeline.stage import Stage
 from pipeline.workspace import Workspace
 
@@ -80,3 +80,24 @@ class Pipeline:
             pass
         done = space.read(table, schema=stage.schema)
         return done.filter(pc.is_in(done["clip_id"], clips["clip_id"].combine_chunks()))
+
+
+def joined(clips: pa.Table, rows: pa.Table) -> pa.Table:
+    """Join the clips with a stage's rows, leaving out clips that failed or have no row.
+
+    Args:
+        clips: One row per clip_id.
+        rows: With clip_id; if there is a column `error`, rows where it is not null are left out.
+
+    Returns:
+        The remaining clips, in their original order, with the columns of both; where both have a column,
+        that of `rows`.
+    """
+    good = rows.filter(rows["error"].is_null()) if "error" in rows.column_names else rows
+    at = pc.index_in(clips["clip_id"].combine_chunks(), good["clip_id"].combine_chunks())
+    made = good.take(at.drop_null())
+    kept = clips.filter(at.is_valid())
+    kept = kept.drop_columns([name for name in made.column_names if name in kept.column_names])
+    for name in made.column_names:
+        kept = kept.append_column(made.schema.field(name), made[name])
+    return kept

@@ -19,7 +19,6 @@ from itertools import islice, takewhile
 from typing import Any, TypeVar
 
 import pyarrow as pa
-import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from pipeline import scratch
@@ -317,7 +316,7 @@ def run(
     rows = rows.sort_by([(name, "ascending") for name in order])
     share = config.share(stage.name, stage.resources)
     blocks = -(-rows.num_rows // config.block_clips)
-    pool = pool_for(stage, share.workers, _cpus(share), rows.num_rows, grows=bool(config.cluster))
+    pool = pool_for(stage, share.workers, _fitting(share), rows.num_rows, grows=bool(config.cluster))
     pool = pool.at_most(blocks).at_most(stage.most_workers)
     stage.spread(pool.most)
     in_flight = stage.in_flight if config.in_flight is None or stage.in_flight == 1 else config.in_flight
@@ -402,7 +401,9 @@ def scatter(name: str, function: Callable[[T], R], items: Sequence[T], config: E
     left, running = iter(items), list[Any]()
     try:
         while True:
-            in_flight = 2 * (share.workers or max(_cpus(share), 1))  # anew each time: nodes may have joined
+            in_flight = 2 * (
+                share.workers or max(_fitting(share), 1)
+            )  # anew each time: nodes may have joined
             running += [task.remote(item) for item in islice(left, in_flight - len(running))]
             if not running:
                 return
@@ -417,34 +418,15 @@ def scatter(name: str, function: Callable[[T], R], items: Sequence[T], config: E
             ray.cancel(call)
 
 
-def _cpus(share: Share) -> int:
-    """How many workers the CPUs of the cluster allow, as it is now."""
+def _fitting(share: Share) -> int:
+    """How many workers fit on the cluster, as it is now."""
     import ray
 
-    return int(ray.cluster_resources().get("CPU", 0) / share.cpus)
+    there = ray.cluster_resources()
+    wanted = {"CPU": share.cpus, "GPU": share.gpus}
+    return int(min(there.get(name, 0) / amount for name, amount in wanted.items() if amount))
 
 
 def pending(rows: pa.Table, done: set[str]) -> pa.Table:
     """Return the rows whose clip_id is not in `done`."""
     return rows.filter(pa.array([clip_id not in done for clip_id in rows["clip_id"].to_pylist()], pa.bool_()))
-
-
-def joined(clips: pa.Table, rows: pa.Table) -> pa.Table:
-    """Join the clips with a stage's rows, leaving out clips that failed or have no row.
-
-    Args:
-        clips: One row per clip_id.
-        rows: With clip_id; if there is a column `error`, rows where it is not null are left out.
-
-    Returns:
-        The remaining clips, in their original order, with the columns of both; where both have a column,
-        that of `rows`.
-    """
-    good = rows.filter(rows["error"].is_null()) if "error" in rows.column_names else rows
-    at = pc.index_in(clips["clip_id"].combine_chunks(), good["clip_id"].combine_chunks())
-    made = good.take(at.drop_null())
-    kept = clips.filter(at.is_valid())
-    kept = kept.drop_columns([name for name in made.column_names if name in kept.column_names])
-    for name in made.column_names:
-        kept = kept.append_column(made.schema.field(name), made[name])
-    return kept

@@ -37,12 +37,14 @@ class Finding:
         what: What is required.
         found: What was found instead, such as a version or "not installed".
         remedy: How to get it; "" if it is there.
+        sure: Whether nothing works without it; False if it may still come, as by a download.
     """
 
     part: str
     what: str
     found: str
     remedy: str = ""
+    sure: bool = True
 
     @property
     def ok(self) -> bool:
@@ -66,7 +68,7 @@ class Context:
 
 
 class Requirement(Protocol):
-    """Something that a backend needs."""
+    """Something that a backend needs. One with an attribute `slow` is not checked before each run."""
 
     def examine(self, context: Context) -> Iterator[Finding]:
         """Check for it, and yield what was found."""
@@ -166,3 +168,13 @@ def _ray() -> str:
     import ray
 
     return ray.__version__
+
+
+def gpus_here() -> int:
+    """Return how many GPUs Ray finds on this machine."""
+    from ray._private.accelerators import get_accelerator_manager_for_resource
+
+    manager: Any = get_accelerator_manager_for_resource("GPU")
+    visible = manager.get_current_process_visible_accelerator_ids()
+    there = manager.get_current_node_num_accelerators()
+    return there if visible is None else min(there, len(visible))

@@ -160,9 +160,9 @@ class Workspace:
         except OSError as error:
             raise CallError(f"cannot write to {self.root}: {reason(error)}") from error
 
-    def exists(self) -> bool:
-        """Whether the folder exists."""
-        return self._fs.get_file_info(self._base).type == fs.FileType.Directory
+    def exists(self, *parts: str) -> bool:
+        """Whether the folder exists, or what is named in it."""
+        return self._fs.get_file_info(self.path(*parts)).type != fs.FileType.NotFound
 
     def write_bytes(self, data: bytes, *parts: str, fenced: bool = False) -> None:
         """Write a file atomically, replacing an earlier one.
@@ -290,6 +290,12 @@ class Workspace:
             info.path for info in self._fs.get_file_info(selector) if info.path.endswith(".parquet")
         )
 
+    def stamp(self, *tables: str) -> list[tuple[str, int, int | None]]:
+        """Return name, size and time (ns) of the files of tables, which are others once a row has changed."""
+        selectors = [fs.FileSelector(self.path(table), allow_not_found=True) for table in tables]
+        infos = [info for selector in selectors for info in self._fs.get_file_info(selector)]
+        return sorted((info.path, info.size or 0, info.mtime_ns) for info in infos)
+
     def ids(self, table: str, schema: pa.Schema | None = None) -> set[str]:
         """Return the clip_ids in a table; `schema` as in `read`."""
         return set(self.read(table, ["clip_id"], schema)["clip_id"].to_pylist())
@@ -333,11 +339,10 @@ class Workspace:
         return json.loads(self.read_bytes("config.json") or b"{}")
 
     def claim(self, table: str, settings: Sequence[Setting]) -> None:
-        """Check the settings as `check` does, and record them if the table has none yet."""
+        """Check the settings as `check` does, and record them if the table has no rows yet."""
         self.check(table, settings)
-        made = self.made_with()
-        if table not in made:
-            values = {setting.path: setting.value for setting in settings}
+        made, values = self.made_with(), {setting.path: setting.value for setting in settings}
+        if table not in made or (made[table] != values and not self._files(table)):
             self.write_bytes(_dump(made | {table: values}), "config.json")
 
     def check(self, table: str, settings: Sequence[Setting]) -> None:
@@ -366,7 +371,7 @@ class Workspace:
             A phrase for each that is different.
         """
         before = self.made_with().get(table)
-        if before is None:
+        if before is None or not self._files(table):  # a run that was refused or stopped early made no row
             return []
         return sorted(
             f"{it.path} was {before.get(it.path, it.default)!r}, is now {it.value!r}"

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
@@ -37,6 +37,8 @@ class RaftConfig(FlowBackend):
 @dataclass(frozen=True)
 class TorchvisionWeights:
     """RAFT's weights in torchvision's download folder."""
+
+    slow: ClassVar[bool] = True  # torch takes seconds to import
 
     def examine(self, context: Context) -> Iterator[Finding]:
         """Look in torch's cache."""

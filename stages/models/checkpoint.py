@@ -13,6 +13,8 @@ from pipeline.requirements import Context, Finding, Package, Requirement
 from stages.models.backend import Backend
 from stages.models.placement import Placement
 
+ASK_S = 2.0  # for the Hub to say whether it has a model
+
 
 class CheckpointConfig(Backend):
     """Which checkpoint, and on which device. Only safetensors are loaded, and no code from the checkpoint.
@@ -89,7 +91,21 @@ class Weights:
             except LocalEntryNotFoundError:
                 at = f" --revision {self.revision}" if self.revision else ""
                 fetch = f"hf download {self.model}{at} --local-dir {target}\n--set {setting}={target}"
-                yield Finding(part, what, "not in the cache", fetch)
+                yield Finding(part, what, "not in the cache", fetch, sure=not on_hub(self.model))
+
+
+def on_hub(model: str) -> bool:
+    """Ask the Hugging Face Hub whether it has a model to download; False if it cannot be reached."""
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import HfHubHTTPError
+
+    try:
+        HfApi().model_info(model, timeout=ASK_S)
+        return True
+    except HfHubHTTPError as error:  # it is there, but says no for now
+        return error.response.status_code not in (401, 404)
+    except Exception:  # noqa: BLE001 - its HTTP library has changed, and its errors with it
+        return False
 
 
 @dataclass(frozen=True)
@@ -116,7 +132,7 @@ class HubCache:
             yield Finding(context.part, what, found)
         except LocalEntryNotFoundError:
             fetch = f"hf download {self.model} --cache-dir {self.cache}"
-            yield Finding(context.part, what, "not in the cache", fetch)
+            yield Finding(context.part, what, "not in the cache", fetch, sure=not on_hub(self.model))
 
 
 def load(kind: Any, config: CheckpointConfig, **more: Any) -> Any:

@@ -9,7 +9,7 @@ import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -17,10 +17,9 @@ import pyarrow.parquet as pq
 from pipeline.errors import CallError, reason
 from pipeline.text import decode, from_json, lines, unpacked
 from stages.split.schema import Split
-from stages.train.settings import Phase
+from stages.train.settings import Format, Phase
 from stages.video.media import filesystem, is_local, read_bytes
 
-Format = Literal["motionvid_qa", "llava", "sharegpt4video"]
 Row = dict[str, Any]
 TAGS = re.compile(r"(?<!\s)\s*(?:<(?:video|image)>\s*)+(?P<close>[.,;:!?)]?)")
 ROLES = {"human": "user", "gpt": "assistant"}

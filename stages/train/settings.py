@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from pipeline.errors import CallError
 
 Phase = Literal["sft", "dpo"]
+Format = Literal["motionvid_qa", "llava", "sharegpt4video"]  # of a dataset
 REST = "language_model"  # the group of the parameters that no pattern matches
 
 

@@ -339,3 +339,18 @@ def test_near_duplicates_that_are_dropped_later_are_told(browser: Browser, tmp_p
     assert report.left()["clips"] == 2
     assert "near_duplicates=drop" in page.locator("#what-if .note").inner_text()
     page.close()
+
+
+def test_a_report_is_drawn_anew_only_if_something_has_changed(tmp_path: Path) -> None:
+    workspace = Workspace(str(tmp_path / "W"))
+    fill(workspace, {"clips": [clip("a")], "scores": [score("a")]})
+    report = tmp_path / "W" / "audit" / "report.html"
+    assert "report written" in audited(workspace)
+    drawn = report.stat().st_mtime_ns
+    assert "is up to date" in audited(workspace)
+    assert report.stat().st_mtime_ns == drawn
+    assert "report written" in audited(workspace, "gates.flow_min=0.5")
+    fill(workspace, {"annotations": [annotation("a", question())]})
+    assert "report written" in audited(workspace, "gates.flow_min=0.5")
+    report.unlink()
+    assert "report written" in audited(workspace, "gates.flow_min=0.5")

@@ -92,7 +92,8 @@ class OpenAiConfig(Priced, MllmBackend):
 
     def requirements(self) -> Iterable[Requirement]:
         """Return the client package, and an endpoint that accepts the key and has the model."""
-        return Package("openai", "pip install 'motionsight-distill[openai]'"), Endpoint(self)
+        package = Package("openai", "pip install 'motionsight-distill[openai]'")
+        return package, Key(self), Endpoint(self)
 
 
 class OpenAiMllm:
@@ -119,7 +120,7 @@ class OpenAiMllm:
             raise CallError(
                 "mllm.backend openai needs the openai package: pip install 'motionsight-distill[openai]'"
             ) from None
-        self._key()
+        key_of(self.config)
         self.slots = asyncio.Semaphore(config.concurrency)
 
     def generate(self, requests: Sequence[Request]) -> list[Reply]:
@@ -160,7 +161,7 @@ class OpenAiMllm:
 
         config = self.config
         return AsyncOpenAI(
-            api_key=self._key() or "none",
+            api_key=key_of(self.config) or "none",
             base_url=config.base_url,
             timeout=config.timeout_s,
             max_retries=config.max_attempts - 1,
@@ -234,22 +235,47 @@ class OpenAiMllm:
 
     def told(self, text: str) -> str:
         """Turn a text from the endpoint into a one-line sentence with the key masked."""
-        key = self._key()
+        key = key_of(self.config)
         return sentence(
             text.replace(key, "***") if key else text
         )  # masked before it is shortened, which could leave half a key
 
-    def _key(self) -> str:
-        """Return the key from the environment; "" if it is not set and the server is on this machine."""
-        name = self.config.api_key_env
-        key = os.environ.get(name, "").strip()
-        host = urlsplit(self.config.base_url or os.environ.get("OPENAI_BASE_URL", "")).hostname or ""
-        if not key and host not in ("localhost", "::1") and not host.startswith("127."):
-            hint = f"set the environment variable {name} (to any word if the endpoint needs none)"
-            raise CallError(f"no key for {host or 'OpenAI'}: {hint}")
-        if not (key.isascii() and key.isprintable()):  # HTTP libraries would quote it in their errors
-            raise CallError(f"the environment variable {name} holds characters that cannot be part of a key")
-        return key
+
+def key_of(config: OpenAiConfig) -> str:
+    """Return the key from the environment; "" if it is not set and the server is on this machine.
+
+    Raises:
+        CallError: It is not set, or no key.
+    """
+    name = config.api_key_env
+    key = os.environ.get(name, "").strip()
+    host = urlsplit(config.base_url or os.environ.get("OPENAI_BASE_URL", "")).hostname or ""
+    if not key and host not in ("localhost", "::1") and not host.startswith("127."):
+        hint = f"set the environment variable {name} (to any word if the endpoint needs none)"
+        raise CallError(f"no key for {host or 'OpenAI'}: {hint}")
+    if not (key.isascii() and key.isprintable()):  # HTTP libraries would quote it in their errors
+        raise CallError(f"the environment variable {name} holds characters that cannot be part of a key")
+    return key
+
+
+@dataclass(frozen=True)
+class Key:
+    """The key of an endpoint on another machine.
+
+    Attributes:
+        config: Which endpoint and key.
+    """
+
+    config: OpenAiConfig
+
+    def examine(self, context: Context) -> Iterator[Finding]:
+        """Look it up in the environment; finds nothing if none is needed."""
+        what = f"key ${self.config.api_key_env}"
+        try:
+            if key_of(self.config):
+                yield Finding(context.part, what, "set")
+        except CallError as error:
+            yield Finding(context.part, what, str(error), f"export {self.config.api_key_env}=...")
 
 
 @dataclass(frozen=True)
@@ -260,14 +286,15 @@ class Endpoint:
         config: Which endpoint, key and model.
     """
 
+    slow: ClassVar[bool] = True
     config: OpenAiConfig
 
     def examine(self, context: Context) -> Iterator[Finding]:
-        """Ask the endpoint for its models."""
+        """Ask the endpoint for its models; finds nothing without a key."""
         config, part = self.config, context.part
-        key = os.environ.get(config.api_key_env)
-        if key is None and config.base_url is None:
-            yield Finding(part, f"key ${config.api_key_env}", "not set", f"export {config.api_key_env}=...")
+        try:
+            key = key_of(config)
+        except CallError:  # which `Key` has found
             return
         base = config.base_url or os.environ.get("OPENAI_BASE_URL") or "https://api.openai.com/v1"
         what = f"{config.model} at {without_secrets(base)}"

@@ -111,6 +111,7 @@ class GpuMemory:
         config: Which weights, and how many GPUs share them.
     """
 
+    slow: ClassVar[bool] = True
     config: VllmConfig
 
     def examine(self, context: Context) -> Iterator[Finding]:

@@ -10,13 +10,15 @@ from configs.settings import load
 from jobs import session as module
 from jobs.session import Session
 from pipeline.errors import CallError
+from pipeline.schema import empty_row
 from pipeline.workspace import Workspace
 
 
 def bound(folder: Path, *overrides: str) -> str:
-    """Bind the annotations of a workspace; what was said."""
-    out = Console(file=io.StringIO(), width=500)
-    Session(load(None, overrides), Workspace(str(folder)), out).bind("annotations")
+    """Bind the annotations of a workspace, which has some from then on; what was said."""
+    out, workspace = Console(file=io.StringIO(), width=500), Workspace(str(folder))
+    Session(load(None, overrides), workspace, out).bind("annotations")
+    workspace.append("annotations", [empty_row("annotations") | {"clip_id": "a"}])
     return out.file.getvalue()  # type: ignore[attr-defined]
 
 

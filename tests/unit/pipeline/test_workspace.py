@@ -158,9 +158,13 @@ def settings(values: dict[str, Any]) -> list[Setting]:
     return [Setting(name, value, value, "", Role.IDENTITY) for name, value in values.items()]
 
 
-def test_a_table_is_bound_to_its_settings(tmp_path: Path) -> None:
+def test_a_table_is_bound_to_the_settings_of_its_rows(tmp_path: Path) -> None:
     workspace = Workspace(str(tmp_path))
+    workspace.claim(
+        "scores", settings({"decode.fps": 2, "flow.backend": "raft"})
+    )  # of a run that made no row
     workspace.claim("scores", settings({"decode.fps": 8, "flow.backend": "dis"}))
+    workspace.append("scores", [empty_row("scores") | {"clip_id": "a"}])
     workspace.claim("scores", settings({"decode.fps": 8, "flow.backend": "dis"}))
     with pytest.raises(CallError, match=r"decode\.fps was 8, is now 4") as caught:
         workspace.claim("scores", settings({"decode.fps": 4, "flow.backend": "dis"}))
@@ -172,18 +176,18 @@ def test_a_table_is_bound_to_its_settings(tmp_path: Path) -> None:
 
 def test_a_workspace_without_bound_tables_has_no_record_of_settings(tmp_path: Path) -> None:
     workspace = Workspace(str(tmp_path))
-    workspace.claim("fingerprints", settings({"ingest.shots": "none"}))
-    assert workspace.changed("fingerprints", settings({"ingest.shots": "none"})) == []
-    assert workspace.changed("fingerprints", settings({"ingest.shots": "content"})) == [
-        "ingest.shots was 'none', is now 'content'"
-    ]
-    workspace.clear(["fingerprints"])
+    workspace.claim("scores", settings({"decode.fps": 8}))
+    workspace.append("scores", [empty_row("scores") | {"clip_id": "a"}])
+    assert workspace.changed("scores", settings({"decode.fps": 8})) == []
+    assert workspace.changed("scores", settings({"decode.fps": 4})) == ["decode.fps was 8, is now 4"]
+    workspace.clear(["scores"])
     assert not list(tmp_path.iterdir())
 
 
 def test_a_setting_that_came_later_stands_at_its_default_in_older_tables(tmp_path: Path) -> None:
     workspace = Workspace(str(tmp_path))
     workspace.claim("scores", settings({"decode.fps": 8, "old.setting": 1}))
+    workspace.append("scores", [empty_row("scores") | {"clip_id": "a"}])
     workspace.claim("scores", [*settings({"decode.fps": 8}), Setting("new.one", 5, 5, "", Role.IDENTITY)])
     with pytest.raises(CallError, match=r"new\.one was 5, is now 6"):
         workspace.claim("scores", [*settings({"decode.fps": 8}), Setting("new.one", 6, 5, "", Role.IDENTITY)])
