@@ -49,4 +49,4 @@ def awaited(gpus: float) -> str:
     if gpus > there.get("GPU", 0):
         return f"{gpus:g} GPUs: {there.get('GPU', 0):g} there"
     taken = f" ({there['GPU']:g} GPUs there, {free.get('GPU', 0):g} free)" if gpus else ""
-    return f"it to start{taken}"
+    return f"the first clips{taken}"

@@ -260,7 +260,7 @@ class Session:
         gpus = sum(it.replicas * it.num_gpus for it in placed)
 
         def waiting() -> str:
-            return f"loading the models: waiting for {awaited(gpus)}"
+            return f"the models are loading; waiting for {awaited(gpus)}"
 
         with ExitStack() as stack:
             with patience(self.say, waiting):

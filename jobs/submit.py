@@ -1,10 +1,11 @@
 """`motionsight submit`: any command as a job on a Ray cluster, through its job server."""
 
 import asyncio
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from shlex import join
+from shlex import join, quote
 from typing import Any
 
 import yaml
@@ -13,7 +14,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from pipeline import joining
 from pipeline.errors import CallError, RunError, reason
+from pipeline.requirements import MADE_BY_RAY
 
 FAILED = 1
 CLI = "jobs/cli.py"  # what tells a checkout of this package from other folders
@@ -27,6 +30,9 @@ class Submission(BaseModel):
     name: str | None = Field(None, description="of the job; null: made up by Ray")
     working_dir: str | None = Field(None, description="a folder to send along, less what .gitignore names")
     runtime_env: dict[str, Any] = Field({}, description="as Ray takes it")
+    python: str | None = Field(
+        None, description="a Python of the nodes that has this package; null: this one"
+    )
     num_cpus: float | None = Field(None, ge=0)
     num_gpus: float | None = Field(None, ge=0)
     memory_gb: float | None = Field(None, gt=0)
@@ -46,10 +52,12 @@ def run(words: Sequence[str], submission: Submission, address: str | None, follo
         if not Path(submission.working_dir).is_dir() and "://" not in submission.working_dir:
             raise CallError(f"--working-dir {submission.working_dir!r} is no folder")
         environment["working_dir"] = submission.working_dir
+    # An environment that Ray makes for the job has a Python of its own.
+    python = submission.python or (None if MADE_BY_RAY & environment.keys() else sys.executable)
     with _told():
         client = connect(address)
         job = client.submit_job(
-            entrypoint=entrypoint(words, environment.get("working_dir")),
+            entrypoint=entrypoint(words, environment.get("working_dir"), python),
             submission_id=submission.name,
             runtime_env=environment,
             metadata={"command": join(["motionsight", *words])},
@@ -62,7 +70,7 @@ def run(words: Sequence[str], submission: Submission, address: str | None, follo
     return watch(job, address, out) if follow else 0
 
 
-def entrypoint(words: Sequence[str], working_dir: str | None) -> str:
+def entrypoint(words: Sequence[str], working_dir: str | None, python: str | None) -> str:
     """The shell command that a job runs.
 
     The console script finds the installed package whatever else is in the folder that the job starts in. A
@@ -73,9 +81,14 @@ def entrypoint(words: Sequence[str], working_dir: str | None) -> str:
         words: The command, with its options.
         working_dir: The folder sent along, or an archive or URI of one; those cannot be looked into, and are
             taken for checkouts.
+        python: The Python to run it with, where there is one of this path; None: that on the job's PATH.
     """
     checkout = working_dir and (not Path(working_dir).is_dir() or (Path(working_dir) / CLI).is_file())
-    return join(["python", "-m", "jobs.cli", *words] if checkout else ["motionsight", *words])
+    plain = ["python", "-m", "jobs.cli", *words] if checkout else ["motionsight", *words]
+    if not python:
+        return join(plain)
+    named = [python, "-m", "jobs.cli", *words] if checkout else [f"{Path(python).parent}/motionsight", *words]
+    return f"if [ -x {quote(named[0])} ]; then exec {join(named)}; else exec {join(plain)}; fi"
 
 
 def watch(job: str, address: str | None, out: Console) -> int:
@@ -126,11 +139,15 @@ def listing(address: str | None, out: Console) -> int:
 
 
 def connect(address: str | None) -> Any:
-    """A client of the job server. Raises RunError when there is none."""
+    """A client of the job server. Raises RunError when there is none, or it wants another token."""
+    joining.take_token()
+    from ray.exceptions import AuthenticationError
     from ray.job_submission import JobSubmissionClient
 
     try:
         return JobSubmissionClient(address)
+    except AuthenticationError as error:
+        raise RunError(joining.NOT_LET_IN) from error
     except (ConnectionError, ValueError, RuntimeError) as error:
         where = address or "RAY_API_SERVER_ADDRESS or RAY_ADDRESS"
         raise RunError(f"no Ray job server at {where}: {_last(error)}") from error

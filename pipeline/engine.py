@@ -21,7 +21,7 @@ from typing import Any, TypeVar
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
-from pipeline import scratch
+from pipeline import joining, scratch
 from pipeline.errors import CallError, CeilingError, RunError, reason
 from pipeline.isolation import as_clip_error
 from pipeline.metrics import Meter, Queue
@@ -149,11 +149,32 @@ def start(config: EngineConfig) -> None:
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     os.environ.setdefault("RAY_IGNORE_UNHANDLED_ERRORS", "1")  # tasks that fail after the first failure
     on_sigterm = signal.getsignal(signal.SIGTERM)
+    if address:
+        joining.let_in(address)
+    _join(address)
+    if address and not joining.workers_have_this():
+        ray.shutdown()  # and once more, with workers in the environment of this process
+        _join(address, {"py_executable": sys.executable})
+        if not joining.workers_have_this():
+            ray.shutdown()
+            raise RunError(joining.NO_PACKAGE)
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, on_sigterm)  # Ray has installed a handler of its own
+    context = ray.data.DataContext.get_current()
+    context.enable_progress_bars = False
+    context.print_on_execution_start = False
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
+
+
+def _join(address: str | None, runtime_env: dict[str, Any] | None = None) -> None:
+    import ray
+
     try:
         with _native_stderr_closed():  # the backend announces its log level there
             ray.init(
                 address=address or "local",
                 job_config=job_config(),
+                runtime_env=runtime_env,
                 logging_level=logging.ERROR,
                 log_to_driver=False,
                 include_dashboard=None if address else False,
@@ -161,12 +182,6 @@ def start(config: EngineConfig) -> None:
     except Exception as error:  # Ray also raises plain Exceptions, as when a node takes too long to start
         where = f"the Ray cluster at {address}" if address else "Ray on this machine"
         raise RunError(f"cannot reach {where}: {reason(error)}") from error
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, on_sigterm)  # Ray has installed a handler of its own
-    context = ray.data.DataContext.get_current()
-    context.enable_progress_bars = False
-    context.print_on_execution_start = False
-    logging.getLogger("ray.data").setLevel(logging.ERROR)
 
 
 @contextmanager
