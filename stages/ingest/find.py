@@ -14,11 +14,11 @@ from pipeline.errors import CallError, reason
 from pipeline.schema import CLIPS
 from pipeline.workspace import normal, one_each, split_options
 from stages.ingest import manifests, tars
-from stages.ingest.folders import TAR, UNNAMED, LeftOut, is_utf8, shown, walk
+from stages.ingest.folders import DATASET, PUBLISHED, TAR, UNNAMED, LeftOut, is_utf8, shown, walk
 from stages.ingest.identity import clip_id
 from stages.ingest.manifests import MANIFESTS
 from stages.ingest.settings import IngestConfig
-from stages.ingest.video_ids import apart
+from stages.ingest.video_ids import apart, without_root
 from stages.video.media import filesystem
 
 BATCH = 1 << 14  # rows that are Python objects at a time; a million of them would take gigabytes
@@ -68,7 +68,22 @@ def find(
         raise CallError("; ".join([f"no clips in {where!r}: {kinds}", *left.sentences()]))
     for sentence in left.sentences():
         note(sentence)
-    return apart(one_each(pa.Table.from_batches(batches)), known).select(FOUND.names)
+    found = one_each(pa.Table.from_batches(batches))
+    if config.source is None:
+        found = without_root(found, _root(where))
+    return apart(found, known).select(FOUND.names)
+
+
+def _root(where: str) -> str:
+    """The folder of an input: itself, or that of the file, or that in which a glob begins."""
+    place, options = split_options(where)
+    if fixed := re.match(r"[^*?\[]*", place)[0] if not Path(place).exists() else "":  # type: ignore[index]
+        place = fixed if fixed == place else fixed.rpartition("/")[0] or "."
+    if "://" in place:
+        at = normal(f"{place}{options}").rstrip("/")
+    else:
+        at = str(Path(place).expanduser().absolute())
+    return at.rpartition("/")[0] if at.lower().endswith((*MANIFESTS, TAR)) or Path(at).is_file() else at
 
 
 def _find(where: str, config: IngestConfig, left: LeftOut) -> Rows:
@@ -105,7 +120,12 @@ def _remote(where: str, config: IngestConfig, left: LeftOut) -> Rows:
         names = fs.glob(base) if pattern else [base] if alone else fs.find(base)
     except (OSError, ImportError, ValueError) as error:
         raise CallError(f"cannot list {where!r}: {error}") from error
+    runs = [name.removesuffix("/run.json") for name in names if name.endswith("/run.json")]
+    datasets = tuple(f"{run}/{DATASET}/" for run in runs)
     for name in sorted(names):
+        if name.startswith(datasets):
+            left.add(PUBLISHED, shown(name.partition(f"/{DATASET}/")[0]))
+            continue
         named = alone or (pattern and name.lower().endswith(MANIFESTS))
         if named or left.takes(name if pattern else name.removeprefix(base)):
             uri = name if "://" in name else normal(f"{scheme}://{name}{options}")

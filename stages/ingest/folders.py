@@ -4,7 +4,7 @@ import os
 import re
 import stat
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 # What FFmpeg's demuxers of videos and animations call their files. Not: sequences of stills, raw pictures
@@ -70,6 +70,7 @@ SYSTEM = re.compile(
 )
 HELD = re.compile(r"^(.+)\.(?:part|aria2)$", re.DOTALL)  # beside a file that a browser or aria2 is writing
 USUAL = re.compile(r"\.[\w+-]{1,12}")
+DATASET = "dataset"
 SHOWN = 8  # groups in a sentence
 
 OTHER = "left out, no video by its name"
@@ -77,6 +78,7 @@ UNFINISHED = "left out, still being written"
 SYSTEMS = "left out, kept by the system"
 SPECIAL = "left out, a device, pipe or socket"
 LOOPS = "left out, a link to a folder that is listed already"
+PUBLISHED = "left out, the dataset of a workspace"
 UNREADABLE = "left out, a folder that cannot be read"
 UNNAMED = "left out, a name that is not valid UTF-8"
 
@@ -173,6 +175,9 @@ def walk(folder: str, left: LeftOut) -> Iterator[str]:
             except OSError:
                 left.add(UNREADABLE, shown(here))
                 continue
+            if is_workspace({entry.name for entry in entries}):
+                entries = [entry for entry in entries if entry.name != DATASET]
+                left.add(PUBLISHED, shown(here))
             held = {name for entry in entries for name in HELD.findall(entry.name)}
             for entry in entries:
                 kind = _kind(entry)
@@ -186,6 +191,11 @@ def walk(folder: str, left: LeftOut) -> Iterator[str]:
                         yield entry.path
                     else:
                         left.add(SPECIAL, Path(entry.name).suffix)
+
+
+def is_workspace(names: Collection[str]) -> bool:
+    """Whether a folder with these names is a workspace, whose dataset holds clips that are there already."""
+    return {"clips", DATASET} <= {*names} and bool({"run.json", ".lock", ".lock.json"} & {*names})
 
 
 def _kind(entry: os.DirEntry[str]) -> int:

@@ -1,10 +1,13 @@
-"""Source videos whose files have the same name: `scene_001/rgb/video.mp4`, `scene_002/rgb/video.mp4`, ...
+"""Names of source videos that come from names of files.
 
+They do not depend on the name of the input's folder, so that the same files give the same splits in another
+place. Some files have the same name: `scene_001/rgb/video.mp4`, `scene_002/rgb/video.mp4`, ...
 By default, a video is named after its folder and its file, so that the pieces of one video are never divided
 between splits, wherever they are. A name that very many files have says nothing of the video, and would put
 all of them into one split. There, the folders above tell the videos apart.
 """
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable
 
@@ -39,6 +42,23 @@ def apart(found: pa.Table, known: pa.Table | None = None) -> pa.Table:
         kept = known["video_id"].combine_chunks().take(pc.index_in(_names(found), before).combine_chunks())
         renamed = pc.if_else(pc.and_(found["named"], pc.is_valid(kept)).combine_chunks(), kept, renamed)
     return found.set_column(found.column_names.index("video_id"), "video_id", renamed)
+
+
+def without_root(found: pa.Table, root: str) -> pa.Table:
+    """Leave the name of the input's folder out of the video_id of the files that are directly in it.
+
+    Args:
+        found: With the columns uri, video_id, source, and named: whether the video_id is made from the uri.
+        root: The folder, as in uri.
+
+    Returns:
+        The same rows.
+    """
+    direct = pc.and_(found["named"], pc.equal(_files(found)["folder"], root))
+    name = re.escape(root.rpartition("/")[2])
+    short = pc.replace_substring_regex(found["video_id"], f"^{name}/", "")
+    ids = pc.if_else(direct, short, found["video_id"])
+    return found.set_column(found.column_names.index("video_id"), "video_id", ids)
 
 
 def _names(clips: pa.Table) -> pa.ChunkedArray:

@@ -129,3 +129,20 @@ def test_a_folder_in_a_store_is_listed_as_a_local_one_is() -> None:
         "left out, no video by its name: 2 (.csv 1, .jpg 1)",
         "left out, still being written: 1 (.part 1)",
     ]
+
+
+@pytest.mark.parametrize("below", ["", "W/", "a/W/"])
+def test_the_dataset_of_a_workspace_in_the_input_is_no_input(tmp_path: Path, below: str) -> None:
+    make(
+        tmp_path,
+        "one.mp4",
+        *(f"{below}{name}" for name in ("clips/two.mp4", "dataset/sft/a.mp4", "run.json")),
+    )
+    files, told = listed(tmp_path)
+    assert files == [f"{below}clips/two.mp4", "one.mp4"]
+    assert any(sentence.startswith("left out, the dataset of a workspace: 1") for sentence in told)
+
+
+def test_a_folder_that_is_called_dataset_is_one_like_others(tmp_path: Path) -> None:
+    make(tmp_path, "clips/one.mp4", "dataset/two.mp4")
+    assert listed(tmp_path)[0] == ["clips/one.mp4", "dataset/two.mp4"]

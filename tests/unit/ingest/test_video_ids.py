@@ -89,3 +89,34 @@ def test_a_video_with_more_than_a_tenth_of_the_clips_is_told() -> None:
     assert lumps(pa.chunked_array([["a"] * 10 + [f"b{k}" for k in range(90)]])) == []
     assert lumps(pa.chunked_array([["a", "b"]])) == []
     assert lumps(pa.chunked_array([], pa.string())) == []
+
+
+@pytest.mark.parametrize("pattern", ["", "/", "/*.mp4", "/*/*.mp4", "/**/*.mp4", "/list.csv", "/a.mp4"])
+def test_the_same_files_in_another_folder_have_the_same_ids(tmp_path: Path, pattern: str) -> None:
+    ids = []
+    for folder in ("clips", "clips 2 (new)"):
+        root = tmp_path / folder
+        for path in ("a.mp4", "b_000100_000110.mp4", "more/a.mp4", "more/c.mp4"):
+            (root / path).parent.mkdir(parents=True, exist_ok=True)
+            (root / path).touch()
+        if pattern == "/list.csv":
+            (root / "list.csv").write_text("uri\na.mp4\nmore/c.mp4\n")
+        found = find(f"{root}{pattern}", CONFIG).to_pylist()
+        ids.append({row["uri"].removeprefix(str(root)): row["video_id"] for row in found})
+    assert ids[0] == ids[1]
+    assert ids[0].get("/a.mp4", "a") == "a"
+    assert ids[0].get("/more/c.mp4", "more/c") == "more/c"
+
+
+def test_a_source_that_is_named_stays_in_the_ids(tmp_path: Path) -> None:
+    (tmp_path / "a.mp4").touch()
+    named = IngestConfig(source=tmp_path.name)
+    assert find(str(tmp_path), named)["video_id"].to_pylist() == [f"{tmp_path.name}/a"]
+
+
+def test_a_workspace_made_before_keeps_its_ids(tmp_path: Path) -> None:
+    for name in ("a_000100_000110", "a_000110_000120", "b"):
+        (tmp_path / f"{name}.mp4").touch()
+    known = pa.table({"uri": [str(tmp_path / "a_000100_000110.mp4")], "video_id": ["clips/a"]})
+    found = find(str(tmp_path), CONFIG, known=known).to_pylist()
+    assert sorted(row["video_id"] for row in found) == ["b", "clips/a", "clips/a"]
