@@ -1,10 +1,12 @@
 """`motionsight annotate`: ask and answer questions about every clip that passes the gates."""
 
+from collections import Counter
 from collections.abc import Collection
 
+import pyarrow as pa
 import pyarrow.compute as pc
 
-from filters.verdicts import kept
+from filters.verdicts import GatesConfig, clip_verdicts, kept
 from jobs.precheck import ready
 from jobs.session import Session, chosen
 from pipeline import ledger
@@ -36,6 +38,8 @@ def run(session: Session, only: Collection[str] | None = None) -> int:
     most = ceiling(config.mllm, config.baseline)
     passed = kept(scores, config.gates)["clip_id"].combine_chunks()
     wanted = clips.filter(pc.is_in(clips["clip_id"], passed))
+    if clips.num_rows and not wanted.num_rows:
+        session.say(f"annotate: no clip passes the gates; dropped by {_dropped(scores, config.gates)}")
     missing = pending(chosen(wanted, only), workspace.ids("annotations"))
     if missing.num_rows:
         ready(config, config.backends(), ["annotate"])
@@ -59,3 +63,11 @@ def run(session: Session, only: Collection[str] | None = None) -> int:
                 session.say(f"annotate: {said}")
                 return NOT_ALL
     return 0
+
+
+def _dropped(scores: pa.Table, gates: GatesConfig) -> str:
+    """How many clips each gate drops, and how many have failed."""
+    good = scores.filter(scores["error"].is_null())
+    counts = Counter(clip_verdicts(good, gates).to_pylist())
+    parts = [f"gates.{name} {count}" for name, count in counts.most_common() if name]
+    return ", ".join([*parts, f"errors {scores.num_rows - good.num_rows}"])

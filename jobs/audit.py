@@ -75,7 +75,7 @@ def run(session: Session) -> int:
     counted = stats(tables, plan, config.gates, alike)
     counted["since_published"] = since_published(f"{workspace.root}/dataset", plan)
     del plan
-    session.out.print(render_text(counted))
+    session.report.print(render_text(counted))
     workspace.write_bytes(json.dumps(counted, indent=1, ensure_ascii=False).encode(), "audit", "stats.json")
     shown = [counted, workspace.stamp(*TABLES), config.model_dump(mode="json"), versions()]
     drawn = fingerprint(shown).encode()

@@ -172,14 +172,21 @@ def audit(output: Output, config: ConfigPath = None, overrides: Overrides = None
 
 
 @app.command()
-def demo(output: Output = "out/demo", config: ConfigPath = None, overrides: Overrides = None) -> None:
+def demo(
+    output: Output = "out/demo",
+    config: ConfigPath = None,
+    overrides: Overrides = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Only a few clips: half a minute on 2 cores.")
+    ] = False,
+) -> None:
     """Render clips with known motion, distil them, and print the accuracy.
 
-    Example: motionsight demo --output out/demo
+    Example: motionsight demo --quick
     """
     from jobs import demo as job
 
-    raise typer.Exit(job.run(sticking(session(config, overrides, output, command="demo"))))
+    raise typer.Exit(job.run(sticking(session(config, overrides, output, command="demo")), quick))
 
 
 @app.command()
@@ -281,7 +288,7 @@ def doctor(
     """
     from jobs import doctor as job
 
-    raise typer.Exit(job.run(settings(config, overrides), folder, console()))
+    raise typer.Exit(job.run(settings(config, overrides), folder, console(report=True)))
 
 
 app.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})(submit)

@@ -1,4 +1,4 @@
-"""The console for messages, apart from the session so that it works where a backend cannot be imported."""
+"""The consoles, apart from the session so that they work where a backend cannot be imported."""
 
 import re
 from collections.abc import Iterable
@@ -26,7 +26,12 @@ def visible(text: str) -> str:
     return UNPRINTABLE.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
-def console() -> Console:
-    """Return a console on standard error, 110 columns wide if that is not a terminal."""
-    terminal = SafeConsole(stderr=True, highlight=False)
-    return terminal if terminal.is_terminal else SafeConsole(stderr=True, highlight=False, width=110)
+def console(report: bool = False) -> Console:
+    """Return a console, 110 columns wide if it is not a terminal.
+
+    Args:
+        report: Whether it is for what was asked for, on standard output; otherwise it is for messages and
+            progress, on standard error.
+    """
+    terminal = SafeConsole(stderr=not report, highlight=False)
+    return terminal if terminal.is_terminal else SafeConsole(stderr=not report, highlight=False, width=110)

@@ -12,7 +12,7 @@ from jobs import distill
 from jobs.session import Session
 from pipeline.errors import CallError
 from pipeline.schema import CAMERA_LABELS
-from stages.demo.demo_clips import recipes
+from stages.demo.demo_clips import QUICK, recipes
 from stages.demo.depth.cases import DEMO_DEPTH, depth_cases
 from stages.demo.depth.recipe import DepthRecipe
 from stages.demo.depth.render import render_depth
@@ -22,8 +22,12 @@ from stages.demo.render import render
 from stages.demo.report import NOTHING, Mistake, report, reported
 
 
-def run(session: Session) -> int:
+def run(session: Session, quick: bool = False) -> int:
     """Run the demo in the session's workspace.
+
+    Args:
+        session: Of the workspace.
+        quick: Whether to render a few of the clips only.
 
     Returns:
         The exit code of the distillation.
@@ -37,9 +41,14 @@ def run(session: Session) -> int:
     folder = Path(session.workspace.root) / "clips_rendered"
     folder.mkdir(exist_ok=True)
     made, deep = recipes(), [recipe for recipe in depth_cases() if recipe.name in DEMO_DEPTH]
+    if quick:
+        made, deep = [recipe for recipe in made if recipe.name in QUICK], []
     clips = {recipe.name: partial(render, recipe) for recipe in made}
     clips |= {recipe.name: partial(render_depth, recipe) for recipe in deep}
     quiet = not session.out.is_terminal
+    for old in folder.glob("*.mp4"):
+        if old.stem not in clips:  # of a demo with other clips
+            old.unlink()
     for name, draw in track(clips.items(), "rendering", console=session.out, disable=quiet):
         draw(folder / f"{name}.mp4")
     session.say(f"demo: {len(made)} flat clips and {len(deep)} with depth, of known motion, in {folder}")
@@ -55,27 +64,26 @@ def show(session: Session, made: list[Recipe], deep: list[DepthRecipe]) -> None:
         session.workspace.read(name).to_pylist() for name in ("clips", "scores", "annotations")
     )
     found = report(made, clips, scores, annotations)
-    session.out.print(confusion_table(found.confusion))
-    session.out.print(depth_table(deep, reported(clips, scores)))
+    session.report.print(confusion_table(found.confusion))
+    if deep:
+        session.report.print(depth_table(deep, reported(clips, scores)))
     if found.mistakes:
-        session.out.print(mistakes_table(found.mistakes))
+        session.report.print(mistakes_table(found.mistakes))
     print(f"camera_accuracy={found.camera_accuracy:.2f}")
     print(f"direction_accuracy={found.direction_accuracy:.2f}")
 
 
 def confusion_table(pairs: Counter[tuple[str, str]]) -> Table:
-    """Counts of (true, reported) camera labels: true ones down, reported ones across."""
-    occurring = {name for pair in pairs for name in pair}
-    names = [name for name in (*CAMERA_LABELS, NOTHING) if name in occurring]
-    table = Table("true \\ reported", title="Camera labels")
-    for name in names:
-        table.add_column(
-            name.replace("counterclockwise", "ccw").replace("clockwise", "cw").replace("_", "\n"),
-            justify="right",
-        )
-    for name in names:
-        cells = [str(pairs[name, other] or "·") for other in names]
-        table.add_row(name, *cells)
+    """One row for each true camera label: how often it was reported, and what was reported instead."""
+    table = Table("true", title="Camera labels")
+    table.add_column("clips", justify="right")
+    table.add_column("right", justify="right")
+    table.add_column("else reported", overflow="fold")
+    for name in (*CAMERA_LABELS, NOTHING):
+        found = {told: count for (truth, told), count in pairs.items() if truth == name}
+        others = ", ".join(f"{told} {count}" for told, count in sorted(found.items()) if told != name)
+        if found:
+            table.add_row(name, str(sum(found.values())), str(found.get(name, 0)), others)
     return table
 
 

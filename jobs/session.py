@@ -110,6 +110,7 @@ class Session:
         config: The settings.
         workspace: Where results go.
         out: The console for messages.
+        report: The console for what was asked for.
         stages: What each stage has done, by its name.
         given: Where the settings come from; None: not from a command line.
         profile: What a dataset records of the settings file, as in `configs.published.Settled`.
@@ -118,6 +119,7 @@ class Session:
     config: Config
     workspace: Workspace
     out: Console = field(default_factory=console)
+    report: Console = field(default_factory=lambda: console(report=True))
     stages: dict[str, Tally] = field(default_factory=dict)
     given: Given | None = None
     profile: Mapping[str, Any] | None = None

@@ -115,7 +115,7 @@ def _dry_run(session: Session, decided: DatasetPlan, folder: str) -> None:
     else:
         session.say(f"split: compared with the dataset in {folder}")
         for part in render(difference(before, planned(decided), decided.clips)):
-            session.out.print(part)
+            session.report.print(part)
     session.say("split: dry run, nothing was written")
 
 
@@ -135,7 +135,7 @@ def diff(session: Session | None, names: tuple[str, str], as_json: bool) -> None
     if as_json:
         print(visible(json.dumps(change, indent=1, ensure_ascii=False)))
         return
-    out = session.out if session else console()
+    out = session.report if session else console(report=True)
     for part in render(change, change["settings"]):
         out.print(part)
 

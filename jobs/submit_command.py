@@ -62,13 +62,13 @@ def submit(
 
     out = console()
     if status:
-        raise typer.Exit(job.status(status, address, out))
+        raise typer.Exit(job.status(status, address, console(report=True)))
     if logs:
-        raise typer.Exit(job.watch(logs, address, out))
+        raise typer.Exit(job.watch(logs, address, console(report=True)))
     if stop:
         raise typer.Exit(job.stop(stop, address, out))
     if listing:
-        raise typer.Exit(job.listing(address, out))
+        raise typer.Exit(job.listing(address, console(report=True)))
     made = job.submission(
         name=name,
         working_dir=working_dir,

@@ -10,6 +10,14 @@ import numpy as np
 from stages.demo.photos import SCENES, SPRITES
 from stages.demo.recipe import DIRECTIONS, Camera, Mover, Recipe
 
+# Those of `demo --quick`, by name: some that stand for the rest.
+QUICK = frozenset(
+    [
+        *("00_static_a", "11_pan_left", "12_pan_right", "13_tilt_up", "14_tilt_down", "17_zoom_in"),
+        *("38_object_right", "42_object_left"),
+    ]
+)
+
 
 class Heading(NamedTuple):
     """A moving object, before variation.

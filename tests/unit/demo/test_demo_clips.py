@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pipeline.schema import CAMERA_LABELS
-from stages.demo.demo_clips import recipes
+from stages.demo.demo_clips import QUICK, recipes
 from stages.demo.recipe import DIRECTIONS
 from stages.demo.trajectory import mover_boxes
 
@@ -39,3 +39,9 @@ def test_objects_stay_in_the_frame(seed: int) -> None:
 def test_recipes_depend_on_the_seed_alone() -> None:
     assert recipes(3) == recipes(3)
     assert recipes(3) != recipes(4)
+
+
+def test_a_quick_demo_shows_some_of_its_clips_with_and_without_objects() -> None:
+    some = [recipe for recipe in recipes() if recipe.name in QUICK]
+    assert len(some) == len(QUICK)
+    assert {bool(recipe.direction) for recipe in some} == {False, True}
