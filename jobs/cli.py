@@ -1,13 +1,8 @@
 """The `motionsight` command line: run a command, and report errors in one line."""
 
-import logging
 import os
 import signal
 import sys
-
-from jobs.console import console
-from pipeline.errors import CallError, RunError, reason
-from pipeline.text import without_keys
 
 
 def main() -> None:
@@ -16,9 +11,14 @@ def main() -> None:
     Exit codes: 0 done; 1 the run failed; 2 wrong usage; 3 clips are left, or too many failed; 130 and 143
     stopped by a signal.
     """
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _stop)
+    # All imports come after that: Ctrl-C ends even the first tenth of a second without a traceback.
+    import logging
+
+    from pipeline.errors import CallError, RunError, reason
+
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     try:
         # Imported here, so that a backend or gate that cannot be imported is reported like any other error.
         from jobs.commands import app
@@ -42,6 +42,9 @@ def _stop(number: int, _: object) -> None:
 
 
 def _fail(message: str, code: int) -> None:
+    from jobs.console import console
+    from pipeline.text import without_keys
+
     console().print(f"error: {without_keys(message)}", markup=False, soft_wrap=True)
     sys.exit(code)
 
