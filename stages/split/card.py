@@ -168,7 +168,7 @@ def _columns() -> str:
 
 def _examples(parts: Mapping[tuple[Tier, Split], Sequence[Row]]) -> str:
     """The first row of each tier."""
-    first = {tier: part[0] for (tier, _), part in reversed(parts.items()) if part}
+    first = {tier: part[0] for (tier, _), part in reversed(list(parts.items())) if part}
     blocks = [
         f"`{tier}`:\n\n```json\n{to_json(as_stored(tier, first[tier])).decode()}```\n"
         for tier in TIERS
