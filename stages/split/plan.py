@@ -17,7 +17,7 @@ from stages.split.schema import CLIP_COLUMNS, MOTION, PLAN_CLIPS, PLAN_QA, PLAN_
 from stages.split.settings import SplitConfig
 from stages.split.splits import split_of
 from stages.split.tiers import RANKED, preferred
-from stages.split.votes import choices
+from stages.split.votes import BAD_CLIP, Choice, bad_clips, choices
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,8 @@ def build(
     """Decide on every clip and every question; nothing is read or written.
 
     A clip has one tier, but a question of a preference clip that makes no pair is instruction data, in the
-    same split. People's choices replace the answer in both tiers and pass the gates on answers.
+    same split. People's choices replace the answer in both tiers and pass the gates on answers; what they
+    call a bad question or a bad clip is left out.
 
     Args:
         clips: The table `clips`.
@@ -72,10 +73,12 @@ def build(
     clips = clips.select(CLIP_COLUMNS).sort_by("clip_id")
     state, reason = _states(clips["clip_id"], scores, annotations, gates)
     annotated = set(clips["clip_id"].filter(pc.equal(state, "annotated")).to_pylist())
-    decided = choices(preferences)
+    decided, spoiled = choices(preferences), dict.fromkeys(bad_clips(preferences), Choice(spoiled=BAD_CLIP))
     candidates = {
         clip_id: [
-            candidate(index, one, decided.get((clip_id, one["question"])), gates, config)
+            candidate(
+                index, one, spoiled.get(clip_id) or decided.get((clip_id, one["question"])), gates, config
+            )
             for index, one in enumerate(qa or [])
         ]
         for clip_id, qa in _tuples(annotations, "clip_id", "qa")
