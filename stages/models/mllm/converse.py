@@ -118,8 +118,10 @@ def respond(request: Request, rng: random.Random, otherwise: str) -> str:
     if asked.stated is None or evidence is None:
         return otherwise
     verdict, about, why = decided(asked.stated, evidence)
-    camera = "" if about == "object" else about_camera(evidence, "", rng, verdict)
     objects = "" if about == "camera" else about_objects(evidence, "", rng)
+    if about == "either" and verdict is not None and told_of(evidence) and not _moves(evidence):
+        about = "object"  # "Yes, the camera stays still" is no answer to whether there is motion
+    camera = "" if about == "object" else about_camera(evidence, "", rng, verdict)
     if verdict is None:
         return " ".join(filter(None, (f"Cannot tell: {why}.", camera, objects)))
     first = "Yes" if verdict else "No"
@@ -149,16 +151,16 @@ def decide(stated: str, evidence: Evidence) -> tuple[bool | None, str, str]:
         evidence: What was measured.
 
     Returns:
-        The verdict, None where the measurements do not decide; what to tell of: camera, object or both; and
-        the reason of there being no verdict.
+        The verdict, None where the measurements do not decide; what to tell of: camera, object, both or
+        either; and the reason of there being no verdict.
     """
     if NO_CAMERA.match(stated) and not re.search(r"\b(?:camera|pan|tilt|zoom)\w*", stated, re.IGNORECASE):
         object_only = re.search(r"\b(?:objects?|things?|people|person|subject)\b", stated, re.IGNORECASE)
         moves = False if object_only else _of_camera("the camera moves", evidence)[0]
-        return _any(moves, _stirs(evidence)), "object" if object_only else "both", UNDECIDED
+        return _any(moves, _stirs(evidence)), "object" if object_only else "either", UNDECIDED
     if AT_REST.match(stated):
         verdict = _all(_of_camera("the camera is static", evidence)[0], ALL_STILL[_stirs(evidence)])
-        return verdict, "both", UNDECIDED
+        return verdict, "either", UNDECIDED
     camera = bool(CAMERA.search(stated)) and not re.search(r"\b(?:objects?|things?|anything|something) (?:in|of) (?:the|this) (?:shot|view|footage)", stated, re.IGNORECASE)  # fmt: skip
     if camera and FOLLOWS.search(stated) and not re.search(r"\bshot\b", stated):
         return followed(evidence), "both", UNDECIDED
@@ -254,6 +256,11 @@ def _in_time(
     if PART.search(stated) and spans and not THROUGHOUT.search(stated):
         return None, WHEN
     return verdict, ""
+
+
+def _moves(evidence: Evidence) -> bool:
+    """Whether the camera moves, as far as is known."""
+    return evidence.camera.labels not in ((), ("static",))
 
 
 def _stirs(evidence: Evidence) -> bool | None:

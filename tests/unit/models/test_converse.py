@@ -174,6 +174,14 @@ def test_what_wants_neither_yes_nor_no_is_answered_as_before(question: str) -> N
     assert not text.startswith(("Yes", "No,", "Cannot tell", "This tool"))
 
 
+def test_what_moves_is_told_first_where_anything_would_do() -> None:
+    for question in ("Is there any motion?", "Is the scene static?"):
+        text = ask(question, CLIPS["object"]).text
+        assert "an object" in text.split(".")[0]
+        assert "the camera" not in text
+    assert "the view" in ask("Is there any motion?", CLIPS["two"]).text.split(".")[0]
+
+
 def test_the_questions_of_datasets_are_about_motion() -> None:
     assert {read(text).topic for texts in BANK.values() for text in texts} == {"motion"}
 
