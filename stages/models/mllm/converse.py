@@ -8,7 +8,7 @@ import re
 from dataclasses import replace
 
 from filters.camera_claims import KINDS
-from filters.claims import Claim, claims
+from filters.claims import GO, Claim, claims
 from filters.evidence import CameraMove, Evidence
 from filters.motion_check import judge, opened
 from stages.models.mllm.describe_camera import WHOLE, about_camera, followed, moves_of, pace_of
@@ -230,6 +230,7 @@ def _plain(stated: str) -> str:
     text = re.sub(
         r"\b(?:at any (?:time|point|moment)|ever|at all|at some point)\b", "", stated, flags=re.IGNORECASE
     )
+    text = re.sub(r"\btravell(?=ing|ed)", "travel", text, flags=re.IGNORECASE)
     return re.sub(r"\s+", " ", text).strip(" ,")
 
 
@@ -281,7 +282,7 @@ def _of_objects(stated: str, evidence: Evidence) -> tuple[bool | None, str]:
     labels = sorted({track.label.lower() for track in evidence.tracks if track.label})
     named = [label for label in labels if re.search(rf"\b{re.escape(label)}s?\b", text, re.IGNORECASE)]
     if nothing_moves(evidence):  # then no object does, whichever is meant
-        moving = said or STIRS.search(text) or re.search(r"\b\w+ing\b", text)
+        moving = said or STIRS.search(text) or re.search(rf"\b\w+ing\b|{GO}", text, re.IGNORECASE)
         return (bool(rest) if moving else None), NOT_SEEN
     if named:
         own = tuple(track for track in evidence.tracks if track.label.lower() in named)

@@ -43,7 +43,7 @@ MOTION = words(
     r"(?:un|im)?mov(?:e|es|ed|ing|ers?|ements?|able)|motion\w*|immobile|kinematics?|travel\w*|shift\w*",
     r"speeds?|speedy|velocit\w+|fast(?:er|est)?|quick\w*|slow\w*|rapid\w*|swift\w*|pace|accelerat\w+|decelerat\w+",
     r"directions?|trajector\w+|paths?|(?:which|what) way|leftwards?|rightwards?|upwards?|downwards?",
-    r"still(?:ness)?|static|stationary|in place|at rest|budg\w+|smooth(?:ly)?|stead(?:y|ily|iness)|stabl[ey]|stabili[sz]\w+|fixed|tripod|hand-?held",
+    r"still(?:ness)?|static|stationary|in place|at rest|locked|budg\w+|smooth(?:ly)?|stead(?:y|ily|iness)|stabl[ey]|stabili[sz]\w+|fixed|tripod|hand-?held",
     r"shak(?:es?|ing|y|iness)|jitter\w*|wobbl\w+|trembl\w+|vibrat\w+|sway\w*|swing\w*|swung|oscillat\w+",
     r"pan(?:s|ned|ning)?|tilt\w*|zoom\w*|roll(?:s|ed|ing)?|doll(?:y|ies|ied|ying)|truck(?:ing|ed|s?(?= (?:left|right)))|tracking"
     r"|pedestal\w*|arc(?:s|ed|ing)|orbit\w*|cran(?:ing|ed)|camera ?work",
@@ -100,8 +100,12 @@ WHETHER = re.compile(
     re.IGNORECASE,
 )
 TRUE_THAT = re.compile(
-    r"^\W*(?:is it (?:true|right|correct|the case|possible)(?: to say)?(?: that)?|would you (?:say|agree|call it)(?: that)?"
+    r"^\W*(?:is it (?:true|right|correct|the case|possible)(?: to say)?(?: that)?|would you (?:say|agree)(?: that)?"
     r"|do you (?:think|agree|believe)(?: that)?|can (?:you|one|we) (?:confirm|say)(?: that)?)\s+",
+    re.IGNORECASE,
+)
+CALLED = re.compile(
+    r"^\W*(?:would|do) you (?:call|consider) (.+?) (?:to be )?((?:an? )?[\w-]+(?: (?:shot|one|camera))?)$",
     re.IGNORECASE,
 )
 SEEN = re.compile(
@@ -197,6 +201,8 @@ def stated(question: str) -> str | None:
         if match := opening.search(question):
             rest = question[match.end() :]
             return stated(rest) or (None if _asks_what(rest) else rest)
+    if match := CALLED.search(question):
+        return stated(f"is {match[1]} {match[2]}")
     if match := SEEN.search(question):
         return f"there is {question[match.end() :]}"
     if not (match := AUXILIARY.search(question)):
