@@ -248,7 +248,8 @@ def review(
         ),
     ] = None,
     agreement: Annotated[
-        bool, typer.Option("--agreement", help="Only print how well annotators agree.")
+        bool,
+        typer.Option("--agreement", help="Only print how well annotators agree, and what they reported."),
     ] = False,
 ) -> None:
     """Let people choose between answers on a web page; `split` prefers their choices.

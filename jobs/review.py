@@ -11,14 +11,16 @@ from rich.markup import escape
 from rich.table import Table
 
 from jobs import web
+from jobs.console import visible
 from pipeline import lock
 from pipeline.errors import CallError, RunError, reason
 from pipeline.text import decode, from_json
 from pipeline.workspace import Workspace
-from stages.review.agreement import agreement
+from stages.review.agreement import agreement, reported
 from stages.review.label_studio import LABELING_CONFIG, from_label_studio, to_label_studio
 from stages.review.queue import Comparison, comparisons_of
 from stages.review.store import Store, open_store, publish
+from stages.split.votes import SPOILED
 
 
 @dataclass(frozen=True)
@@ -193,6 +195,14 @@ def report(review: Review) -> None:
     alpha = "not defined" if whole.alpha is None else f"{whole.alpha:.3f}"
     review.say(f"Krippendorff's alpha {alpha}; pairs of votes that agree {_percent(whole.observed)}")
     review.say(f"choices of a side that motion_check supports {_percent(whole.supported)}")
+    told = reported(votes)
+    if told:
+        table = Table("clip", "reported", "annotator", "question", "note", box=None, pad_edge=False)
+        for vote in told:
+            kind = vote.choice.replace("_", " ") if vote.choice in SPOILED else ""
+            texts = (vote.annotator, vote.question, vote.note or "")
+            table.add_row(vote.clip_id, kind, *(escape(visible(text)) for text in texts))
+        review.out.print(table)
     if not people:
         return
     table = Table("annotator", box=None, pad_edge=False)

@@ -4,6 +4,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
@@ -18,14 +19,15 @@ from pipeline import engine
 from pipeline.errors import CallError, RunError, reason
 from stages.review.store import preferences
 from stages.split.compare import difference, planned, published, render, settings_between
+from stages.split.making import tally
 from stages.split.plan import DatasetPlan, build
 from stages.split.publish import ExportError, MapShards, folders, publish, recover
-from stages.split.schema import SPLITS
+from stages.split.schema import MOTION, SPLITS
 from stages.split.shards import Shard, Written
 from stages.split.tiers import RANKED
 
-# What the gates and the ranks read of a score.
-SCORES = tuple(sorted({"clip_id", "error", *RANKED, *COLUMNS}))
+# What the gates, the ranks and the card read of a score.
+SCORES = tuple(sorted({"clip_id", "error", *RANKED, *COLUMNS, *MOTION.names}))
 FEW_SHARDS = 8  # are written sooner here than workers can be started
 VERSION = re.compile(r"[A-Za-z0-9][\w.-]*")
 
@@ -33,7 +35,7 @@ VERSION = re.compile(r"[A-Za-z0-9][\w.-]*")
 def plan(session: Session) -> DatasetPlan:
     """Return what the dataset would hold by the tables and the settings as they are now."""
     workspace, config = session.workspace, session.config
-    return build(
+    decided = build(
         session.need("clips", "ingest"),
         workspace.read("scores", SCORES),
         workspace.read("annotations", ["clip_id", "qa", "models", "error"]),
@@ -41,6 +43,7 @@ def plan(session: Session) -> DatasetPlan:
         config.gates,
         config.split,
     )
+    return replace(decided, made=workspace.made_with())
 
 
 def run(session: Session, dry: bool = False, version: str | None = None) -> DatasetPlan:
@@ -71,7 +74,10 @@ def run(session: Session, dry: bool = False, version: str | None = None) -> Data
         _dry_run(session, decided, folder)
         return decided
     about = {
-        "plan": fingerprint([decided.sft.to_pylist(), decided.dpo.to_pylist()]),
+        "plan": fingerprint(
+            [part.to_pylist() for part in (decided.sft, decided.dpo, decided.motion)]
+            + [tally(part) for part in (decided.clips, decided.qa)]
+        ),
         "config": {name: fingerprint(made) for name, made in sorted(workspace.made_with().items())},
         "gates": config.gates.model_dump(mode="json"),
         "split": config.split.model_dump(mode="json"),
@@ -84,7 +90,8 @@ def run(session: Session, dry: bool = False, version: str | None = None) -> Data
         if about.items() <= before.items() and not before["missing"]:
             session.say("split: nothing to do, the dataset is up to date")
             return decided
-        manifest = publish(decided, folder, config.split, about, _map_shards(session))
+        titled = config.split.model_copy(update={"title": config.split.title or _title(workspace.root)})
+        manifest = publish(decided, folder, titled, about, _map_shards(session))
     except (ExportError, OSError) as error:
         whole = workspace.is_local or isinstance(error, ExportError)
         rest = "is unchanged" if whole else "or the new one can be read; run the same command again"
@@ -93,6 +100,11 @@ def run(session: Session, dry: bool = False, version: str | None = None) -> Data
         ) from error
     session.say(f"split: {len(manifest['files'])} files in {folder}")
     return decided
+
+
+def _title(root: str) -> str:
+    """A title for the dataset of a workspace: `/data/street-clips` gives "street-clips: motion QA"."""
+    return f"{root.rstrip('/').rpartition('/')[2] or 'workspace'}: motion QA"
 
 
 def _folder(session: Session, version: str | None) -> str:

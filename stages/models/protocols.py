@@ -36,6 +36,7 @@ class Request:
         temperature: Sampling temperature; 0: always the likeliest token.
         json_schema: Schema that the reply has to conform to; None: the reply is plain text.
         logprob_tokens: Tokens whose log-probabilities as the first token of the answer are wanted.
+        to_person: Whether a person is waiting for the answer, who is to be told what cannot be told.
     """
 
     prompt: str
@@ -49,6 +50,7 @@ class Request:
     temperature: float = 0.0
     json_schema: Mapping[str, Any] | None = None
     logprob_tokens: Sequence[str] = ()
+    to_person: bool = False
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,11 @@ CAMERA = re.compile(
     r"|(we|viewer) (zoom|move|look|turn|pan|fly)\w*)\b",
     re.IGNORECASE,
 )
+# The camera in other languages, for models that read them: they are asked with the right visual prompt.
+ELSEWHERE = re.compile(
+    r"c[aáâ]mara|cam[ée]ra|câmera|kamera|камер|κάμερα|カメラ|카메라|镜头|鏡頭|摄像|攝影|相机|相機|कैमरा|كاميرا",
+    re.IGNORECASE,
+)
 OBJECT = re.compile(
     r"\b(objects?|things?|any(thing|one|body)|some(thing|one)|subjects?|persons?|people|man|men|woman|women|boys?|girls?"
     r"|child(ren)?|kids?|players?|he|she|they|his|her|their|cars?|vehicles?|trucks?|trains?|bus(es)?|bikes?|bicycles?"
@@ -60,12 +65,12 @@ def decouple(question: str) -> Category:
     """Classify a question by its words.
 
     Args:
-        question: In English.
+        question: In English; in other languages, questions that name the camera are recognised.
 
     Returns:
         Its category; "object" if it mentions neither objects nor the camera.
     """
     text = OTHERWISE.sub("object", BEHIND.sub("camera", question))
-    if not CAMERA.search(text):
+    if not CAMERA.search(text) and not ELSEWHERE.search(text):
         return "object"
     return "both" if OBJECT.search(text) or BESIDE.search(text) else "camera"

@@ -27,6 +27,13 @@ READING: dict[VisualPrompt, str] = {
 # The default instruction on how to answer.
 DESCRIBE = "Answer in one to three sentences, and say only what the frames show."
 
+# The instruction for a question of somebody who reads the answer.
+TO_PERSON = (
+    "Answer in the language of the question, in one to three sentences, and say only what the frames show."
+    " If the question wants a yes or a no, begin with that, or with the words that you cannot tell. If it is"
+    " not about motion, of the camera or of anything in the picture, only say that this tool tells of motion."
+)
+
 
 def prompt(
     question: str, times: np.ndarray, shown: Sequence[VisualPrompt] = ("none",), form: str = DESCRIBE

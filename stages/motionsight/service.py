@@ -6,7 +6,7 @@ Everything that asks about a video (`annotate`, `ask`, `evaluate`, `serve`, lmms
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import get_args
 
 import numpy as np
@@ -21,7 +21,7 @@ from stages.models.registry import mllm
 from stages.motionsight.decouple import decouple
 from stages.motionsight.evidence_text import evidence_text
 from stages.motionsight.observe import Grounding, Observation, Observer, timed
-from stages.motionsight.prompt import DESCRIBE, VisualPrompt, moments, prompt, visual_prompts
+from stages.motionsight.prompt import DESCRIBE, TO_PERSON, VisualPrompt, moments, prompt, visual_prompts
 from stages.motionsight.refer import QuestionPlan, names, plans, referring_prompt, schema
 from stages.motionsight.settings import MotionSightConfig
 
@@ -169,7 +169,7 @@ class MotionSight:
         (asked,) = inquiry.questions
         shown = self.prompts(asked.plan.category)
         with timed(inquiry.observation.seconds, "enhance"):
-            request = self.request(inquiry, asked, shown)
+            request = replace(self.request(inquiry, asked, shown, TO_PERSON), to_person=True)
         with timed(inquiry.observation.seconds, "answer"):
             reply = asked.failed or self.mllm.generate([request])[0]
         if reply.error:

@@ -8,10 +8,11 @@ from statistics import median
 
 import numpy as np
 
-from stages.review.queue import Comparison, Vote, last_votes
+from stages.review.queue import JUDGMENTS, Comparison, Vote, last_votes
+from stages.split.votes import SPOILED
 
 SIDES = ("answer", "baseline")
-OUTCOMES = (*SIDES, "tie", "both_bad")
+OUTCOMES = (*SIDES, *(judgment for judgment in JUDGMENTS if judgment not in ("left", "right")))
 
 
 @dataclass(frozen=True)
@@ -105,6 +106,12 @@ def agreement(votes: Iterable[Vote], comparisons: Iterable[Comparison]) -> tuple
         )
         for name, own in sorted(people.items())
     ]
+
+
+def reported(votes: Iterable[Vote]) -> list[Vote]:
+    """Return the votes that call a clip or a question bad, or that carry a note, by clip and time."""
+    told = [vote for vote in last_votes(votes) if vote.note or vote.choice in SPOILED]
+    return sorted(told, key=lambda vote: (vote.clip_id, vote.at, vote.annotator))
 
 
 def _share(flags: Sequence[bool]) -> float | None:

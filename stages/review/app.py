@@ -49,6 +49,7 @@ class Ballot(ItemRequest):
     choice: Judgment
     edited: str | None = Field(None, max_length=10_000)
     seconds: float | None = Field(None, ge=0, le=86_400)
+    note: str | None = Field(None, max_length=2_000)
 
 
 class ReviewSession:
@@ -90,6 +91,7 @@ class ReviewSession:
             annotator=ballot.annotator,
             at=datetime.now(UTC),
             seconds=ballot.seconds,
+            note=(ballot.note or "").strip() or None,
         )
         if not (self._store.add([vote]) or self._store.add([self._after(vote)])):
             raise HTTPException(
@@ -152,7 +154,7 @@ class ReviewSession:
         if not one:
             return {"item": None, "progress": progress}
         left, right = one.sides(annotator)
-        before = {"choice": vote.choice, "edited": vote.edited} if vote else None
+        before = {"choice": vote.choice, "edited": vote.edited, "note": vote.note} if vote else None
         item = {"id": one.id, "clip": one.clip_id, "question": one.question, "left": left, "right": right}
         return {"item": item | {"before": before}, "progress": progress}
 

@@ -21,6 +21,7 @@ LABELING_CONFIG = """<View>
   </View>
   <Choices name="choice" toName="video" choice="single" showInline="true" required="true">
     <Choice value="left"/><Choice value="right"/><Choice value="tie"/><Choice value="both_bad"/>
+    <Choice value="bad_question"/><Choice value="bad_clip"/>
   </Choices>
   <TextArea name="edited" toName="video" maxSubmissions="1" placeholder="A correction of the better answer"/>
 </View>

@@ -20,7 +20,7 @@ import pyarrow as pa
 from pipeline.schema import PREFERENCES
 from stages.split.splits import uniform
 
-Judgment = Literal["left", "right", "tie", "both_bad"]
+Judgment = Literal["left", "right", "tie", "both_bad", "bad_question", "bad_clip"]
 JUDGMENTS: tuple[Judgment, ...] = get_args(Judgment)
 LEASE_S = 600.0  # for which a question is reserved for the annotator who is looking at it
 
@@ -72,11 +72,12 @@ class Vote:
         question: What was asked about it.
         left: The text on the left.
         right: The text on the right.
-        choice: Which side is better, or what holds of both.
+        choice: Which side is better, what holds of both, or why there is nothing to choose.
         edited: A correction of the better text, or of both.
         annotator: Who voted.
         at: When.
         seconds: Since the question was shown; None when it was not measured.
+        note: A remark for whoever runs the review; it is not part of `preferences`.
     """
 
     clip_id: str
@@ -88,6 +89,7 @@ class Vote:
     annotator: str
     at: datetime
     seconds: float | None = None
+    note: str | None = None
 
     @property
     def key(self) -> tuple[str, str, str, datetime]:

@@ -79,6 +79,8 @@ function show({ item: next, progress }) {
     button.setAttribute("aria-pressed", String(button.dataset.choice === before));
   }
   for (const side of ["left", "right"]) $(side).classList.toggle("before", side === before);
+  $("clip").textContent = item.clip;
+  $("note").value = item.before?.note || "";
   const source = `/clips/${encodeURIComponent(item.clip)}`;
   if (video.getAttribute("src") !== source) {
     video.hidden = false;
@@ -105,7 +107,7 @@ function finish(progress) {
 }
 
 const vote = (choice, edited = null) =>
-  send("vote", { item: item.id, choice, edited, seconds: (performance.now() - since) / 1000 });
+  send("vote", { item: item.id, choice, edited, note: $("note").value.trim() || null, seconds: (performance.now() - since) / 1000 });
 
 function edit(side) {
   stopEditing();
@@ -128,6 +130,21 @@ function stopEditing() {
   $("question").focus({ preventScroll: true });
 }
 
+async function copy() {
+  try {
+    await navigator.clipboard.writeText(item.clip);
+    $("status").textContent = `Copied ${item.clip}.`;
+  } catch {
+    getSelection().selectAllChildren($("clip")); // where scripts may not, people still can
+    $("status").textContent = "The clip's id is selected: copy it with the keyboard or the menu.";
+  }
+}
+
+function guide() {
+  $("guide").open = !$("guide").open;
+  if ($("guide").open) $("guide").scrollIntoView({ block: "nearest" });
+}
+
 function step(seconds) {
   video.pause();
   video.currentTime = Math.max(0, video.currentTime + seconds);
@@ -142,6 +159,13 @@ const keys = {
   3: () => vote("tie"),
   ArrowDown: () => vote("both_bad"),
   4: () => vote("both_bad"),
+  q: () => vote("bad_question"),
+  5: () => vote("bad_question"),
+  c: () => vote("bad_clip"),
+  6: () => vote("bad_clip"),
+  n: () => $("note").focus(),
+  i: () => copy(),
+  g: () => guide(),
   "Shift+ArrowLeft": () => edit("left"),
   "Shift+ArrowRight": () => edit("right"),
   s: () => $("skip").click(),
@@ -160,10 +184,14 @@ document.addEventListener("keydown", (event) => {
     else if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) $("edit").requestSubmit();
     return;
   }
+  if (event.target === $("note")) {
+    if (event.key === "Escape" || event.key === "Enter") $("question").focus({ preventScroll: true });
+    return;
+  }
   if ($("task").hidden || editing || event.ctrlKey || event.metaKey || event.altKey) return;
   const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
   // Space presses the focused button.
-  if (key === " " && event.target instanceof HTMLButtonElement) return;
+  if (key === " " && event.target.closest("button, summary")) return;
   const act = keys[event.shiftKey && event.key.length > 1 ? `Shift+${key}` : key];
   if (!act) return;
   event.preventDefault();
@@ -185,6 +213,7 @@ $("edit").addEventListener("submit", (event) => {
 });
 for (const button of document.querySelectorAll("[data-choice]")) button.addEventListener("click", () => vote(button.dataset.choice));
 for (const button of document.querySelectorAll("[data-edit]")) button.addEventListener("click", () => edit(button.dataset.edit));
+$("copy").addEventListener("click", copy);
 $("cancel").addEventListener("click", stopEditing);
 $("skip").addEventListener("click", () => send("skip", { item: item.id }));
 $("back").addEventListener("click", () => send("back", { item: item.id }));
@@ -201,7 +230,7 @@ video.addEventListener("error", async () => {
   const why = response && !response.ok ? await reason(response) : "Your browser does not support its format.";
   video.hidden = true;
   $("broken").hidden = false;
-  $("broken").textContent = `This clip cannot be played. ${why} Please skip it.`;
+  $("broken").textContent = `This clip cannot be played. ${why} Please skip it, or report a bad clip.`;
 });
 
 if (who) send("next", {});

@@ -5,6 +5,7 @@ import json
 import sqlite3
 from collections import defaultdict
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import astuple, fields
 from datetime import UTC, datetime
 from pathlib import Path
@@ -46,15 +47,25 @@ class Store:
             self._db.execute("PRAGMA synchronous = FULL")
             self._db.execute(
                 "CREATE TABLE IF NOT EXISTS votes (clip_id TEXT, question TEXT, left TEXT, right TEXT,"
-                " choice TEXT, edited TEXT, annotator TEXT, at TEXT, seconds REAL, texts TEXT,"
+                " choice TEXT, edited TEXT, annotator TEXT, at TEXT, seconds REAL, texts TEXT, note TEXT,"
                 " PRIMARY KEY (clip_id, question, texts, annotator))"
             )
             self._db.execute("SELECT texts FROM votes LIMIT 1")
+            self._add_notes()
         except (sqlite3.Error, OSError) as error:
             raise CallError(
                 f"cannot keep votes in {path}: {reason(error)}; --votes names another file"
             ) from error
         self._version = -1
+
+    def _add_notes(self) -> None:
+        """Add the column of notes to a file that was made before there were any."""
+        try:
+            self._db.execute("SELECT note FROM votes LIMIT 1")
+        except sqlite3.OperationalError:
+            with suppress(sqlite3.OperationalError):  # another process has just done it
+                self._db.execute("ALTER TABLE votes ADD COLUMN note TEXT")
+            self._db.execute("SELECT note FROM votes LIMIT 1")
 
     def close(self) -> None:
         """Close the file."""
@@ -76,7 +87,8 @@ class Store:
                 f"INSERT INTO votes ({', '.join(COLUMNS)}, texts)"
                 f" VALUES ({', '.join('?' * (len(COLUMNS) + 1))}) ON CONFLICT DO UPDATE SET"
                 " left = excluded.left, right = excluded.right, choice = excluded.choice,"
-                " edited = excluded.edited, at = excluded.at, seconds = excluded.seconds"
+                " edited = excluded.edited, at = excluded.at, seconds = excluded.seconds,"
+                " note = excluded.note"
                 " WHERE excluded.at > votes.at",
                 [(*_values(vote), _texts(vote.left, vote.right)) for vote in votes],
             )

@@ -27,7 +27,8 @@ from stages.serve.messages import ChatQuestion, data_of
 from stages.serve.settings import ServeConfig
 
 MIB = 1024**2
-FORM = "Answer as the question asks."  # clients say themselves whether they want a letter or a word
+# Clients say themselves whether they want a letter or a word.
+FORM = "Answer as the question asks, in the language of the question."
 
 
 @dataclass(frozen=True)
@@ -163,6 +164,7 @@ class Answerer:
         return replace(
             request,
             prompt=f"{question.before}\n\n{request.prompt}".strip(),
+            to_person=True,
             max_tokens=question.max_tokens or request.max_tokens,
             temperature=request.temperature if question.temperature is None else question.temperature,
         ), inquiry.spent

@@ -76,6 +76,8 @@ def candidate(
         return replace(one, gate="question_pattern")
     if choice and choice.shown and choice.shown != {qa["answer"], qa["baseline"]}:
         choice = None  # it was about texts that have since been replaced
+    if choice and choice.spoiled:
+        return replace(one, gate=choice.spoiled)
     if choice and choice.both_bad:
         return replace(one, gate="both_bad")
     if choice and choice.chosen:

@@ -4,8 +4,8 @@ All of it is decided when the tables are read: what the gates leave, which clips
 which instruction data (SFT), and the split, by source video.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
@@ -13,11 +13,11 @@ import pyarrow.compute as pc
 
 from filters.verdicts import GatesConfig, clip_verdicts
 from stages.split.candidates import Candidate, candidate
-from stages.split.schema import CLIP_COLUMNS, PLAN_CLIPS, PLAN_QA, PLAN_ROWS, SPLITS, Row
+from stages.split.schema import CLIP_COLUMNS, MOTION, PLAN_CLIPS, PLAN_QA, PLAN_ROWS, SPLITS, Row
 from stages.split.settings import SplitConfig
 from stages.split.splits import split_of
 from stages.split.tiers import RANKED, preferred
-from stages.split.votes import choices
+from stages.split.votes import BAD_CLIP, Choice, bad_clips, choices
 
 
 @dataclass(frozen=True)
@@ -32,8 +32,10 @@ class DatasetPlan:
         dpo: The DPO rows, in the same order. chosen_source says who chose: human or motion_check; kind is
             motion where the two texts differ in a checkable claim, else other; verifier is what motion_check
             makes of the pair: supports, contradicts or cannot_judge.
-        models: Name and version of each backend that made the rows.
+        models: Role, name and version of each backend that made the rows.
         warnings: What a person should know.
+        motion: The measured motion (MOTION) of the clips that give rows, as far as the scores have it.
+        made: The settings that each table was made with, as of `Workspace.made_with`.
     """
 
     clips: pa.Table
@@ -42,6 +44,8 @@ class DatasetPlan:
     dpo: pa.Table
     models: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    motion: pa.Table = field(default_factory=MOTION.empty_table)
+    made: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 def build(
@@ -55,7 +59,8 @@ def build(
     """Decide on every clip and every question; nothing is read or written.
 
     A clip has one tier, but a question of a preference clip that makes no pair is instruction data, in the
-    same split. People's choices replace the answer in both tiers and pass the gates on answers.
+    same split. People's choices replace the answer in both tiers and pass the gates on answers; what they
+    call a bad question or a bad clip is left out.
 
     Args:
         clips: The table `clips`.
@@ -68,10 +73,12 @@ def build(
     clips = clips.select(CLIP_COLUMNS).sort_by("clip_id")
     state, reason = _states(clips["clip_id"], scores, annotations, gates)
     annotated = set(clips["clip_id"].filter(pc.equal(state, "annotated")).to_pylist())
-    decided = choices(preferences)
+    decided, spoiled = choices(preferences), dict.fromkeys(bad_clips(preferences), Choice(spoiled=BAD_CLIP))
     candidates = {
         clip_id: [
-            candidate(index, one, decided.get((clip_id, one["question"])), gates, config)
+            candidate(
+                index, one, spoiled.get(clip_id) or decided.get((clip_id, one["question"])), gates, config
+            )
             for index, one in enumerate(qa or [])
         ]
         for clip_id, qa in _tuples(annotations, "clip_id", "qa")
@@ -102,7 +109,9 @@ def build(
         if clip_id in usable
         for pair in pairs or ()
     }
-    return DatasetPlan(clips, qa, sft, dpo, tuple(sorted(models)), tuple(_warnings(sft, dpo)))
+    motion = scores.select([name for name in MOTION.names if name in scores.column_names])
+    motion = motion.filter(pc.is_in(motion["clip_id"], pa.array(usable, pa.string()))).sort_by("clip_id")
+    return DatasetPlan(clips, qa, sft, dpo, tuple(sorted(models)), tuple(_warnings(sft, dpo)), motion)
 
 
 def _tuples(table: pa.Table, *columns: str) -> Iterator[tuple[Any, ...]]:

@@ -22,6 +22,8 @@ from stages.split.card import card
 from stages.split.files import entry, link, to_json, upload
 from stages.split.format import FORMATS, Format
 from stages.split.plan import DatasetPlan
+from stages.split.preview import FOLDER as PREVIEW_FOLDER
+from stages.split.preview import write_preview
 from stages.split.schema import SPLITS, TIERS, Row, Split, Tier
 from stages.split.settings import SplitConfig
 from stages.split.shards import (
@@ -45,7 +47,7 @@ class ExportError(Exception):
 
 def folders() -> tuple[str, ...]:
     """Return the names of all the folders that a dataset can have."""
-    return (*TIERS, INDEX_FOLDER, *(kind.folder for kind in FORMATS))
+    return (*TIERS, INDEX_FOLDER, PREVIEW_FOLDER, *(kind.folder for kind in FORMATS))
 
 
 def publish(
@@ -151,7 +153,7 @@ def _write(
     """Write all files but the manifest, which is returned."""
     folder = Path(target.folder)
     formats = [kind() for kind in FORMATS if config.formats is None or kind.name in config.formats]
-    for name in (*TIERS, INDEX_FOLDER, *(format.folder for format in formats)):
+    for name in (*TIERS, INDEX_FOLDER, PREVIEW_FOLDER, *(format.folder for format in formats)):
         (folder / name).mkdir(parents=True, exist_ok=True)
     used = plan.clips.filter(pc.is_in(plan.clips["state"], pa.array(TIERS)))
     clips = {clip["clip_id"]: clip for clip in used.to_pylist()}
@@ -167,13 +169,15 @@ def _write(
     if missing and not parts:
         raise ExportError(f"no video of the dataset can be read; the first: {missing[0]['reason']}")
     others = list(_write_formats(formats, parts, folder))
-    text = card(parts, clips, missing, plan.models, formats, config)
-    others.append(_save(folder, "README.md", text.encode()))
+    others += (preview := write_preview(target, written, parts, config.preview_mb))
+    previewed = [split for split in SPLITS if any(f"/{split}-" in file["path"] for file in preview)]
+    texts = card(plan, parts, missing, formats, config, previewed)
+    others += [_save(folder, path, content) for path, content in texts.items()]
     if target.store:
         upload(folder, [file["path"] for file in others], target.store)
     files = [*(file for shard in written for file in shard.files), *others]
     return {
-        "name": config.name,
+        "name": config.title,
         "seed": config.seed,
         "versions": package_versions(),
         "models": list(plan.models),

@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 import pyarrow as pa
 
-from pipeline.schema import CLIPS
+from pipeline.schema import CLIPS, SCORES
 
 Split = Literal["train", "validation", "test"]
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
@@ -51,6 +51,34 @@ PARQUET: dict[Tier, pa.Schema] = {
     ),
     "dpo": pa.schema([(name, TEXT) for name in (*_HEAD, "prompt", *QA_COLUMNS["dpo"][1:])]),
 }
+# What a reader of the card learns of each column of the two tables.
+MEANINGS = {
+    "id": "the row: `clip_id` and the number of the question",
+    "clip_id": "the clip; rows with the same one are about the same video",
+    "video": "name of the video's file in the tars",
+    "question": "what was asked",
+    "answer": "the answer to learn",
+    "category": "the motion that the question is about: `object`, `camera` or `both`",
+    "messages": "question and answer as a conversation",
+    "prompt": "the question again, under the name that trainers look for",
+    "chosen": "the better answer",
+    "rejected": "the worse answer",
+    "chosen_source": "who preferred `chosen`: `human`, or `motion_check`, which goes by the measured motion",
+    "kind": "`motion` if the two answers differ in a claim about motion that can be checked, else `other`",
+    "verifier": "whether the measured motion `supports` or `contradicts` the choice, or `cannot_judge`",
+}
+# What the card tells of the motion of the clips, out of `scores`.
+MOTION = pa.schema(
+    [SCORES.field(name) for name in ("clip_id", "duration_s", "camera_motion", "object_motion")]
+)
+# A few clips with their videos, one a row, which viewers of Parquet can play.
+PREVIEW = pa.schema(
+    [
+        ("clip_id", TEXT),
+        ("video", pa.struct([("bytes", pa.binary()), ("path", TEXT)])),
+        ("qa", pa.list_(pa.struct([(name, TEXT) for name in ("question", "answer", "category")]))),
+    ]
+)
 # Where a clip's two files are in the tars, for readers that seek: bytes from the start of the tar.
 INDEX = pa.schema(
     [(name, TEXT) for name in ("tier", "split", "clip_id", "tar", "video")]

@@ -72,7 +72,15 @@ class SplitConfig(BaseModel):
     formats: list[str] | None = Field(
         None, description="trainers' formats to write, such as [llava, trl]; null: all, []: none"
     )
-    name: str = Field("MotionVid-QA", description="title of the dataset card")
+    preview_mb: float = Field(
+        64.0,
+        ge=0,
+        description="videos that are also stored in preview/*.parquet, where the viewer of the Hugging Face "
+        "Hub plays them, MiB in all; 0: none",
+    )
+    title: str | None = Field(
+        None, description="title of the dataset card; null: from the name of the workspace"
+    )
     license: str = Field("unknown", description="license of the dataset, as a Hugging Face identifier")
     source_licenses: dict[str, str] = Field({}, description="license of the videos, by source")
 
@@ -82,6 +90,8 @@ class SplitConfig(BaseModel):
         # By spelling alone, `license` would be suggested, which is something else.
         if isinstance(data, dict) and "licences" in data:
             raise ValueError("unknown setting 'licences'; did you mean 'source_licenses'?")
+        if isinstance(data, dict) and "name" in data and "title" not in data:
+            data = {("title" if key == "name" else key): value for key, value in data.items()}
         return data
 
     @field_validator("question_pattern")

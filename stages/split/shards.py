@@ -228,7 +228,7 @@ def _written(shard: Shard, folder: Path, key: str) -> Written:
     if not rows:
         (folder / shard.tar).unlink()
         return Written(shard.tier, [], missing)
-    contents = to_parquet([_for_parquet(row) for row in rows], PARQUET[shard.tier])
+    contents = to_parquet([as_stored(shard.tier, row) for row in rows], PARQUET[shard.tier])
     (folder / shard.parquet).write_bytes(contents)
     (folder / shard.places).write_bytes(to_parquet(places, INDEX))
     # Without a key the shard is written again next time: a missing clip may be back by then, and of a video
@@ -284,10 +284,11 @@ def _add(tar: "TarWriter", shard: Shard, clip: Row, rows: Sequence[Row], video: 
     return row
 
 
-def _for_parquet(row: Row) -> Row:
-    """Add `prompt` (DPO) and `messages` (SFT) to a row; its tier's schema picks the columns."""
+def as_stored(tier: Tier, row: Row) -> Row:
+    """Return a row of the plan, with its `video`, as the Parquet files of its tier have it."""
     messages = [("user", row["question"]), ("assistant", row.get("answer"))]
-    return row | {
+    row = row | {
         "prompt": row["question"],
         "messages": [{"role": role, "content": text} for role, text in messages],
     }
+    return {name: row[name] for name in PARQUET[tier].names}

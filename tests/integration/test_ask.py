@@ -40,6 +40,28 @@ def test_the_answer_is_on_standard_output_and_what_led_to_it_beside(
         assert step in run.stderr
 
 
+def test_without_a_model_it_says_yes_or_no_or_that_it_tells_of_motion(clip: Path) -> None:
+    for question, first in (
+        ("Does the camera tilt down?", "Yes, "),
+        ("Does the camera tilt up?", "No, "),
+        ("What colour is the cup?", "This tool tells of motion"),
+    ):
+        run = motionsight("ask", clip, question)
+        assert run.returncode == 0
+        assert run.stdout.startswith(first), run.stdout
+
+
+def test_a_model_is_told_to_answer_in_the_language_of_the_question(clip: Path) -> None:
+    with Endpoint() as server:
+        model = sets(f"mllm={{backend: openai, base_url: '{server.url}', model: m}}")
+        run = motionsight("ask", clip, "Comment bouge la caméra ?", *model)
+    assert run.returncode == 0, run.stderr
+    told = server.bodies[-1]["messages"][0]["content"][-1]["text"]
+    assert "in the language of the question" in told
+    assert "this tool tells of motion" in told
+    assert "trails" in told  # it is about the camera
+
+
 @pytest.mark.parametrize("prompt", VISUAL_PROMPTS)
 def test_the_frames_that_the_model_saw_are_saved(clip: Path, tmp_path: Path, prompt: str) -> None:
     run = motionsight(

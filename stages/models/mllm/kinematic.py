@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import ClassVar, Literal
 
 from stages.models.backend import MllmBackend
+from stages.models.mllm.converse import respond
 from stages.models.mllm.describe_camera import about_camera, followed
 from stages.models.mllm.describe_objects import about_objects
 from stages.models.mllm.words import lowered
@@ -67,6 +68,11 @@ class KinematicMllm:
 
 def answer(request: Request, rng: random.Random) -> str:
     """Answer one request, drawing the wording from `rng`."""
+    text = _described(request, rng)
+    return respond(request, rng, text) if request.to_person else text
+
+
+def _described(request: Request, rng: random.Random) -> str:
     evidence, question = request.evidence, request.question.lower()
     if evidence is None:
         return ""

@@ -11,6 +11,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from pipeline.workspace import Workspace
 from stages.review.store import preferences
+from tests.cli import motionsight
 from tests.review_server import EVIL, Server, filled, votes
 from tests.tables import question
 
@@ -179,6 +180,66 @@ def test_a_part_of_a_video_that_browsers_cannot_play_plays_and_seeks(
     page.evaluate("document.querySelector('video').currentTime = 1.0")
     page.wait_for_function("() => !document.querySelector('video').seeking")
     assert page.evaluate("document.querySelector('video').currentTime") == pytest.approx(1.0, abs=0.05)
+
+
+@pytest.mark.slow
+def test_a_bad_clip_and_a_bad_question_are_reported_with_a_note(
+    workspace: Workspace, serve: Callable[..., Server], person: Callable[..., Page]
+) -> None:
+    server = serve(workspace)
+    page = person(server, "ada")
+    first = page.inner_text("#question")
+    page.keyboard.press("n")
+    page.keyboard.type("q c 1 sliced: a slide show")  # with keys in it that are shortcuts elsewhere
+    page.keyboard.press("Enter")
+    assert votes(workspace) == []
+    page.keyboard.press("c")
+    moved_on(page, first)
+    second = page.inner_text("#question")
+    expect(page.locator("#note")).to_have_value("")
+    page.keyboard.press("q")
+    moved_on(page, second)
+    assert [row[::2] for row in votes(workspace)] == [(first, "bad_clip"), (second, "bad_question")]
+    page.keyboard.press("z")
+    page.keyboard.press("z")
+    expect(page.locator("#note")).to_have_value("q c 1 sliced: a slide show")
+    expect(page.locator("#flags [data-choice=bad_clip]")).to_have_attribute("aria-pressed", "true")
+    assert server.end() == 0
+    told = motionsight("review", "--output", workspace.root, "--agreement")
+    assert "bad clip" in told.stderr + told.stdout
+    assert "a slide show" in told.stderr + told.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("width", [1280, 390])
+def test_guidelines_and_the_id_of_the_clip_are_at_hand(
+    workspace: Workspace, serve: Callable[..., Server], browser: Browser, width: int
+) -> None:
+    server = serve(workspace, "--annotator", "ada")
+    context = browser.new_context(viewport={"width": width, "height": 800})
+    page = context.new_page()
+    page.goto(server.url)
+    page.wait_for_selector("#task:not([hidden])")
+    expect(page.locator("#clip")).to_have_text("0")
+    page.keyboard.press("i")
+    expect(page.locator("#status")).to_contain_text(
+        "opied" if page.evaluate("isSecureContext") else "selected"
+    )
+    rule = page.get_by_text("Judge the motion alone")
+    assert not rule.is_visible()
+    page.keyboard.press("g")
+    assert rule.is_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+    page.keyboard.press("g")
+    assert not rule.is_visible()
+    for name in ("Bad clip", "Bad question", "Copy"):
+        assert page.get_by_role("button", name=name).is_enabled()
+    assert page.get_by_label("Note").is_visible()
+    if width == 1280:  # without scrolling
+        box = page.locator("#guide summary").bounding_box()
+        assert box
+        assert box["y"] + box["height"] < 800
+    context.close()
 
 
 @pytest.mark.slow

@@ -97,6 +97,17 @@ def test_a_question_is_about_what_its_words_name(question: str, category: Catego
     assert decouple(question) == category
 
 
+def test_the_camera_is_known_in_other_languages() -> None:
+    for question in (
+        "Comment bouge la caméra ?",
+        "Wie bewegt sich die Kamera?",
+        "相机在动吗",
+        "カメラはどう動くか",
+    ):
+        assert decouple(question) == "camera"
+    assert decouple("Was bewegt sich?") == "object"
+
+
 @pytest.mark.parametrize("category", BANK)
 def test_the_bank_is_decoupled_as_it_is_sorted(category: Category) -> None:
     assert {text: decouple(text) for text in BANK[category]} == dict.fromkeys(BANK[category], category)

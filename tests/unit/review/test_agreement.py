@@ -1,6 +1,6 @@
 import pytest
 
-from stages.review.agreement import agreement
+from stages.review.agreement import agreement, reported
 from stages.review.queue import Comparison
 from tests.unit.review.votes import comparisons, vote
 
@@ -56,3 +56,28 @@ def test_it_shows_who_favours_a_side_and_how_often_motion_check_supports_the_cho
     assert person.left == 1.0
     right = [comparison.sides("x")[0] == comparison.answer for comparison in asked[:15]]
     assert whole.supported == pytest.approx(sum(right) / 15)
+
+
+def test_what_is_bad_or_noted_is_reported_by_clip() -> None:
+    a, b, c = comparisons(3)
+    votes = [
+        vote(c, "x", "bad_clip", 1, note="a slide show"),
+        vote(a, "x", "answer", 2, note="too fast to see"),
+        vote(a, "y", "answer", 3),
+        vote(b, "x", "bad_question", 4),
+        vote(b, "y", "bad_question", 5),
+        vote(b, "y", "tie", 6),  # she changed her mind
+    ]
+    told = [(one.clip_id, one.annotator, one.choice[:3], one.note) for one in reported(votes)]
+    side = votes[1].choice[:3]
+    assert told == [
+        (a.clip_id, "x", side, "too fast to see"),
+        (b.clip_id, "x", "bad", None),
+        (c.clip_id, "x", "bad", "a slide show"),
+    ]
+
+
+def test_people_who_call_the_same_clip_bad_agree() -> None:
+    a, b = asked = comparisons(2)
+    votes = [vote(a, who, "bad_clip") for who in "xy"] + [vote(b, who, "answer") for who in "xy"]
+    assert agreement(votes, asked)[0].alpha == 1.0

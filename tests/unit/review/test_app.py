@@ -25,7 +25,7 @@ def test_looking_back_goes_through_a_persons_own_votes_from_the_last_to_the_firs
         session.vote(Ballot(annotator="ada", item=comparison.id, choice="left", edited="Better."))
     shown = session.back(ItemRequest(annotator="ada", item=third.id))
     assert shown["item"]["id"] == second.id
-    assert shown["item"]["before"] == {"choice": "left", "edited": "Better."}
+    assert shown["item"]["before"] == {"choice": "left", "edited": "Better.", "note": None}
     assert session.back(ItemRequest(annotator="ada", item=second.id))["item"]["id"] == first.id
     with pytest.raises(HTTPException, match="no earlier vote"):
         session.back(ItemRequest(annotator="ada", item=first.id))
@@ -66,3 +66,12 @@ def test_progress_counts_ones_own_work_and_that_of_all(store: Store) -> None:
     assert shown["progress"] == {"done": 1, "left": 1, "skipped": 1, "votes": 2, "wanted": 6}
     assert shown["item"]["id"] == third.id
     assert session.unskip("ada")["progress"] == {"done": 1, "left": 2, "skipped": 0, "votes": 2, "wanted": 6}
+
+
+def test_a_note_comes_back_with_the_vote_and_an_empty_one_is_none(store: Store) -> None:
+    (only,) = asked = comparisons(1)
+    session = ReviewSession(asked, 1, store)
+    for note, kept in ((" a slide show\n", "a slide show"), ("  ", None)):
+        session.vote(Ballot(annotator="ada", item=only.id, choice="bad_clip", note=note))
+        shown = session.back(ItemRequest(annotator="ada", item=""))["item"]
+        assert shown["before"] == {"choice": "bad_clip", "edited": None, "note": kept}

@@ -148,3 +148,40 @@ def test_votes_on_a_file_that_was_replaced_count_no_more(tmp_path: Path) -> None
         }
         with lock.held(workspace, "review"):
             publish(store, workspace)
+
+
+def test_a_file_from_before_there_were_notes_gets_them(tmp_path: Path) -> None:
+    file, (comparison,) = tmp_path / "votes.sqlite", comparisons(1)
+    with sqlite3.connect(file) as db:
+        db.execute(
+            "CREATE TABLE votes (clip_id TEXT, question TEXT, left TEXT, right TEXT, choice TEXT,"
+            " edited TEXT, annotator TEXT, at TEXT, seconds REAL, texts TEXT,"
+            " PRIMARY KEY (clip_id, question, texts, annotator))"
+        )
+        old = vote(comparison, "ada", "tie")
+        db.execute(
+            "INSERT INTO votes VALUES (?, ?, ?, ?, 'tie', NULL, 'ada', ?, 5.0, '')",
+            (old.clip_id, old.question, old.left, old.right, old.at.isoformat()),
+        )
+    db.close()
+    for _ in range(2):
+        store = Store(file)
+        assert store.votes("ada") == [old]
+        new = vote(comparison, "bob", "bad_clip", note="no picture")
+        store.add([new])
+        assert store.votes("bob") == [new]
+        store.close()
+
+
+def test_a_note_stays_beside_the_table(tmp_path: Path) -> None:
+    workspace = Workspace(str(tmp_path / "work"))
+    (comparison,) = comparisons(1)
+    store = open_store(workspace)
+    store.add([vote(comparison, "ada", "bad_clip", note="a slide show")])
+    with lock.held(workspace, "review"):
+        assert publish(store, workspace) == 1
+        assert publish(store, workspace) == 0
+    (row,) = workspace.read("preferences").to_pylist()
+    assert row["choice"] == "bad_clip"
+    assert "note" not in row
+    assert store.votes()[0].note == "a slide show"

@@ -217,6 +217,21 @@ def test_a_tie_makes_no_pair_and_both_bad_drops_the_question() -> None:
     assert bad.qa["reason"].to_pylist() == ["both_bad"]
 
 
+def test_a_bad_question_goes_and_with_a_bad_clip_all_of_its_questions() -> None:
+    tables = (
+        [clip(i) for i in "ab"],
+        [score(i) for i in "ab"],
+        [annotation(i, question(), question("Which way?")) for i in "ab"],
+    )
+    plan = plan_of(*tables, [vote("a", "bad_question"), vote("b", "bad_clip")], preference_share=0)
+    assert plan.sft.select(["clip_id", "question"]).to_pylist() == [
+        {"clip_id": "a", "question": "Which way?"}
+    ]
+    reasons = [(row["clip_id"], row["reason"]) for row in plan.qa.to_pylist() if row["state"] == "dropped"]
+    assert reasons == [("a", "bad_question"), ("b", "bad_clip"), ("b", "bad_clip")]
+    assert states(plan)["b"] == ("no_qa_left", None)
+
+
 @pytest.mark.parametrize("said", ["tie", "both_bad"])
 def test_votes_on_texts_that_have_since_been_replaced_do_not_count(said: str) -> None:
     again = question() | {"answer": "The camera pans to the left."}

@@ -162,5 +162,9 @@ def test_a_dataset_is_on_disk_before_it_gets_its_name(
 
 def test_an_empty_plan_is_an_empty_dataset(tmp_path: Path) -> None:
     manifest = publish(plan_of([], [], []), str(tmp_path / "dataset"), SplitConfig())
-    assert [file["path"] for file in manifest["files"]] == ["README.md", "llamafactory/dataset_info.json"]
+    assert [file["path"] for file in manifest["files"]] == [
+        "README.md",
+        "llamafactory/dataset_info.json",
+        "motion.svg",
+    ]
     assert manifest["warnings"] == ["SFT has no rows", "DPO has no rows"]

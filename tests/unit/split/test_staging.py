@@ -43,7 +43,7 @@ def readable(s3: S3, name: str) -> dict[str, str]:
 
 
 def by_card(s3: S3, name: str) -> list[str]:
-    """The ids of the rows that `datasets.load_dataset` reads: those in the files that the card names."""
+    """The ids of all rows that `datasets.load_dataset` reads: those in the files that the card names."""
     header = yaml.safe_load(s3.get(f"{name}/README.md").decode().split("---\n")[1])
     ids: list[str] = []
     for part in (part for config in header["configs"] for part in config["data_files"]):
@@ -51,7 +51,7 @@ def by_card(s3: S3, name: str) -> list[str]:
         files = {key for key in content(s3, name) for pattern in patterns if fnmatchcase(key, pattern)}
         assert files
         for file in files:
-            ids += pq.read_table(io.BytesIO(s3.get(f"{name}/{file}")), columns=["id"])["id"].to_pylist()
+            ids += pq.read_table(io.BytesIO(s3.get(f"{name}/{file}")))[0].to_pylist()
     return sorted(ids)
 
 
