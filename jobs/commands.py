@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from configs.settings import load
+from jobs.browse_commands import browse
 from jobs.console import console
 from jobs.options import (
     ConfigPath,
@@ -196,6 +197,9 @@ def ask(
     from jobs import ask as job
 
     raise typer.Exit(job.run(load(config, overrides or ()), video, question, prompt, save_prompt, console()))
+
+
+app.command()(browse)
 
 
 @app.command()

@@ -130,6 +130,7 @@ def _annotations(rng: np.random.Generator, at: int, count: int) -> pa.Table:
             pa.array(rng.random(total)),
             pa.array(checks[0], mask=unread),
             pa.array(checks[1], mask=unread),
+            pa.array(unread.astype(np.int64)),
             pa.array([["pan_left"]] * total, QA.field("claims").type),
             pa.nulls(total, pa.string()),
         ],
