@@ -1,9 +1,9 @@
 """The server of the clip browser: finds clips, counts, and sends pictures and videos. It changes nothing."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 from fastapi import FastAPI, HTTPException, Request
@@ -15,6 +15,7 @@ from stages.browse.catalogue import Catalogue, Edition
 from stages.browse.detail import detail, name_of
 from stages.browse.index import Index
 from stages.browse.ondemand import OnDemand
+from stages.browse.pictures import Kind
 from stages.browse.query import Selection
 from stages.pages import KEPT, page_app, template
 from stages.video.playable import Videos
@@ -28,9 +29,12 @@ STATIC = {
     "clip.js": "text/javascript",
     "browse.js": "text/javascript",
 }
+TEXT = "text/plain; charset=utf-8"
 PAGE = 200  # clips in one answer, at most
 IDS = 10_000  # clip_ids that are sent at once
 OWN = ("offset", "limit")  # parameters that are not the query's
+
+T = TypeVar("T")
 
 
 class Rows(Mapping[str, Mapping[str, Any]]):
@@ -77,33 +81,49 @@ def make(title: str, catalogue: Catalogue, sight: Sight, max_pixels: int) -> Fas
         max_pixels: In the largest frame that boxes refer to.
     """
     app = page_app("MotionSight clips", images="'self' data:")
-    page, rows = template(HERE, "browse.html"), Rows(catalogue)
+    page = template(HERE, "browse.html")
 
     @app.exception_handler(CallError)
     async def refuse(_: Request, error: CallError) -> Response:
-        return Response(str(error), 422, media_type="text/plain; charset=utf-8")
+        return Response(str(error), 422, media_type=TEXT)
 
     @app.exception_handler(RunError)
     async def fail(_: Request, error: RunError) -> Response:
-        return Response(str(error), 503, media_type="text/plain; charset=utf-8")
+        return Response(str(error), 503, media_type=TEXT)
 
     @app.get("/")
     async def index() -> HTMLResponse:
         return HTMLResponse(page.render(title=title))
 
-    # Plain functions run in threads, so that whoever waits for a picture does not wait for a search.
+    _searches(app, title, catalogue, max_pixels)
+    _sights(app, Rows(catalogue), sight)
+
+    @app.get("/{name}")
+    async def static(name: str) -> FileResponse:
+        if name not in STATIC:
+            raise HTTPException(404, "there is nothing here")
+        return FileResponse(HERE / name, media_type=STATIC[name])
+
+    return app
+
+
+def _searches(app: FastAPI, title: str, catalogue: Catalogue, max_pixels: int) -> None:
+    """Add what is found in the tables.
+
+    Plain functions run in threads, so that whoever waits for a picture does not wait for a search as well.
+    """
+
     @app.get("/api/index")
     def known() -> dict[str, Any]:
         return described(catalogue.current())
 
     @app.get("/api/clips")
-    def clips(request: Request, offset: int = 0, limit: int = 60) -> dict[str, Any]:
+    def clips(request: Request, offset: int = 0, limit: int = PAGE) -> dict[str, Any]:
         edition, found = _selected(catalogue, request)
         first = max(0, offset)
         part = found.rows[first : first + max(0, min(limit, PAGE))]
-        return _head(edition, found) | {
-            "clips": [card(edition.index, int(at), found.query.sort) for at in part]
-        }
+        cards = [card(edition.index, int(at), found.query.sort) for at in part]
+        return _head(edition, found) | {"clips": cards}
 
     @app.get("/api/counts")
     def counts(request: Request) -> dict[str, Any]:
@@ -113,42 +133,37 @@ def make(title: str, catalogue: Catalogue, sight: Sight, max_pixels: int) -> Fas
     @app.get("/api/clips/{clip_id}")
     def one(clip_id: str, request: Request) -> dict[str, Any]:
         edition, found = _selected(catalogue, request)
-        at = _find(edition.index, clip_id)
+        at = _known(edition.index.find, clip_id)
         place = np.flatnonzero(found.rows == at)
         said = detail(edition.index, at, catalogue.votes(), catalogue.gates, max_pixels)
         return _head(edition, found) | said | {"place": int(place[0]) if len(place) else None}
 
-    @app.get("/api/rates/{clip_id}")
-    async def rates(clip_id: str) -> Response:
-        found = await pages.made(sight.rates.get(_row(rows, clip_id), "rates"))
-        return Response(found, media_type="application/json", headers=KEPT)
-
     @app.get("/ids.txt")
     def ids(request: Request) -> StreamingResponse:
         edition, found = _selected(catalogue, request)
-        name = f"{PurePosixPath(title).name or 'clips'}-ids.txt".encode("ascii", "ignore").decode()
-        safe = "".join(letter for letter in name if letter.isalnum() or letter in "-_.")
-        headers = {"content-disposition": f'attachment; filename="{safe}"'}
-        return StreamingResponse(_ids(edition.index, found), media_type="text/plain", headers=headers)
+        name = "".join(
+            letter for letter in title if letter.isascii() and (letter.isalnum() or letter in "-_")
+        )
+        headers = {"content-disposition": f'attachment; filename="{name or "clips"}-ids.txt"'}
+        return StreamingResponse(_ids(edition.index, found), media_type=TEXT, headers=headers)
+
+
+def _sights(app: FastAPI, rows: Rows, sight: Sight) -> None:
+    """Add what is made of a clip when it is looked at."""
+
+    @app.get("/api/rates/{clip_id}")
+    async def rates(clip_id: str) -> Response:
+        found = await pages.made(sight.rates.get(_known(rows.__getitem__, clip_id), "rates"))
+        return Response(found, media_type="application/json", headers=KEPT)
 
     @app.get("/pictures/{kind}/{clip_id}")
-    async def picture(kind: str, clip_id: str) -> Response:
-        if kind not in ("frame", "strip"):
-            raise HTTPException(404, "there is nothing here")
-        found = await pages.made(sight.pictures.get(_row(rows, clip_id), kind))
+    async def picture(kind: Kind, clip_id: str) -> Response:
+        found = await pages.made(sight.pictures.get(_known(rows.__getitem__, clip_id), kind))
         return Response(found, media_type="image/jpeg", headers=KEPT)
 
     @app.get("/videos/{clip_id}")
     async def video(clip_id: str) -> FileResponse:
         return await pages.video(sight.videos, clip_id)
-
-    @app.get("/{name}")
-    async def static(name: str) -> FileResponse:
-        if name not in STATIC:
-            raise HTTPException(404, "there is nothing here")
-        return FileResponse(HERE / name, media_type=STATIC[name])
-
-    return app
 
 
 def described(edition: Edition) -> dict[str, Any]:
@@ -204,16 +219,9 @@ def _head(edition: Edition, found: Selection) -> dict[str, Any]:
     return {"edition": edition.number, "found": len(found.rows), "query": str(found.query)}
 
 
-def _find(index: Index, clip_id: str) -> int:
+def _known(find: Callable[[str], T], clip_id: str) -> T:
     try:
-        return index.find(clip_id)
-    except KeyError:
-        raise HTTPException(404, "there is no such clip") from None
-
-
-def _row(rows: Rows, clip_id: str) -> Mapping[str, Any]:
-    try:
-        return rows[clip_id]
+        return find(clip_id)
     except KeyError:
         raise HTTPException(404, "there is no such clip") from None
 
