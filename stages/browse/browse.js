@@ -78,6 +78,18 @@ function chips() {
   $("show-filters").textContent = made.length ? `Filters · ${made.length > 1 ? made.length - 1 : 1}` : "Filters";
 }
 
+// A link may name a number by a gate that limits it; the address then says what it is.
+function rename(text) {
+  go((to) => {
+    const clip = to.get("clip");
+    for (const name of [...to.keys()]) to.delete(name);
+    for (const [name, value] of new URLSearchParams(text)) to.append(name, value);
+    if (clip) to.set("clip", clip);
+  }, "replace");
+  chips();
+  sorting();
+}
+
 function clear() {
   const sort = state.get("sort");
   go((to) => { for (const name of [...to.keys()]) to.delete(name); if (sort) to.set("sort", sort); });
@@ -120,6 +132,11 @@ async function refresh() {
   const { signal } = asked;
   retry = null;
   try {
+    const answers = [
+      get(`/api/clips?${query({ offset: 0, limit: FIRST })}`, { signal }),
+      get(`/api/counts?${query()}`, { signal }),
+    ];
+    for (const answer of answers) answer.catch(() => {}); // it is awaited below
     known ??= await get("/api/index", { signal });
     filters ??= new Filters(known, choose);
     if (document.activeElement !== $("text")) $("text").value = state.get("text") ?? "";
@@ -127,14 +144,12 @@ async function refresh() {
     chips();
     filters.update(state, null);
     $("ids").href = `/ids.txt?${query()}`;
-    const [found, counts] = await Promise.all([
-      get(`/api/clips?${query({ offset: 0, limit: FIRST })}`, { signal }),
-      get(`/api/counts?${query()}`, { signal }),
-    ]);
+    const [found, counts] = await Promise.all(answers);
     if (found.edition !== known.edition) {
       known = filters = null;
       return refresh();
     }
+    if (found.query !== query()) rename(found.query);
     $("found").textContent = found.found === known.clips ? `${whole(known.clips)} clips` : `${whole(found.found)} of ${whole(known.clips)} clips`;
     $("hide-filters").textContent = `Show ${whole(found.found)} clips`;
     $("nothing").hidden = found.found > 0;

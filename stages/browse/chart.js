@@ -3,7 +3,7 @@
 import { svg } from "./filters.js";
 import { readable, short } from "./grid.js";
 
-const WIDE = 600, LEFT = 46, RIGHT = 74, MOVE = 20, ROW = 44, GAP = 8, AXIS = 18; // in the chart's own units
+const LEFT = 46, RIGHT = 112, MOVE = 20, ROW = 44, GAP = 8, AXIS = 18; // pixels
 // Each rate with its unit, and the rate that fills half a row if none is larger.
 const RATES = { pan: ["widths/s", 0.1], tilt: ["heights/s", 0.1], zoom: ["e-folds/s", 0.1], roll: ["°/s", 5] };
 
@@ -12,12 +12,14 @@ export class Chart {
   constructor(place, seek) {
     this.place = place;
     this.length = 0;
+    this.wide = 0;
+    new ResizeObserver(() => { if (this.clip && place.clientWidth !== this.wide) this.draw(); }).observe(place);
     let held = false;
     const to = (event) => {
       const box = place.firstChild?.getBoundingClientRect();
       if (!box || !this.length) return;
-      const x = ((event.clientX - box.left) / box.width) * WIDE;
-      seek(this.length * Math.min(1, Math.max(0, (x - LEFT) / (WIDE - LEFT - RIGHT))));
+      const x = event.clientX - box.left;
+      seek(this.length * Math.min(1, Math.max(0, (x - LEFT) / (this.wide - LEFT - RIGHT))));
     };
     place.addEventListener("pointerdown", (event) => { held = true; place.setPointerCapture(event.pointerId); to(event); });
     place.addEventListener("pointermove", (event) => held && to(event));
@@ -26,29 +28,37 @@ export class Chart {
 
   clear() {
     this.length = 0;
+    this.clip = this.measured = null;
     this.place.replaceChildren();
   }
 
-  x(time) { return LEFT + ((WIDE - LEFT - RIGHT) * time) / this.length; }
+  x(time) { return LEFT + ((this.wide - LEFT - RIGHT) * time) / this.length; }
 
   show(clip) {
     this.clear();
+    this.clip = clip;
+    this.draw();
+  }
+
+  draw() {
+    const { clip } = this;
     this.length = clip.duration_s ?? 0;
     if (!this.length) return;
+    this.wide = Math.max(240, this.place.clientWidth);
     const lanes = laned(clip.moves);
     const head = Math.max(1, lanes.length) * MOVE + GAP, high = head + 4 * (ROW + GAP) + AXIS;
     const moves = lanes.flatMap((lane, n) => lane.map((move) => this.move(move, n)));
     const said = clip.moves.length ? clip.moves.map((move) => `${readable(move.label)} from ${short(move.start_s)} to ${short(move.end_s)} s`).join(", ") : clip.labels.map(readable).join(", ") || "no moves";
     this.rows = svg("g");
     this.head = head;
-    Object.keys(RATES).forEach((name, n) => this.row(name, n, null));
+    Object.keys(RATES).forEach((name, n) => this.row(name, n, this.measured));
     const cuts = clip.cuts.map((time) => svg("line", { class: "cut", x1: this.x(time), x2: this.x(time), y1: 0, y2: high - AXIS }, title(`cut at ${short(time)} s`)));
     this.head_line = svg("line", { class: "playhead", x1: LEFT, x2: LEFT, y1: 0, y2: high - AXIS });
     const label = svg("text", { x: 0, y: MOVE / 2 + 4, class: "label" });
     label.textContent = "moves";
     const none = svg("text", { x: LEFT + 4, y: MOVE / 2 + 4, class: "label" });
     none.textContent = clip.moves.length ? "" : clip.labels.map(readable).join(", ") || "none";
-    this.place.replaceChildren(svg("svg", { viewBox: `0 0 ${WIDE} ${high}`, role: "img", "aria-label": `The camera over ${short(this.length)} s: ${said}` }, label, none, ...moves, this.rows, ...this.ticks(high), ...cuts, this.head_line));
+    this.place.replaceChildren(svg("svg", { viewBox: `0 0 ${this.wide} ${high}`, role: "img", "aria-label": `The camera over ${short(this.length)} s: ${said}` }, label, none, ...moves, this.rows, ...this.ticks(high), ...cuts, this.head_line));
   }
 
   move(move, lane) {
@@ -66,7 +76,7 @@ export class Chart {
     const group = svg("g", { class: "rate" });
     const label = svg("text", { x: 0, y: middle + 4, class: "label" });
     label.textContent = name;
-    group.append(label, svg("line", { class: "zero", x1: LEFT, x2: WIDE - RIGHT, y1: middle, y2: middle }));
+    group.append(label, svg("line", { class: "zero", x1: LEFT, x2: this.wide - RIGHT, y1: middle, y2: middle }));
     if (rates?.times.length) {
       const values = rates[name], most = Math.max(least, ...values.map(Math.abs));
       const points = rates.times.map((time, at) => [this.x(Math.min(time, this.length)), middle - (values[at] / most) * (ROW / 2)]);
@@ -77,8 +87,9 @@ export class Chart {
       );
       if (points.length === 1) group.append(svg("circle", { cx: points[0][0], cy: points[0][1], r: 2.5 }));
       const peak = values.reduce((best, value) => (Math.abs(value) > Math.abs(best) ? value : best), 0);
-      const text = svg("text", { x: WIDE, y: middle + 4, class: "label end" });
-      text.textContent = `${peak > 0 ? "+" : peak < 0 ? "−" : ""}${short(Math.abs(Number(peak.toFixed(3))))} ${unit}`;
+      const text = svg("text", { x: this.wide, y: middle + 4, class: "label end" });
+      const rounded = Number(peak.toFixed(3));
+      text.textContent = `${rounded > 0 ? "+" : rounded < 0 ? "−" : ""}${short(Math.abs(rounded))} ${unit}`;
       group.append(text, title(`${name}: at most ${short(peak)} ${unit}`));
     }
     if (this.rows.children[n]) this.rows.children[n].replaceWith(group);
@@ -86,6 +97,7 @@ export class Chart {
   }
 
   rates(rates) {
+    this.measured = rates;
     if (this.length) Object.keys(RATES).forEach((name, n) => this.row(name, n, rates));
   }
 

@@ -53,7 +53,6 @@ export class ClipPanel {
     clearTimeout(this.rest);
     $("broken").hidden = true;
     video.hidden = false;
-    video.poster = picture("frame", id);
     video.src = `/videos/${encodeURIComponent(id)}`;
     video.play().catch(() => {}); // where autoplay is not allowed, there are controls
     let clip;
@@ -105,6 +104,7 @@ export class ClipPanel {
     $("next").disabled = clip.place === null || clip.place + 1 >= total;
     $("legend").hidden = !clip.objects;
     this.chart.show(clip);
+    $("chart").parentElement.hidden = !clip.duration_s;
     $("chart-note").textContent = clip.unknown ? `No label: ${clip.unknown}.` : "";
     $("said").replaceChildren(...[
       this.why(clip), this.gates(clip), this.questions(clip), this.numbers(clip), this.siblings(clip), this.facts(clip),
@@ -137,7 +137,7 @@ export class ClipPanel {
       return element(
         "tr",
         { class: gate.decides ? "decides" : "" },
-        element("th", { scope: "row" }, element("code", { text: gate.name }), element("span", { class: "soft", text: gate.title })),
+        element("th", { scope: "row", title: gate.title }, element("code", { text: gate.name })),
         element("td", { class: "number", text: gate.limit === undefined ? "" : `${short(gate.value)}${unit}` }),
         element("td", { class: "soft", text: gate.limit === undefined ? "" : `${gate.bound} ${short(gate.limit)}` }),
         element("td", { class: gate.passed ? "good" : "bad", text: gate.passed ? "passed" : gate.decides ? "dropped it" : "failed" }),
@@ -241,7 +241,7 @@ export class ClipPanel {
   }
 
   async measure(id) {
-    if (!this.clip || this.clip.outcome === "pending" && this.clip.errors.length) return;
+    if (!this.clip?.duration_s) return;
     this.measuring = new AbortController();
     const before = $("chart-note").textContent;
     $("chart-note").textContent = "Measuring the camera…";

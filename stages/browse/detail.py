@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from filters.gate import bound, kind
 from filters.verdicts import CLIP_GATES, GatesConfig, qa_verdict
 from pipeline.errors import ERRORS
-from stages.browse.index import Index, number_of
+from stages.browse.index import Index
 from stages.motionsight.observe import fit_within
 from stages.split.votes import Choice, choices
 
@@ -94,7 +94,7 @@ def _gates(index: Index, at: int, gates: GatesConfig) -> Iterator[dict[str, Any]
             limit = getattr(gates, name)
             if limit is None:
                 continue
-            value = float(index.numbers[number_of(gate)].values[at])
+            value = float(index.numbers[index.limited[name]].values[at])
             passed = value >= limit if kind(name) == "min" else value <= limit
             yield {
                 "name": name,
@@ -121,10 +121,10 @@ def _why(index: Index, at: int, checked: Sequence[Row], asked: Sequence[Row]) ->
         gate = next((one for one in checked if one["decides"]), None)
         if not gate or "limit" not in gate:
             return f"Dropped by the gate {index.value('gate', at)}."
-        value, limit = (f"{number:.4g} {gate['unit']}".strip() for number in (gate["value"], gate["limit"]))
+        value, limit = f"{gate['value']:.4g}", f"{gate['limit']:.4g} {gate['unit']}".strip()
         if math.isnan(gate["value"]):
-            return f"Dropped by {gate['name']}: its {gate['title']} was not measured."
-        return f"Dropped by {gate['name']}: its {gate['title']} is {value}, not {gate['bound']} {limit}."
+            return f"Dropped by {gate['name']}: {gate['title']} was not measured."
+        return f"Dropped by {gate['name']}: {gate['title']} {value}, not {gate['bound']} {limit}."
     match index.value("annotation", at):
         case "none":
             return "Kept: it passes every gate. Not annotated yet."
@@ -133,9 +133,10 @@ def _why(index: Index, at: int, checked: Sequence[Row], asked: Sequence[Row]) ->
     left = sum(1 for one in asked if not one["dropped"])
     if not left:
         return "Kept by the gates, but none of its questions is left."
-    of = f"{left} of its {len(asked)} questions" if len(asked) > 1 else "its question"
-    passes = "pass" if left > 1 else "passes"
-    return f"Kept: it passes every gate, and {of} {passes} theirs."
+    if len(asked) == 1:
+        return "Kept: it passes every gate, and so does its question."
+    do = "does" if left == 1 else "do"
+    return f"Kept: it passes every gate, and so {do} {left} of its {len(asked)} questions."
 
 
 def _siblings(index: Index, at: int) -> list[dict[str, Any]]:

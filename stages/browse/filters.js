@@ -56,7 +56,7 @@ export class Filters {
     });
     Object.keys(number.limits).forEach((gate, n) => { limits[n].firstChild.textContent = `${gate}=${number.limits[gate]}`; });
     const chart = svg("svg", { viewBox: `0 0 ${WIDE} ${HIGH}`, preserveAspectRatio: "none", class: "histogram", "aria-hidden": "true" }, ...ground, bars, ...limits, brushed);
-    const field = (end, hint) => element("input", { type: "text", inputmode: "decimal", autocomplete: "off", "aria-label": `${label}, ${hint}`, placeholder: short(number.bins.at(end)[end ? "hi" : "lo"]) });
+    const field = (end, hint) => element("input", { type: "text", inputmode: "decimal", autocomplete: "off", "aria-label": `${label}, ${hint}`, placeholder: short(this.edge(number, end)) });
     const least = field(0, "at least"), greatest = field(-1, "at most");
     const unknown = element("button", { type: "button", class: "plain small", "aria-pressed": "false", text: `${whole(number.missing)} not known` });
     const box = element(
@@ -78,6 +78,12 @@ export class Filters {
     this.brush(chart, brushed, number, name);
     this.numbers.set(name, { bars, brushed, least, greatest, unknown, number, most, share });
     return box;
+  }
+
+  // The smallest (0) or the largest (-1) value of a bin, or of all; the bins of whole numbers are centred on them.
+  edge(number, end, bin = number.bins.at(end)) {
+    const half = number.whole ? 0.5 : 0;
+    return end ? bin.hi - half : bin.lo + half;
   }
 
   // Where a value is on its chart, 0 to 1; and the value at a place.
@@ -114,7 +120,7 @@ export class Filters {
       from = null;
       if (first === last && this.numbers.get(name).least.value + this.numbers.get(name).greatest.value) return this.change(name, []);
       // The outermost bins also hold what is beyond the axis.
-      this.change(name, [`${first === 0 ? "" : number.bins[first].lo}..${last === end ? "" : number.bins[last].hi}`]);
+      this.change(name, [`${first === 0 ? "" : this.edge(number, 0, number.bins[first])}..${last === end ? "" : this.edge(number, -1, number.bins[last])}`]);
     });
   }
 

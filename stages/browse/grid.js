@@ -3,10 +3,11 @@
 const PAGE = 60; // clips in a request
 const KEPT = 60; // requests' answers that are kept
 const SPARE = 2; // rows beyond the screen
-const NARROWEST = 190, GAP = 16, TEXT = 58; // pixels
+const NARROWEST = 190, GAP = 16, TEXT = 50; // pixels
 const RATIO = 10 / 16; // height of a picture
 const SETTLED_MS = 120; // without scrolling, until pictures are asked for
-const AGAIN_MS = 1500, TRIES = 3;
+const AGAIN_MS = 1500, TRIES = 4;
+const BLIND = ["missing_file", "not_a_video", "no_video_stream"]; // errors of clips that have no pictures
 
 export const element = (name, attributes = {}, ...children) => {
   const made = document.createElement(name);
@@ -142,7 +143,7 @@ export class Grid {
   }
 
   fill(card, at, clip) {
-    const verdict = clip.outcome === "kept" ? (clip.annotation === "failed" ? clip.why : "") : [clip.outcome, clip.why].filter(Boolean).join(": ");
+    const verdict = clip.outcome === "kept" ? (clip.annotation === "failed" ? `annotation failed: ${clip.why}` : "") : [clip.outcome, clip.why].filter(Boolean).join(": ");
     const facts = [
       clip.duration_s === null ? "" : `${clip.duration_s.toFixed(1)} s`,
       clip.labels.map(readable).join(", "),
@@ -150,7 +151,7 @@ export class Grid {
     ].filter(Boolean).join(" · ");
     const link = element(
       "a",
-      { href: this.href(clip.id), "data-id": clip.id, tabindex: at === this.here ? 0 : -1, title: clip.name },
+      { href: this.href(clip.id), "data-id": clip.id, "data-blind": BLIND.includes(clip.why), tabindex: at === this.here ? 0 : -1, title: clip.name },
       element("span", { class: "picture" }),
       element("span", { class: "name", text: clip.name }),
       verdict ? element("span", { class: `verdict ${clip.outcome === "pending" ? "" : "bad"}`, text: verdict }) : element("span", { class: "facts", text: facts || "not measured yet" }),
@@ -161,12 +162,16 @@ export class Grid {
   show(card) {
     const link = card.firstChild, frame = link?.firstChild;
     if (!frame || frame.firstChild || !this.near(card)) return;
+    const none = () => frame.replaceChildren(element("span", { class: "none", text: "no picture" }));
+    if ("blind" in link.dataset) return none();
     const image = element("img", { alt: "", decoding: "async" });
     let tries = 0;
     image.addEventListener("load", () => frame.classList.add("shown"));
-    image.addEventListener("error", () => {
-      if (++tries < TRIES && card.isConnected) setTimeout(() => { image.src = `${picture("frame", link.dataset.id)}?again=${tries}`; }, AGAIN_MS);
-      else frame.replaceChildren(element("span", { class: "none", text: "no picture" }));
+    image.addEventListener("error", async () => {
+      // Only a server that is busy is asked again.
+      const answer = ++tries < TRIES ? await fetch(image.src).catch(() => null) : null;
+      if (answer && (answer.ok || answer.status === 503)) setTimeout(() => { if (card.isConnected) image.src = `${picture("frame", link.dataset.id)}?again=${tries}`; }, AGAIN_MS);
+      else none();
     });
     image.src = picture("frame", link.dataset.id);
     frame.append(image);

@@ -1,7 +1,7 @@
 """The clips in columns: everything that one can filter and sort by, small enough to stay in memory."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from filters.gate import ClipGate, floats, kind
+from filters.gate import floats
 from filters.verdicts import CLIP_GATES, GatesConfig, clip_verdicts
 from pipeline.schema import CAMERA_LABELS
 from stages.audit.distributions import CLIP_NUMBERS, spread
@@ -20,6 +20,11 @@ from stages.split.splits import split_of
 OUTCOMES = ("kept", "dropped", "failed", "pending")  # of the measured numbers and the gates
 ANNOTATIONS = ("annotated", "failed", "none")
 NO_LABEL = ""  # of a measured clip whose camera has none
+ANSWERS = (  # numbers of a clip's questions and answers: name, title, unit
+    ("questions", "questions", ""),
+    ("motion_check", "lowest motion check", "share of claims"),
+    ("vqascore", "lowest VQAScore", "probability"),
+)
 MISSING = 255  # the bin of a value that is not known
 
 
@@ -108,8 +113,8 @@ class Index:
         text: (N,) string in lower case: what is searched.
         facets: By name.
         numbers: By name.
+        limited: The number that is limited, by the name of the gate and of each of its settings.
         videos: (N,) int32, the source video of each clip.
-        split: (N,) as of the facet, -1 never.
         rows: By table, (N,) int32 which of its rows is the clip's; -1 for none.
         tables: Where the rows are read.
     """
@@ -118,6 +123,7 @@ class Index:
     text: pa.ChunkedArray
     facets: dict[str, Facet]
     numbers: dict[str, Number]
+    limited: dict[str, str]
     videos: np.ndarray
     rows: dict[str, np.ndarray]
     tables: Tables
@@ -175,11 +181,13 @@ def build(tables: Tables, gates: GatesConfig, split: SplitConfig) -> Index:
     splits = [split_of(video or "", split.seed, split.shares) for video in videos.dictionary.to_pylist()]
     named = pa.array(splits, pa.string()).take(videos.indices)
     facets["split"] = _dictionary("Split", pa.chunked_array([named]))
+    numbers, names = _numbers(scores, annotations, at_score, at_annotation, gates)
     return Index(
         clips,
         pc.utf8_lower(pc.binary_join_element_wise(pc.fill_null(clips["uri"], ""), ids, " ")),
         facets,
-        dict(_numbers(scores, annotations, at_score, at_annotation, gates)),
+        numbers,
+        names,
         pc.fill_null(videos.indices, -1).to_numpy().astype(np.int32),
         {
             "clips": np.arange(len(ids), dtype=np.int32),
@@ -257,6 +265,7 @@ def _camera(scores: pa.Table, at: np.ndarray) -> Facet:
     if len(owner):
         np.bitwise_or.at(bits, owner, bit[label.indices.to_numpy()])
     measured = np.append(scores["error"].is_null().to_numpy(), False)
+    bits[~measured] = 0
     bits[measured & (bits == 0)] = np.uint64(1 << values.index(NO_LABEL))
     return Facet("Camera", values, bits[at])
 
@@ -267,31 +276,39 @@ def _numbers(
     at_score: np.ndarray,
     at_annotation: np.ndarray,
     gates: GatesConfig,
-) -> Iterator[tuple[str, Number]]:
-    """Those that a gate limits, under its title; the other numbers of a clip; those of its answers."""
-    limited: dict[str, type[ClipGate]] = {number_of(gate): gate for gate in CLIP_GATES if gate.limits()}
-    good = scores["error"].is_null().to_numpy()
-    for name in dict.fromkeys((*CLIP_NUMBERS, *limited)):
-        gate = limited.get(name)
-        values = gate.values(scores) if gate else floats(scores[name])
-        values = np.append(np.where(good, values, np.nan), np.nan)[at_score]
-        title = gate.title if gate else name.replace("_", " ")
-        unit = CLIP_NUMBERS.get(name, gate.unit if gate else "")
-        yield name, Number(title, unit, values, _limits(gate, gates))
-    for name, title, unit in (
-        ("questions", "questions", ""),
-        ("motion_check", "lowest motion check", "share of claims"),
-        ("vqascore", "lowest VQAScore", "probability"),
-    ):
+) -> tuple[dict[str, Number], dict[str, str]]:
+    """The numbers of a clip and of its answers, and by gate and by setting which of them it limits.
+
+    A gate limits the column of `scores` that it reads, or else a number of its own.
+    """
+    good = scores.filter(scores["error"].is_null())
+    measured = np.flatnonzero(scores["error"].is_null().to_numpy())
+
+    def of_clips(values: np.ndarray) -> np.ndarray:
+        whole = np.full(scores.num_rows + 1, np.nan)  # the last is what -1 finds
+        whole[measured] = values
+        return whole[at_score]
+
+    columns = {name: floats(good[name]) for name in CLIP_NUMBERS}
+    found = {
+        name: Number(name.replace("_", " "), CLIP_NUMBERS[name], of_clips(values))
+        for name, values in columns.items()
+    }
+    names: dict[str, str] = {}
+    for gate in CLIP_GATES:
+        if not gate.limits():
+            continue
+        values = gate.values(good)
+        column = gate.columns[0] if len(gate.columns) == 1 else ""
+        same = column in columns and np.array_equal(values, columns[column], equal_nan=True)
+        name = column if same else f"{gate.name}_gate" if gate.name in columns else gate.name
+        before = found[name] if same else Number(gate.title, gate.unit, of_clips(values))
+        limits = {
+            setting: value for setting in gate.limits() if (value := getattr(gates, setting)) is not None
+        }
+        found[name] = replace(before, title=gate.title, limits={**before.limits, **limits})
+        names |= dict.fromkeys((gate.name, *gate.limits()), name)
+    for name, title, unit in ANSWERS:
         values = np.append(floats(annotations[name]), np.nan)[at_annotation]
-        yield name, Number(title, unit, values)
-
-
-def number_of(gate: type[ClipGate]) -> str:
-    """Return the name of the number that a gate limits: the column that it reads, or else the gate's own."""
-    return gate.columns[0] if gate.columns[1:] == () and gate.columns[0] in CLIP_NUMBERS else gate.name
-
-
-def _limits(gate: type[ClipGate] | None, gates: GatesConfig) -> dict[str, float]:
-    found = {name: getattr(gates, name) for name in (gate.limits() if gate else ()) if kind(name)}
-    return {name: value for name, value in found.items() if value is not None}
+        found[name] = Number(title, unit, values)
+    return found, names

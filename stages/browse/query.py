@@ -5,6 +5,7 @@ Several values of one name are alternatives, and different names must all hold:
     camera=pan_left&camera=pan_right    one of the two labels
     outcome=dropped&gate=flow_max       dropped, and by this gate
     flow_mean=0.2..0.9                  between two limits, both inclusive; `0.2..` and `..0.9` have one
+    flow=0.2..                          the number that the gate `flow` limits; `flow_max=` is the same
     vqascore=none                       not known
     text=street night                   both words in the name or in the clip_id
     video=ID                            the clips of one source video
@@ -105,8 +106,8 @@ def parse(pairs: Iterable[tuple[str, str]], index: Index) -> Query:
             raise CallError(f"{name} is longer than {LONGEST} characters")
         if name in index.facets:
             chosen.setdefault(name, set()).add(value)
-        elif name in index.numbers:
-            ranges[name] = _range(name, value)
+        elif name in index.numbers or name in index.limited:
+            ranges[name if name in index.numbers else index.limited[name]] = _range(name, value)
         elif name == "text":
             query = replace(query, text=" ".join(value.split()))
         elif name == "video":

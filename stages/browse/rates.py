@@ -4,6 +4,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from filters.flow.dis import DisConfig
 from filters.points.lucas_kanade import LucasKanadeConfig
 from filters.shots.continuity import ContinuityConfig
@@ -34,13 +36,16 @@ class Rates:
             clip: uri, start_s, end_s.
 
         Returns:
-            JSON: `times`, seconds: the middles of windows of about a second in the longest shot; and at each
-            of them the camera's rates, in the units of `scores`: pan, tilt, zoom, roll.
+            JSON: `times`, seconds: the middles of windows of about a second, and both ends of the longest
+            shot; and at each of them the camera's rates, in the units of `scores`: pan, tilt, zoom, roll.
 
         Raises:
             ClipError: The clip cannot be decoded.
         """
         seen = observe(clip["uri"], clip["start_s"], clip["end_s"], False, self._config)
         windows = seen.view.motion.windows
-        rates = {name: windows.rates[:, n].tolist() for n, name in enumerate(RATES)}
-        return json.dumps({"times": windows.middle.tolist(), **rates}, allow_nan=False).encode()
+        # What the first and the last window show holds from their start and to their end.
+        times = np.concatenate((windows.start[:1], windows.middle, windows.end[-1:]))
+        each = np.pad(windows.rates, ((1, 1), (0, 0)), "edge") if len(windows.rates) else windows.rates
+        rates = {name: each[:, n].tolist() for n, name in enumerate(RATES)}
+        return json.dumps({"times": times.tolist(), **rates}, allow_nan=False).encode()
