@@ -29,6 +29,7 @@ export class ClipPanel {
     this.page = page;
     this.clip = null;
     this.shown = null; // the id
+    this.place = null; // in the list
     this.chart = new Chart($("chart"), (time) => { video.currentTime = time; });
     this.dialog = $("clip");
     this.dialog.addEventListener("close", () => this.ended());
@@ -64,6 +65,7 @@ export class ClipPanel {
     }
     if (this.shown !== id) return;
     this.clip = clip;
+    this.place = clip.place;
     this.fill(clip);
     if (!this.dialog.contains(document.activeElement) || document.activeElement === this.dialog) $("clip-name").focus({ preventScroll: true });
     this.rest = setTimeout(() => this.measure(id), REST_MS);
@@ -74,8 +76,8 @@ export class ClipPanel {
   }
 
   ended() {
-    const place = this.clip?.place ?? null, quiet = this.quiet;
-    this.shown = this.clip = null;
+    const { place, quiet } = this;
+    this.shown = this.clip = this.place = null;
     this.quiet = false;
     this.measuring?.abort();
     clearTimeout(this.rest);
@@ -318,9 +320,13 @@ export class ClipPanel {
   }
 
   async step(by) {
-    if (!this.clip || this.clip.place === null) return;
-    const clip = await this.page.at(this.clip.place + by);
+    const from = this.place, to = from + by;
+    if (from === null) return;
+    this.place = to; // at once, for those who press the key faster than clips come
+    const clip = await this.page.at(to);
+    if (this.place !== to) return;
     if (clip) this.page.move(clip.id);
+    else this.place = from;
   }
 
   key(event) {

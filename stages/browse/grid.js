@@ -7,6 +7,7 @@ const NARROWEST = 190, GAP = 16, TEXT = 50; // pixels
 const RATIO = 10 / 16; // height of a picture
 const SETTLED_MS = 120; // without scrolling, until pictures are asked for
 const AGAIN_MS = 1500, TRIES = 4;
+const AT_ONCE = 4; // pictures: browsers have six connections to a server, and the rest must not wait for slow ones
 const BLIND = ["missing_file", "not_a_video", "no_video_stream"]; // errors of clips that have no pictures
 
 export const element = (name, attributes = {}, ...children) => {
@@ -34,6 +35,7 @@ export class Grid {
     this.pages = new Map(); // promises of clips
     this.ready = new Map(); // the clips that have come
     this.turn = 0;
+    this.loading = new Map(); // the image that is on its way, by card
     window.addEventListener("scroll", () => this.draw(), { passive: true });
     new ResizeObserver(() => this.measure()).observe(list);
     list.addEventListener("keydown", (event) => this.key(event));
@@ -59,7 +61,7 @@ export class Grid {
       this.pages.set(0, Promise.resolve(first));
       this.ready.set(0, first);
     }
-    for (const card of this.cards.values()) card.remove();
+    for (const card of this.cards.values()) this.drop(card);
     this.cards.clear();
     this.measure();
   }
@@ -86,13 +88,19 @@ export class Grid {
     const last = Math.min(this.total, (Math.ceil((top + window.innerHeight) / this.high) + SPARE) * this.columns);
     for (const [at, card] of this.cards) {
       if ((at < first || at >= last) && !card.contains(document.activeElement)) {
-        card.remove();
+        this.drop(card);
         this.cards.delete(at);
       }
     }
     for (let at = first; at < last; at++) if (!this.cards.has(at)) this.add(at);
     clearTimeout(this.timer);
     this.timer = setTimeout(() => this.settle(), SETTLED_MS);
+  }
+
+  drop(card) {
+    card.remove();
+    this.loading.get(card)?.removeAttribute("src");
+    this.loading.delete(card);
   }
 
   add(at) {
@@ -115,6 +123,14 @@ export class Grid {
       const clips = await this.page(Math.floor(at / PAGE));
       if (turn !== this.turn) return;
       if (clips[at % PAGE] && !card.firstChild) this.fill(card, at, clips[at % PAGE]);
+    }
+    this.pictures();
+  }
+
+  // Asks for pictures of the cards on the screen, a few at a time.
+  pictures() {
+    for (const card of this.cards.values()) {
+      if (this.loading.size >= AT_ONCE) return;
       this.show(card);
     }
   }
@@ -164,18 +180,23 @@ export class Grid {
     if (!frame || frame.firstChild || !this.near(card)) return;
     const none = () => frame.replaceChildren(element("span", { class: "none", text: "no picture" }));
     if ("blind" in link.dataset) return none();
-    const image = element("img", { alt: "", decoding: "async" });
-    let tries = 0;
-    image.addEventListener("load", () => frame.classList.add("shown"));
-    image.addEventListener("error", async () => {
-      // Only a server that is busy is asked again.
-      const answer = ++tries < TRIES ? await fetch(image.src).catch(() => null) : null;
-      if (answer && (answer.ok || answer.status === 503)) setTimeout(() => { if (card.isConnected) image.src = `${picture("frame", link.dataset.id)}?again=${tries}`; }, AGAIN_MS);
-      else none();
-    });
-    image.src = picture("frame", link.dataset.id);
-    frame.append(image);
     link.addEventListener("pointerenter", (event) => event.pointerType === "mouse" && this.scrub(link, frame));
+    const source = picture("frame", link.dataset.id);
+    const image = element("img", { alt: "", decoding: "async" });
+    const done = () => { this.loading.delete(card); this.pictures(); };
+    let tries = 0;
+    image.addEventListener("load", () => { frame.classList.add("shown"); done(); });
+    image.addEventListener("error", async () => {
+      if (!card.isConnected) return;
+      // Only a server that is busy is asked again.
+      const answer = ++tries < TRIES ? await fetch(source).catch(() => null) : null;
+      if (answer && (answer.ok || answer.status === 503)) return setTimeout(() => { if (card.isConnected) image.src = `${source}?again=${tries}`; }, AGAIN_MS);
+      none();
+      done();
+    });
+    this.loading.set(card, image);
+    image.src = source;
+    frame.append(image);
   }
 
   near(card) {

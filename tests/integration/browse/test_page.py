@@ -43,7 +43,8 @@ def names(page: Page) -> list[str]:
 def pictures(page: Page) -> None:
     """Wait for the pictures of all clips that have one."""
     page.wait_for_function(
-        "() => [...document.querySelectorAll('#grid .picture')].every(it => it.matches('.shown') || it.textContent)"
+        "() => [...document.querySelectorAll('#grid .picture')]"
+        ".every(one => one.matches('.shown') || one.textContent)"
     )
 
 
@@ -100,7 +101,7 @@ def test_a_brush_over_a_histogram_and_a_search_find_what_they_show(
     chart.scroll_into_view_if_needed()
     box = chart.bounding_box()
     assert box
-    page.mouse.move(box["x"] + box["width"] * 0.5, box["y"] + 10)
+    page.mouse.move(box["x"] + box["width"] * 0.93, box["y"] + 10)
     page.mouse.down()
     page.mouse.move(box["x"] + box["width"] - 2, box["y"] + 10)
     page.mouse.up()
