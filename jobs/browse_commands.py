@@ -6,6 +6,7 @@ import typer
 
 from jobs.options import ConfigPath, Overrides, session
 from jobs.web import Address
+from stages.audit.links import PORT
 
 
 def browse(
@@ -15,7 +16,7 @@ def browse(
     host: Annotated[
         str, typer.Option(help="The address to listen on; all but the loopback require a token.")
     ] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="The port; 0: any free port.")] = 8009,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="The port; 0: any free port.")] = PORT,
     token: Annotated[
         str | None,
         typer.Option(
