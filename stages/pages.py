@@ -53,9 +53,9 @@ def page_app(title: str, images: str = "data:") -> FastAPI:
 def template(folder: Path, name: str) -> jinja2.Template:
     """Load a page that escapes whatever is put into it."""
     loader = jinja2.FileSystemLoader(folder)
-    return jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined).get_template(
-        name
-    )
+    environment = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined)
+    environment.policies["json.dumps_kwargs"] = {"allow_nan": False, "separators": (",", ":")}
+    return environment.get_template(name)
 
 
 async def made(future: Future[T]) -> T:

@@ -10,7 +10,7 @@ const OWN = ["clip"]; // parameters that the server does not see
 const FIRST = 60; // clips that come with the counts
 const LOOK_S = 15; // between looks for new clips
 
-let known = null; // what there is to filter by
+let known = JSON.parse($("known").textContent); // what there is to filter by; it comes with the page
 let filters = null;
 let state = new URLSearchParams(location.search);
 let asked = null; // aborts the requests for an earlier state
@@ -137,7 +137,6 @@ async function refresh() {
       get(`/api/counts?${query()}`, { signal }),
     ];
     for (const answer of answers) answer.catch(() => {}); // it is awaited below
-    known ??= await get("/api/index", { signal });
     filters ??= new Filters(known, choose);
     if (document.activeElement !== $("text")) $("text").value = state.get("text") ?? "";
     sorting();
@@ -146,7 +145,8 @@ async function refresh() {
     $("ids").href = `/ids.txt?${query()}`;
     const [found, counts] = await Promise.all(answers);
     if (found.edition !== known.edition) {
-      known = filters = null;
+      known = await get("/api/index", { signal });
+      filters = null;
       return refresh();
     }
     if (found.query !== query()) rename(found.query);
@@ -196,7 +196,7 @@ function open(id, how) {
 async function follow() {
   const before = query();
   state = new URLSearchParams(location.search);
-  if (query() !== before || !known) await refresh();
+  if (query() !== before) await refresh();
   if (state.has("clip")) panel.show(state.get("clip"));
   else panel.hide();
 }
@@ -246,10 +246,11 @@ window.addEventListener("popstate", follow);
 
 // While others write to the workspace, the counts follow; the clips on the screen stay where they are.
 setInterval(async () => {
-  if (document.hidden || panel.shown || window.scrollY > window.innerHeight || !known) return;
+  if (document.hidden || panel.shown || window.scrollY > window.innerHeight ) return;
   const now = await get("/api/index").catch(() => null);
   if (!now || now.edition === known.edition) return;
-  known = filters = null;
+  known = now;
+  filters = null;
   refresh();
 }, 1000 * LOOK_S);
 

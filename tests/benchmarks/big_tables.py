@@ -66,15 +66,15 @@ def _full(schema: pa.Schema, count: int, columns: dict[str, object]) -> pa.Table
 
 
 def _clips(rng: np.random.Generator, at: int, count: int, where: str) -> pa.Table:
-    ids = ids(at, count)
+    names = ids(at, count)
     source = [SOURCES[(at + n) // CLIPS_PER_VIDEO % len(SOURCES)] for n in range(count)]
     columns: dict[str, object] = {
-        "clip_id": ids,
+        "clip_id": names,
         "video_id": [f"{(at + n) // CLIPS_PER_VIDEO:016x}" for n in range(count)],
-        "uri": [f"{where}/{i}.mp4" for i in ids],
+        "uri": [f"{where}/{i}.mp4" for i in names],
         "source": source,
         "bytes": rng.integers(10**5, 10**7, count),
-        "sha256": [i * 4 for i in ids],
+        "sha256": [i * 4 for i in names],
     }
     return _full(CLIPS, count, columns)
 
