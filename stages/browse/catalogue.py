@@ -112,6 +112,7 @@ class Catalogue:
         index = build(tables.read(self._workspace), self.gates, self._split)
         for each in index.numbers.values():
             _ = each.bins  # made now, not while the first visitor waits
+        pa.default_memory_pool().release_unused()  # what reading took
         return Edition(number, index, files, datetime.now(UTC))
 
     def _refresh(self) -> None:

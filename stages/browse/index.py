@@ -13,7 +13,7 @@ from filters.gate import floats
 from filters.verdicts import CLIP_GATES, GatesConfig, clip_verdicts
 from pipeline.schema import CAMERA_LABELS
 from stages.audit.distributions import CLIP_NUMBERS, spread
-from stages.browse.tables import Tables
+from stages.browse.tables import Places, Tables
 from stages.split.settings import SplitConfig
 from stages.split.splits import split_of
 
@@ -116,7 +116,7 @@ class Index:
         limited: The number that is limited, by the name of the gate and of each of its settings.
         videos: (N,) int32, the source video of each clip.
         rows: By table, (N,) int32 which of its rows is the clip's; -1 for none.
-        tables: Where the rows are read.
+        places: By table, where its rows are.
     """
 
     clips: pa.Table
@@ -126,7 +126,7 @@ class Index:
     limited: dict[str, str]
     videos: np.ndarray
     rows: dict[str, np.ndarray]
-    tables: Tables
+    places: dict[str, Places]
 
     def __len__(self) -> int:
         return self.clips.num_rows
@@ -146,7 +146,7 @@ class Index:
     def row(self, table: str, at: int) -> dict[str, Any] | None:
         """Read a clip's row of a table with all its columns; None if it has none. Raises RunError."""
         place = int(self.rows[table][at])
-        return None if place < 0 else self.tables.places[table].read(place)
+        return None if place < 0 else self.places[table].read(place)
 
     def value(self, facet: str, at: int) -> str | None:
         """Return what a clip is, of a facet of which it has one value at most."""
@@ -194,7 +194,7 @@ def build(tables: Tables, gates: GatesConfig, split: SplitConfig) -> Index:
             "scores": at_score,
             "annotations": at_annotation,
         },
-        tables,
+        tables.places,
     )
 
 
