@@ -46,9 +46,19 @@ def _linked(data: Sequence[Row], links: Sequence[str | None]) -> list[Row]:
     return [{**row, "url": link} if link else row for row, link in zip(data, links, strict=True)]
 
 
-def _leading(data: Sequence[Row]) -> Spec:
-    """The part of an encoding that makes links of marks, if any of the rows leads somewhere."""
-    return {"href": {"field": "url"}} if any("url" in row for row in data) else {}
+def _leading(data: Sequence[Row], *told: str) -> Spec:
+    """The part of an encoding that makes links of marks, if any of the rows leads somewhere.
+
+    told: The fields that tooltips and screen readers tell of, which would otherwise tell of the address too.
+    """
+    if not any("url" in row for row in data):
+        return {}
+    words = " + '; ' + ".join(f"'{name}: ' + datum['{name}']" for name in told)
+    return {
+        "href": {"field": "url"},
+        "tooltip": [{"field": name} for name in told],
+        "description": {"value": {"expr": words}},
+    }
 
 
 def counts(
@@ -78,7 +88,7 @@ def counts(
         description,
         encoding={"y": y, "x": x},
         layer=[
-            {"mark": {"type": "bar", "tooltip": True}, "encoding": _leading(data)},
+            {"mark": {"type": "bar", "tooltip": True}, "encoding": _leading(data, "name", "count")},
             {"mark": label, "encoding": {"text": {"field": "count", "type": "quantitative", "format": ","}}},
         ],
     )
@@ -104,7 +114,7 @@ def shares(
         description,
         mark={"type": "bar", "tooltip": True},
         encoding={
-            **_leading(data),
+            **_leading(data, rows, "part", "count"),
             "y": {"field": rows, "type": "nominal", "sort": None, "title": None},
             "x": {
                 **{"field": "count", "type": "quantitative", "stack": "normalize", "title": "share"},
@@ -140,7 +150,7 @@ def distribution(
         description,
         mark={"type": "bar", "tooltip": True, "binSpacing": 1},
         encoding={
-            **_leading(data),
+            **_leading(data, "lo", "hi", "count"),
             "x": {"field": "lo", "type": "quantitative", "title": title, "axis": axis, "scale": scale},
             "x2": {"field": "hi"},
             "y2": {"datum": 0},

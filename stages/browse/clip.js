@@ -167,7 +167,7 @@ export class ClipPanel {
           one.unjudged ? `${one.unjudged} not judged` : "",
           one.vqascore === null || one.vqascore === undefined ? "" : `VQAScore ${short(one.vqascore)}`,
         ].filter(Boolean).join(" · ")),
-        one.claims.length ? element("p", { class: "labels" }, ...one.claims.map((claim) => element("span", { class: "tag", text: readable(claim) }))) : "",
+        one.claims.length ? element("p", { class: "labels" }, ...one.claims.map((claim) => element("span", { class: "tag", text: readable(claim).replace(":", ": ") }))) : "",
         one.baseline ? element("div", { class: "baseline" }, element("p", { text: one.baseline }), element("p", { class: "soft", text: `baseline · ${check(one.baseline_check)}` })) : "",
         one.dropped ? element("p", { class: "bad" }, "Dropped by ", element("code", { text: one.dropped.gate }), `: ${one.dropped.reason}`) : "",
         one.people ? element("p", { class: "good", text: one.people }) : "",

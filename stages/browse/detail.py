@@ -133,8 +133,9 @@ def _why(index: Index, at: int, checked: Sequence[Row], asked: Sequence[Row]) ->
     left = sum(1 for one in asked if not one["dropped"])
     if not left:
         return "Kept by the gates, but none of its questions is left."
-    if len(asked) == 1:
-        return "Kept: it passes every gate, and so does its question."
+    if left == len(asked):
+        which = "does its question" if left == 1 else f"do its {left} questions"
+        return f"Kept: it passes every gate, and so {which}."
     do = "does" if left == 1 else "do"
     return f"Kept: it passes every gate, and so {do} {left} of its {len(asked)} questions."
 
