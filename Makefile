@@ -31,7 +31,7 @@ $(CORE): pyproject.toml constraints.txt
 	@echo "Installing the project (once; takes a few minutes)"
 	@# torch and torchvision go first, in one call: resolved separately, pip picks builds of several more GB.
 	$(PIP) $$(grep -E '^(torch|torchvision)==' constraints.txt)
-	$(PIP) --editable '.[demo,openai,report,shots]'
+	$(PIP) --editable '.[browse,demo,openai,report,shots]'
 	@# pyiqa pulls in opencv-python, which overwrites these files with a build that needs libGL.
 	$(PIP) --force-reinstall --no-deps opencv-python-headless
 	@touch $@

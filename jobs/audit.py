@@ -10,14 +10,13 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.dataset as ds
-from pyarrow import fs
 
 from configs.settings import fingerprint
 from jobs.session import Session, versions
 from pipeline.errors import ClipError, RunError
 from pipeline.isolation import Isolated, Limits
 from pipeline.schema import TABLES
-from pipeline.workspace import Workspace, opened
+from pipeline.workspace import Workspace
 from stages.audit.filmstrip import Filmstrip
 from stages.audit.page import Shown, page
 from stages.audit.samples import Sample, samples
@@ -164,10 +163,7 @@ def _rows(
     workspace: Workspace, table: str, ids: Sequence[str], columns: Sequence[str]
 ) -> list[dict[str, Any]]:
     """A few rows of a table whose columns are too large to read for all clips."""
-    place, base = opened(workspace.root)
-    files = place.get_file_info(fs.FileSelector(f"{base}/{table}", allow_not_found=True))
-    paths = [info.path for info in files if info.path.endswith(".parquet")]
-    if not paths:
+    data = workspace.data_set(table)
+    if not data:
         return []
-    data = ds.dataset(paths, schema=TABLES[table], format="parquet", filesystem=place)
     return data.to_table(columns=list(columns), filter=ds.field("clip_id").isin(ids)).to_pylist()

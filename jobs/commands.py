@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from jobs.browse_command import browse
 from jobs.console import console
 from jobs.options import (
     PROFILE,
@@ -210,6 +211,9 @@ def ask(
     from jobs import ask as job
 
     raise typer.Exit(job.run(settings(config, overrides), video, question, prompt, save_prompt, console()))
+
+
+app.command()(browse)
 
 
 @app.command()

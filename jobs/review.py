@@ -98,7 +98,7 @@ def serve(
     """
     try:
         from stages.review.app import ReviewSession, make
-        from stages.review.videos import Videos
+        from stages.video.playable import Videos
     except ImportError as error:
         raise _lacks(error) from error
     comparisons = review.comparisons()

@@ -269,13 +269,11 @@ class Workspace:
         schema = schema or TABLES[table]
         wanted = list(columns) if columns else schema.names
         single = table not in ("duplicates", "preferences")
-        files = self._files(table)
-        if not files:
-            return schema.empty_table().select(wanted)
         try:
-            data = ds.dataset(files, schema=schema, format="parquet", filesystem=self._fs).to_table(
-                columns=list(dict.fromkeys([*wanted, "clip_id"])) if single else wanted
-            )
+            data_set = self.data_set(table, schema)
+            if not data_set:
+                return schema.empty_table().select(wanted)
+            data = data_set.to_table(list(dict.fromkeys([*wanted, "clip_id"])) if single else wanted)
         except pa.ArrowInvalid as error:
             raise RunError(f"table {table!r} in {self.root} is damaged: {reason(error)}") from error
         if single:
@@ -284,7 +282,14 @@ class Workspace:
             data = data.sort_by("clip_id")
         return data.select(wanted)
 
-    def _files(self, table: str) -> list[str]:
+    def data_set(self, table: str, schema: pa.Schema | None = None) -> ds.FileSystemDataset | None:
+        """Open a table without reading it; None if it was never written. `schema` as in `read`."""
+        if files := self.files(table):
+            return ds.dataset(files, schema=schema or TABLES[table], format="parquet", filesystem=self._fs)
+        return None
+
+    def files(self, table: str) -> list[str]:
+        """List the files of a table. None of them ever changes: rows come and go with whole files."""
         selector = fs.FileSelector(self.path(table), allow_not_found=True)
         return sorted(
             info.path for info in self._fs.get_file_info(selector) if info.path.endswith(".parquet")
@@ -327,7 +332,7 @@ class Workspace:
         Raises:
             OSError: A file cannot be written or deleted.
         """
-        for path in self._files(table):
+        for path in self.files(table):
             held = pq.read_table(path, filesystem=self._fs, columns=["clip_id"])["clip_id"]
             gone = pc.is_in(held, ids)
             if pc.any(gone).as_py():

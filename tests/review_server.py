@@ -1,4 +1,4 @@
-"""A workspace to review, and `motionsight review` on it as a process of its own."""
+"""A workspace to review, and `motionsight review`, or another server, on it as a process of its own."""
 
 import http.client
 import json
@@ -38,7 +38,7 @@ def votes(workspace: Workspace) -> list[tuple[Any, ...]]:
 
 
 class Server:
-    """`motionsight review` on a workspace, in a process of its own, ready to answer.
+    """`motionsight review`, or `browse`, on a workspace, in a process of its own, ready to answer.
 
     Attributes:
         process: The process.
@@ -47,8 +47,8 @@ class Server:
         port: The port of that address.
     """
 
-    def __init__(self, workspace: Workspace, *options: str, port: int = 0) -> None:
-        self.process = start("review", "--output", workspace.root, "--port", port, *options)
+    def __init__(self, workspace: Workspace, *options: str, port: int = 0, command: str = "review") -> None:
+        self.process = start(command, "--output", workspace.root, "--port", port, *options)
         self.log = ""
         while not (found := re.search(r"http://\S+", self.log)):
             line = self.process.stderr.readline()  # type: ignore[union-attr]

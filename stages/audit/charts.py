@@ -41,15 +41,39 @@ def _chart(data: Sequence[Row], height: Any, description: str, **more: Any) -> S
     }
 
 
-def counts(found: Mapping[str, int], what: str, description: str) -> Spec:
+def _linked(data: Sequence[Row], links: Sequence[str | None]) -> list[Row]:
+    """The rows with where each of them leads."""
+    return [{**row, "url": link} if link else row for row, link in zip(data, links, strict=True)]
+
+
+def _leading(data: Sequence[Row], *told: str) -> Spec:
+    """The part of an encoding that makes links of marks, if any of the rows leads somewhere.
+
+    told: The fields that tooltips and screen readers tell of, which would otherwise tell of the address too.
+    """
+    if not any("url" in row for row in data):
+        return {}
+    words = " + '; ' + ".join(f"'{name}: ' + datum['{name}']" for name in told)
+    return {
+        "href": {"field": "url"},
+        "tooltip": [{"field": name} for name in told],
+        "description": {"value": {"expr": words}},
+    }
+
+
+def counts(
+    found: Mapping[str, int], what: str, description: str, links: Mapping[str, str] | None = None
+) -> Spec:
     """Draw horizontal bars with the counts beside them.
 
     Args:
         found: Count by name, in the order of the bars.
         what: What is counted: the title of the axis.
         description: For screen readers.
+        links: Where bars lead, by name.
     """
     data = [{"name": name, "count": count} for name, count in found.items()]
+    data = _linked(data, [(links or {}).get(name) for name in found])
     y = {"field": "name", "type": "nominal", "sort": None, "title": None}
     x = {
         "field": "count",
@@ -64,7 +88,7 @@ def counts(found: Mapping[str, int], what: str, description: str) -> Spec:
         description,
         encoding={"y": y, "x": x},
         layer=[
-            {"mark": {"type": "bar", "tooltip": True}},
+            {"mark": {"type": "bar", "tooltip": True}, "encoding": _leading(data, "name", "count")},
             {"mark": label, "encoding": {"text": {"field": "count", "type": "quantitative", "format": ","}}},
         ],
     )
@@ -76,7 +100,8 @@ def shares(
     """Draw horizontal bars of equal length, divided by share.
 
     Args:
-        data: Rows of {`rows`: the bar's name, "part": one of `parts`, "count": a number}.
+        data: Rows of {`rows`: the bar's name, "part": one of `parts`, "count": a number}, and "url" where the
+            part leads somewhere.
         rows: The key of the bar's name, which is also the bars' title.
         parts: The parts, in the order in which they are stacked.
         description: For screen readers.
@@ -89,6 +114,7 @@ def shares(
         description,
         mark={"type": "bar", "tooltip": True},
         encoding={
+            **_leading(data, rows, "part", "count"),
             "y": {"field": rows, "type": "nominal", "sort": None, "title": None},
             "x": {
                 **{"field": "count", "type": "quantitative", "stack": "normalize", "title": "share"},
@@ -100,7 +126,9 @@ def shares(
     )
 
 
-def distribution(spread: Row, title: str, description: str, height: int = 120) -> Spec:
+def distribution(
+    spread: Row, title: str, description: str, height: int = 120, links: Sequence[str] = ()
+) -> Spec:
     """Draw a histogram.
 
     Args:
@@ -108,18 +136,21 @@ def distribution(spread: Row, title: str, description: str, height: int = 120) -
         title: Of the horizontal axis.
         description: For screen readers.
         height: Pixels.
+        links: Where each bin leads; none: nowhere.
     """
     axis = {"tickCount": 5, "format": ".3~r", "grid": False}
     if spread["whole"]:
         axis["tickMinStep"] = 1
     domain = [spread["bins"][0]["lo"], spread["bins"][-1]["hi"]]
     scale = {"type": "log" if spread["log"] else "linear", "domain": domain, "nice": False}
+    data = _linked(spread["bins"], links or [None] * len(spread["bins"]))
     return _chart(
-        spread["bins"],
+        data,
         height,
         description,
         mark={"type": "bar", "tooltip": True, "binSpacing": 1},
         encoding={
+            **_leading(data, "lo", "hi", "count"),
             "x": {"field": "lo", "type": "quantitative", "title": title, "axis": axis, "scale": scale},
             "x2": {"field": "hi"},
             "y2": {"datum": 0},
@@ -131,7 +162,7 @@ def distribution(spread: Row, title: str, description: str, height: int = 120) -
     )
 
 
-def gated(spread: Row, title: str, description: str) -> Spec:
+def gated(spread: Row, title: str, description: str, links: Sequence[str] = ()) -> Spec:
     """Draw a histogram with its gates as rules; the bars that they leave out are greyed.
 
     The page moves the gates through the signals `least` and `most` and the data set `gates` of {value}.
@@ -140,8 +171,9 @@ def gated(spread: Row, title: str, description: str) -> Spec:
         spread: Of `stages.audit.distributions.spread`, with at least one bin.
         title: Of the horizontal axis.
         description: For screen readers.
+        links: Where each bin leads; none: nowhere.
     """
-    spec = distribution(spread, title, description, 130)
+    spec = distribution(spread, title, description, 130, links)
     inside = {"test": "datum.hi >= least && datum.lo <= most", "value": ACCENT}
     bars = {"mark": spec.pop("mark"), "encoding": spec.pop("encoding"), "data": spec.pop("data")}
     bars["encoding"]["color"] = {"condition": inside, "value": QUIET}

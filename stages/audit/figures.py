@@ -3,11 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
-from stages.audit import charts
+from filters.verdicts import LIMITS
+from stages.audit import charts, links
 from stages.audit.charts import Spec
 from stages.audit.distributions import CLIP_NUMBERS, MOTION_NUMBERS
 
 Stats = Mapping[str, Any]  # of `stages.audit.statistics.stats`
+CLIP_LIMITS = {name for name, *_ in LIMITS}
 OUTCOMES = ("answer_better", "equal", "baseline_better", "cannot_judge")
 
 
@@ -46,9 +48,14 @@ def _funnel(stats: Stats) -> dict[str, Spec]:
 
 
 def _gates(what_if: Mapping[str, Any]) -> dict[str, Spec]:
+    # Of the gates on clips: the clips in a bar can be shown, not the answers.
+    limits = {gate["measure"]: gate["name"] for gate in what_if["gates"] if gate["name"] in CLIP_LIMITS}
     return {
         f"measure-{at}": charts.gated(
-            measure, measure["unit"], f"Distribution of {measure['title']}, with its gates"
+            measure,
+            measure["unit"],
+            f"Distribution of {measure['title']}, with its gates",
+            links.of_bins(limits[at], measure) if at in limits else (),
         )
         for at, measure in enumerate(what_if["measures"])
         if measure["bins"]
@@ -58,7 +65,10 @@ def _gates(what_if: Mapping[str, Any]) -> dict[str, Spec]:
 def _spreads(stats: Stats) -> dict[str, Spec]:
     return {
         f"spread-{name}": charts.distribution(
-            stats["spread"][name], CLIP_NUMBERS[name], f"Distribution of {name}"
+            stats["spread"][name],
+            CLIP_NUMBERS[name],
+            f"Distribution of {name}",
+            links=links.of_bins(name, stats["spread"][name]),
         )
         for name in MOTION_NUMBERS
         if stats["spread"][name]["bins"]
@@ -70,11 +80,13 @@ def _sources(stats: Stats) -> dict[str, Spec]:
         return {}
     rows = [
         {"source": row["source"], "part": part, "count": row[part]}
+        | _url(links.of_source(row["source"], outcome=part))
         for row in stats["sources"]
         for part in ("kept", "failed", "pending")
     ]
     rows += [
         {"source": row["source"], "part": row["gate"], "count": row["clips"]}
+        | _url(links.of_source(row["source"], gate=row["gate"]))
         for row in stats["dropped_by_source"]
     ]
     there = {row["part"] for row in rows}
@@ -84,11 +96,16 @@ def _sources(stats: Stats) -> dict[str, Spec]:
     return {"sources": charts.shares(rows, "source", parts, what, colours)}
 
 
+def _url(link: str | None) -> dict[str, str]:
+    return {"url": link} if link else {}
+
+
 def _motion(stats: Stats) -> dict[str, Spec]:
     if not any(stats["camera_motion"].values()):
         return {}
     labels = {name.replace("_", " "): count for name, count in stats["camera_motion"].items()}
-    camera = charts.counts(labels, "clips", "Clips by what their camera does")
+    to = {name.replace("_", " "): links.clips(camera=name) for name in stats["camera_motion"]}
+    camera = charts.counts(labels, "clips", "Clips by what their camera does", to)
     profile = charts.shares(
         [
             {"camera": row["camera"], "part": row["objects"], "count": row["clips"]}

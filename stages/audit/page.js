@@ -167,7 +167,7 @@
     document.getElementById("reset").addEventListener("click", reset);
     reset();
     await Promise.all([...document.querySelectorAll("[data-chart]")].map(async (place) => {
-      const options = { actions: false, renderer: "svg", ast: true };
+      const options = { actions: false, loader: { target: "clips" }, renderer: "svg", ast: true };
       const { view } = await vegaEmbed(place, specs[place.dataset.chart], options);
       views[place.dataset.chart] = view;
     }));

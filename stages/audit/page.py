@@ -12,6 +12,7 @@ import jinja2
 from markupsafe import Markup
 
 from pipeline.errors import ERRORS
+from stages.audit import links
 from stages.audit.distributions import CLIP_NUMBERS, MOTION_NUMBERS, QA_NUMBERS
 from stages.audit.figures import figures
 from stages.audit.samples import Sample
@@ -74,6 +75,8 @@ def page(
         fixed=fixed,
         shown=shown,
         charts=figures(stats, what_if),
+        clips=links.clips,
+        of_source=links.of_source,
         errors=ERRORS,
         units=CLIP_NUMBERS | QA_NUMBERS,
         motion_numbers=MOTION_NUMBERS,

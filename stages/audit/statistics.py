@@ -12,6 +12,7 @@ from filters.gates.near_duplicates import near_duplicates
 from filters.verdicts import COLUMNS, GatesConfig, clip_verdicts
 from pipeline.schema import CAMERA_LABELS
 from stages.audit.distributions import CLIP_NUMBERS, MOTION_NUMBERS, QA_NUMBERS, histogram, spread
+from stages.audit.links import OTHERS, UNKNOWN
 from stages.split.plan import DatasetPlan
 from stages.split.schema import SPLITS, TIERS
 
@@ -325,9 +326,9 @@ def sources(column: pa.ChunkedArray) -> pa.ChunkedArray:
         The column with at most SOURCES_SHOWN different values: the largest sources by name, "unknown" for no
         source, and "(others)".
     """
-    named = pc.if_else(pc.equal(pc.fill_null(column, ""), ""), "unknown", column)
+    named = pc.if_else(pc.equal(pc.fill_null(column, ""), ""), UNKNOWN, column)
     found = sorted(pc.value_counts(named).to_pylist(), key=lambda row: (-row["counts"], row["values"]))
     if len(found) <= SOURCES_SHOWN:
         return named
     large = pa.array([row["values"] for row in found[: SOURCES_SHOWN - 1]])
-    return pc.if_else(pc.is_in(named, large), named, "(others)")
+    return pc.if_else(pc.is_in(named, large), named, OTHERS)

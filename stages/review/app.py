@@ -1,30 +1,23 @@
 """The server of the review page: hands out comparisons, takes votes, sends videos."""
 
-import asyncio
-import json
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
-import jinja2
-from fastapi import FastAPI, HTTPException, Request
-from fastapi.exceptions import RequestValidationError
-from fastapi.responses import FileResponse, HTMLResponse, Response
+from fastapi import FastAPI, HTTPException
+from fastapi.responses import FileResponse, HTMLResponse
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from pipeline.errors import ClipError, RunError
+from stages import pages
+from stages.pages import page_app, template
 from stages.review.queue import Comparison, Judgment, Queue, Vote, Voted
 from stages.review.store import Store
-from stages.review.videos import Videos
+from stages.video.playable import Videos
 
 HERE = Path(__file__).parent
 STATIC = {"review.css": "text/css", "review.js": "text/javascript"}
-POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; media-src 'self'; connect-src 'self';"
-    " img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-)
 LATEST = datetime.max.replace(tzinfo=UTC) - timedelta(microseconds=1)  # but one
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=64)]
 
@@ -168,25 +161,8 @@ def make(title: str, session: ReviewSession, videos: Videos, annotator: str | No
         videos: The clips.
         annotator: The only annotator, whom the page then does not ask for a name.
     """
-    app = FastAPI(title="MotionSight review", docs_url=None, redoc_url=None, openapi_url=None)
-    page = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(HERE), autoescape=True, undefined=jinja2.StrictUndefined
-    ).get_template("review.html")
-
-    @app.middleware("http")
-    async def secure(request: Request, call_next: Any) -> Response:
-        answer: Response = await call_next(request)
-        answer.headers["content-security-policy"] = POLICY
-        answer.headers["referrer-policy"] = "no-referrer"
-        answer.headers["x-content-type-options"] = "nosniff"
-        answer.headers.setdefault("cache-control", "no-store")
-        return answer
-
-    @app.exception_handler(RequestValidationError)
-    async def refuse(_: Request, error: RequestValidationError) -> Response:
-        # Without what was sent, which need not be text that can be sent back.
-        wrong = [{"loc": each["loc"], "msg": each["msg"]} for each in error.errors()]
-        return Response(json.dumps({"detail": wrong}), 422, media_type="application/json")
+    app = page_app("MotionSight review")
+    page = template(HERE, "review.html")
 
     @app.get("/")
     async def index() -> HTMLResponse:
@@ -220,24 +196,6 @@ def make(title: str, session: ReviewSession, videos: Videos, annotator: str | No
 
     @app.get("/clips/{clip_id}")
     async def clip(clip_id: str) -> FileResponse:
-        # Starlette answers the ranges that players ask for when they seek.
-        path, kind = await _playable(videos, clip_id)
-        return FileResponse(path, media_type=kind, headers={"cache-control": "private, max-age=3600"})
+        return await pages.video(videos, clip_id)
 
     return app
-
-
-async def _playable(videos: Videos, clip_id: str) -> tuple[str, str]:
-    """Path and media type of the clip's file. Raises HTTPException."""
-    try:
-        # Waited for without a thread, which others need; shielded, as others may wait for the same file.
-        path, kind = await asyncio.shield(asyncio.wrap_future(videos.get(clip_id)))
-    except KeyError:
-        raise HTTPException(404, "there is no such clip") from None
-    except ClipError as error:
-        raise HTTPException(422, f"{error.detail} ({error.code})") from error
-    except RunError as error:
-        raise HTTPException(503, str(error)) from error
-    if not Path(path).is_file():
-        raise HTTPException(404, "the clip's file is gone")
-    return path, kind

@@ -25,6 +25,7 @@ SECTIONS = {
     "mllm": "calls and tokens for an answer, on vLLM",
     "workers": "Ray against a plain loop; memory",
     "tables": "split and audit of a million rows",
+    "browse": "the clip browser on 100,000 clips",
 }
 QUICK = ("scoring", "prompts")  # those that have a short form
 

@@ -25,13 +25,14 @@ ASKED = ("How does the camera move?", "What moves, and which way?", "Which is fa
 def write(folder: Path, clips: int, annotated: int, videos: Path | None = None, seed: int = 0) -> None:
     """A workspace with `clips` scores, the first `annotated` of them annotated with QUESTIONS each.
 
-    videos: where each clip gets a file of a few KB to be copied; None: there are none.
+    videos: where each clip gets a file of a few KB to be copied, unless it has one; None: there are none.
     """
     rng = np.random.default_rng(seed)
     if videos:
-        videos.mkdir()
-        for name in _ids(0, clips):
-            (videos / f"{name}.mp4").write_bytes(rng.bytes(4000))
+        videos.mkdir(exist_ok=True)
+        for file in (videos / f"{name}.mp4" for name in ids(0, clips)):
+            if not file.exists():
+                file.write_bytes(rng.bytes(4000))
     for at in range(0, clips, CLIPS_PER_FILE):
         count = min(CLIPS_PER_FILE, clips - at)
         name = f"{at:08d}.parquet"
@@ -46,7 +47,8 @@ def _table(folder: Path, table: str, name: str, rows: pa.Table) -> None:
     pq.write_table(rows, folder / table / name, compression="zstd")
 
 
-def _ids(at: int, count: int) -> list[str]:
+def ids(at: int, count: int) -> list[str]:
+    """The ids of some of the clips."""
     return [f"{(n * 0x9E3779B97F4A7C15) % 2**64:016x}" for n in range(at, at + count)]
 
 
@@ -64,15 +66,15 @@ def _full(schema: pa.Schema, count: int, columns: dict[str, object]) -> pa.Table
 
 
 def _clips(rng: np.random.Generator, at: int, count: int, where: str) -> pa.Table:
-    ids = _ids(at, count)
+    names = ids(at, count)
     source = [SOURCES[(at + n) // CLIPS_PER_VIDEO % len(SOURCES)] for n in range(count)]
     columns: dict[str, object] = {
-        "clip_id": ids,
+        "clip_id": names,
         "video_id": [f"{(at + n) // CLIPS_PER_VIDEO:016x}" for n in range(count)],
-        "uri": [f"{where}/{i}.mp4" for i in ids],
+        "uri": [f"{where}/{i}.mp4" for i in names],
         "source": source,
         "bytes": rng.integers(10**5, 10**7, count),
-        "sha256": [i * 4 for i in ids],
+        "sha256": [i * 4 for i in names],
     }
     return _full(CLIPS, count, columns)
 
@@ -86,7 +88,7 @@ def _scores(rng: np.random.Generator, at: int, count: int) -> pa.Table:
     alike = np.flatnonzero(rng.random(count) < 0.02)
     looks[alike] = looks[rng.integers(0, count, len(alike))]
     columns: dict[str, object] = {
-        "clip_id": _ids(at, count),
+        "clip_id": ids(at, count),
         "width": rng.choice([640, 1280, 1920], count),
         "height": rng.choice([360, 720, 1080], count),
         "fps": np.full(count, 25.0),
@@ -130,6 +132,7 @@ def _annotations(rng: np.random.Generator, at: int, count: int) -> pa.Table:
             pa.array(rng.random(total)),
             pa.array(checks[0], mask=unread),
             pa.array(checks[1], mask=unread),
+            pa.array(unread.astype(np.int64)),
             pa.array([["pan_left"]] * total, QA.field("claims").type),
             pa.nulls(total, pa.string()),
         ],
@@ -140,7 +143,7 @@ def _annotations(rng: np.random.Generator, at: int, count: int) -> pa.Table:
     thing = {"label": "man", "boxes": boxes, "scores": [0.9] * 16, "velocity": [0.1, 0.0]}
     failed = rng.random(count) < 0.005
     columns: dict[str, object] = {
-        "clip_id": _ids(at, count),
+        "clip_id": ids(at, count),
         "times": [np.linspace(0, 4, 16).tolist()] * count,
         "objects": pa.array([[thing]] * count, pa.list_(OBJECT)),
         "models": [[("mllm", "tiny 1")]] * count,

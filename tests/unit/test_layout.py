@@ -59,6 +59,7 @@ COMMANDS = {path.name for path in (ROOT / "stages").iterdir() if (path / "__init
 }
 # A command's folder and those whose results it reads.
 BESIDE = {("audit", "split"), ("review", "split"), ("train", "split"), ("audit", "review")}
+BESIDE |= {("browse", "split"), ("browse", "audit"), ("browse", "review")}
 LONGEST_FILE, LONGEST_FUNCTION = 450, 80  # lines
 SOURCES = [
     path

@@ -21,7 +21,7 @@ from jobs import split
 from jobs.session import Session
 from pipeline.errors import CallError, ClipError
 from pipeline.workspace import Workspace
-from stages.review.videos import Playable
+from stages.video.playable import Playable
 from tests import objectstore, videos
 from tests.cli import motionsight
 from tests.review_server import TOKEN, Server, filled, votes

@@ -1,5 +1,6 @@
 """Clips that browsers can play: the file itself where that works, else H.264 in MP4."""
 
+from collections import OrderedDict
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
@@ -82,18 +83,17 @@ def _played(clip: Clip) -> str | None:
 class Videos:
     """The playable files of a workspace's clips; each is made once, and nothing else is given out."""
 
-    def __init__(self, clips: Mapping[str, Mapping[str, Any]], folder: str) -> None:
+    def __init__(self, clips: Mapping[str, Mapping[str, Any]], folder: str, most: int | None = None) -> None:
         """Start the child processes.
 
         Args:
             clips: By clip_id, rows with clip_id, uri, start_s, end_s.
             folder: For what has to be fetched or re-encoded.
+            most: How many files are kept in it, those watched last; None: all.
         """
-        self._clips = clips
-        self._made: dict[str, Future[tuple[str, str]]] = {}  # also those that are being made
-        self._children = [
-            Isolated(partial(Playable, folder), LIMITS, ["stages.review.videos"]) for _ in range(AT_ONCE)
-        ]
+        self._clips, self._folder, self._most = clips, folder, most
+        self._made = OrderedDict[str, Future[tuple[str, str]]]()  # also those that are being made
+        self._children = [Isolated(partial(Playable, folder), LIMITS, [__name__]) for _ in range(AT_ONCE)]
         self._free = SimpleQueue[Isolated]()
         for child in self._children:
             self._free.put(child)
@@ -124,7 +124,17 @@ class Videos:
         clip, made = self._clips[clip_id], self._made.get(clip_id)
         if made is None or (made.done() and made.exception()):  # what failed may pass
             made = self._made[clip_id] = self._threads.submit(self._make, clip)
+            self._forget()
+        self._made.move_to_end(clip_id)
         return made
+
+    def _forget(self) -> None:
+        """Delete the files that were not watched for the longest time, if there are too many."""
+        ended = [clip_id for clip_id, made in self._made.items() if made.done()]
+        for clip_id in ended[: len(self._made) - self._most] if self._most else ():
+            made = self._made.pop(clip_id)
+            if not made.exception() and Path(made.result()[0]).parent == Path(self._folder):
+                Path(made.result()[0]).unlink(missing_ok=True)
 
     def _make(self, clip: Mapping[str, Any]) -> tuple[str, str]:
         child = self._free.get()
