@@ -82,7 +82,7 @@ def _use(mode: str) -> None:
     if "RAY_AUTH_MODE" not in os.environ:
         os.environ["RAY_AUTH_MODE"] = mode
         if "ray" in sys.modules:  # it has read the variable when it was imported
-            from ray._raylet import Config
+            from ray._raylet import Config  # type: ignore[attr-defined]  # compiled
 
             Config.initialize("")
 

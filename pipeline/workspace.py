@@ -347,7 +347,7 @@ class Workspace:
         """Check the settings as `check` does, and record them if the table has no rows yet."""
         self.check(table, settings)
         made, values = self.made_with(), {setting.path: setting.value for setting in settings}
-        if table not in made or (made[table] != values and not self._files(table)):
+        if table not in made or (made[table] != values and not self.files(table)):
             self.write_bytes(_dump(made | {table: values}), "config.json")
 
     def check(self, table: str, settings: Sequence[Setting]) -> None:
@@ -376,7 +376,7 @@ class Workspace:
             A phrase for each that is different.
         """
         before = self.made_with().get(table)
-        if before is None or not self._files(table):  # a run that was refused or stopped early made no row
+        if before is None or not self.files(table):  # a run that was refused or stopped early made no row
             return []
         return sorted(
             f"{it.path} was {before.get(it.path, it.default)!r}, is now {it.value!r}"
