@@ -72,8 +72,8 @@ def counts(
         description: For screen readers.
         links: Where bars lead, by name.
     """
-    data = [{"name": name, "count": count} for name, count in found.items()]
-    data = _linked(data, [(links or {}).get(name) for name in found])
+    bars = [{"name": name, "count": count} for name, count in found.items()]
+    data = _linked(bars, [(links or {}).get(name) for name in found])
     y = {"field": "name", "type": "nominal", "sort": None, "title": None}
     x = {
         "field": "count",

@@ -12,8 +12,8 @@ from stages.video.pixels import fitted
 from stages.video.probe import middles
 
 Kind = Literal["frame", "strip"]
-COUNT: dict[Kind, int] = {"frame": 1, "strip": 8}
-SIDE: dict[Kind, int] = {"frame": 360, "strip": 240}  # longer side of a frame, pixels
+COUNT: dict[str, int] = {"frame": 1, "strip": 8}
+SIDE: dict[str, int] = {"frame": 360, "strip": 240}  # longer side of a frame, pixels
 QUALITY = 78  # of JPEG
 LIMITS = Limits(clip_timeout_s=20.0, clip_memory_gb=2.0)
 WAITING = 120  # pictures, at most: more than a screen shows
@@ -23,12 +23,12 @@ KEPT_MB = 256  # of pictures
 class Painter:
     """Makes the pictures of a clip; in a child process, as it decodes."""
 
-    def __call__(self, clip: Mapping[str, Any], kind: Kind) -> bytes:
+    def __call__(self, clip: Mapping[str, Any], kind: str) -> bytes:
         """Decode a few frames.
 
         Args:
             clip: uri, start_s, end_s.
-            kind: One frame from the middle, or a strip of several, from left to right.
+            kind: A `Kind`: one frame from the middle, or a strip of several, from left to right.
 
         Returns:
             A JPEG.

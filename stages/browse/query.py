@@ -133,10 +133,10 @@ def _range(name: str, text: str) -> Range:
     if not found:
         raise CallError(f"{name}={text[:40]} is not a range such as 0.2..0.9, 0.2.., ..0.9, or none")
     least, most = ((found[end] or found["only"]) for end in ("least", "most"))
-    ends = [None if end is None else float(end) for end in (least, most)]
-    if any(end is not None and not math.isfinite(end) for end in ends):
+    limits = Range(None if least is None else float(least), None if most is None else float(most))
+    if any(end is not None and not math.isfinite(end) for end in (limits.least, limits.most)):
         raise CallError(f"{name}={text[:40]} is beyond all numbers")
-    return Range(*ends)
+    return limits
 
 
 def _sort(value: str, index: Index) -> str:
