@@ -52,6 +52,7 @@ function choose(name, values, how = "push") {
     to.delete(name);
     for (const value of values) to.append(name, value);
   }, how);
+  window.scrollTo({ top: 0, behavior: "instant" });
   refresh();
 }
 

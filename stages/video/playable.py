@@ -130,8 +130,10 @@ class Videos:
 
     def _forget(self) -> None:
         """Delete the files that were not watched for the longest time, if there are too many."""
+        if self._most is None:
+            return
         ended = [clip_id for clip_id, made in self._made.items() if made.done()]
-        for clip_id in ended[: len(self._made) - self._most] if self._most else ():
+        for clip_id in ended[: max(0, len(self._made) - self._most)]:
             made = self._made.pop(clip_id)
             if not made.exception() and Path(made.result()[0]).parent == Path(self._folder):
                 Path(made.result()[0]).unlink(missing_ok=True)

@@ -162,7 +162,7 @@ def test_a_clip_plays_with_boxes_and_the_keyboard_leads_through_all(
     expect(page.locator("#clip-place")).to_have_text("3 of 8")
     page.keyboard.press("Escape")
     expect(page.locator("#clip")).to_be_hidden()
-    assert "clip=" not in page.url
+    page.wait_for_function("() => !location.search.includes('clip=')")
     page.wait_for_function("() => document.activeElement.dataset.id === 'c-part'")
     page.go_forward()
     expect(page.locator("#clip")).to_be_visible()

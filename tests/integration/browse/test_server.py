@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -13,6 +14,7 @@ import pytest
 
 from pipeline.schema import empty_row
 from pipeline.workspace import Workspace
+from stages.video.playable import Videos
 from tests.cli import motionsight
 from tests.review_server import EVIL, TOKEN, Server
 from tests.tables import clip, score
@@ -134,6 +136,20 @@ def test_clips_that_come_while_it_runs_are_shown_and_nothing_is_written(
     assert found["edition"] == 2
     assert ask(server, "/api/clips/z-new")["outcome"] == "kept"
     assert server.end() == 0
+
+
+@pytest.mark.slow
+def test_of_videos_that_were_encoded_the_last_ones_are_kept(
+    tmp_path: Path, clips: dict[str, dict[str, Any]]
+) -> None:
+    rows = {name: empty_row("clips") | row for name, row in clips.items()}
+    with closing(Videos(rows, str(tmp_path), most=2)) as videos:
+        for name in ("c-part", "d-part", "c-part", "e-fast", "d-part"):
+            path, kind = videos.get(name).result(120)
+            assert (Path(path).is_file(), kind) == (True, "video/mp4")
+            assert len(list(tmp_path.iterdir())) <= 2
+        videos.get("a-plain").result(120)  # plays as it is
+        assert Path(clips["a-plain"]["uri"]).is_file()
 
 
 @pytest.mark.slow
