@@ -20,12 +20,14 @@ class Given:
         paths: Settings that are set on the command line, such as "gates.flow_min" or "gates".
         named: Whether the file is named on the command line.
         all: Whether each setting of the command is to hold.
+        name: Of the file: an absolute path, or the name of a profile.
     """
 
     profile: Config
     paths: Collection[str] = ()
     named: bool = False
     all: bool = False
+    name: str = "embedded"
 
     def means(self, path: str, before: Any) -> bool:
         """Whether the command asks for its own value of a setting.

@@ -86,7 +86,8 @@ def run(session: Session) -> int:
         movable = what_if(clips, scores, annotations, votes, config.gates, config.split)
         strips = _shown(session, samples(scores, annotations, config.gates), clips)
         fixed = {"near_duplicates": "drop"} if config.gates.near_duplicates == "drop" else {}
-        html = page(PurePosixPath(workspace.root).name, counted, movable, fixed, strips)
+        place = workspace.root, session.given.name if session.given else "embedded"
+        html = page(place, counted, movable, fixed, strips)
         workspace.write_bytes(html.encode(), "audit", "report.html")
         workspace.write_bytes(drawn, *DRAWN)
         session.say(f"audit: report written to {workspace.root}/audit/report.html")

@@ -6,6 +6,7 @@ import shlex
 import signal
 import sys
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -133,7 +134,9 @@ def session(
 
     begun = Session(settings(config, overrides), Workspace(output))
     paths = [override.partition("=")[0].strip() for override in overrides or ()]
-    begun.given = Given(load(config or PROFILE), paths, config is not None)
+    name = config or PROFILE
+    name = str(Path(name).absolute()) if Path(name).is_file() else name
+    begun.given = Given(load(name), paths, config is not None, name=name)
     if command:
         ending.push(say_how_to_resume)
         ending.enter_context(begun.writing(command))

@@ -145,9 +145,31 @@
     document.querySelector("#by-source tbody").replaceChildren(...rows);
     const moved = gates.filter((gate) => gate.input && (gate.kind === "required"
       ? gate.input.checked !== gate.current : Number(gate.input.value) !== gate.begin));
-    const set = moved.map((gate) => ` --set gates.${gate.name}=${valueOf(gate) ?? (gate.kind === "required" ? "false" : "null")}`);
-    document.querySelector("#command code").textContent = `motionsight split --output WORKSPACE${set.join("")} --dry-run`;
+    const set = moved.map((gate) => [gate.name, String(valueOf(gate) ?? (gate.kind === "required" ? "false" : "null"))]);
+    const { workspace, profile } = document.getElementById("command").dataset;
+    const words = set.map(([name, value]) => ` --set gates.${name}=${value}`);
+    document.querySelector("#command code").textContent = `motionsight split --output ${quoted(workspace)}${words.join("")} --dry-run`;
+    const yaml = `extends: ${JSON.stringify(profile)}\ngates:${set.length ? "" : " {}"}\n${set.map(([name, value]) => `  ${name}: ${value}\n`).join("")}`;
+    document.getElementById("yaml").href = `data:application/yaml;charset=utf-8,${encodeURIComponent(yaml)}`;
     document.getElementById("reset").disabled = !moved.length;
+    // In the address, as far as it is not a section's: only this part of it may change in a file.
+    if (set.length || location.hash.includes("=")) history.replaceState(null, "", `#${new URLSearchParams(set)}`);
+  };
+
+  const quoted = (text) => /^[\w./:@%+,-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
+
+  // Move the gates to where the address says.
+  const restore = () => {
+    for (const [name, text] of new URLSearchParams(location.hash.slice(1))) {
+      const gate = gates.find((one) => one.name === name && one.input);
+      if (!gate) continue;
+      if (gate.kind === "required") gate.input.checked = text === "true";
+      const { positions } = whatIf.measures[gate.measure] ?? {};
+      const step = gate.steps?.findIndex((at) => (at === null ? "null" : String(positions?.[at])) === text) ?? -1;
+      if (gate.kind !== "required" && step >= 0) gate.input.value = step;
+    }
+    update();
+    whatIf.measures.forEach((_, measure) => draw(measure));
   };
 
   const reset = () => {
@@ -165,7 +187,12 @@
       gate.input.addEventListener("input", () => { update(); draw(gate.measure); });
     }
     document.getElementById("reset").addEventListener("click", reset);
+    const asked = location.hash;
     reset();
+    if (asked.includes("=")) {
+      history.replaceState(null, "", asked);
+      restore();
+    }
     await Promise.all([...document.querySelectorAll("[data-chart]")].map(async (place) => {
       const options = { actions: false, loader: { target: "clips" }, renderer: "svg", ast: true };
       const { view } = await vegaEmbed(place, specs[place.dataset.chart], options);

@@ -5,7 +5,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import jinja2
@@ -42,7 +42,7 @@ class Shown:
 
 
 def page(
-    title: str,
+    place: tuple[str, str],
     stats: Mapping[str, Any],
     what_if: Mapping[str, Any],
     fixed: Mapping[str, Any],
@@ -51,7 +51,7 @@ def page(
     """Render the report as HTML that makes no request; text that comes from the data is escaped.
 
     Args:
-        title: Name of the workspace.
+        place: The workspace, and the settings file or profile of its gates.
         stats: What `stages.audit.statistics.stats` returned.
         what_if: What `stages.audit.what_if.what_if` returned.
         fixed: Settings of gates that the page cannot move, which drop clips after those that it can.
@@ -68,7 +68,9 @@ def page(
     environment.policies["json.dumps_kwargs"] = {"allow_nan": False, "separators": (",", ":")}
     environment.filters["data_url"] = lambda data: f"data:image/jpeg;base64,{base64.b64encode(data).decode()}"
     return environment.get_template("page.html").render(
-        title=title,
+        title=PurePosixPath(place[0]).name,
+        workspace=place[0],
+        profile=place[1],
         stats=stats,
         standing=standing(stats["since_published"]),
         what_if=what_if,

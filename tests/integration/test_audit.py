@@ -119,10 +119,12 @@ def report(browser: Browser, workspace: Workspace) -> Iterator[Report]:
     page.close()
 
 
-def split(workspace: Workspace, settings: dict[str, Any]) -> tuple[dict[str, int], dict[str, list[int]]]:
+def split(
+    workspace: Workspace, settings: dict[str, Any], config: str = "embedded"
+) -> tuple[dict[str, int], dict[str, list[int]]]:
     """What `split` keeps with these gates, in all and by source."""
     overrides = [f"gates.{name}={json.dumps(value)}" for name, value in settings.items()]
-    decided = plan(Session(load("embedded", overrides), workspace))
+    decided = plan(Session(load(config, overrides), workspace))
     rows = decided.sft["clip_id"].to_pylist() + decided.dpo["clip_id"].to_pylist()
     sources: dict[str, list[int]] = {}
     for row in decided.clips.to_pylist():
@@ -165,7 +167,19 @@ def test_moving_gates_by_keyboard_gives_the_numbers_of_split(report: Report, wor
     assert f"--set gates.quality_max={settings['quality_max']}" in command
     assert "--set gates.motion_check_min=null" in command
     assert "--set gates.motion_check_required=false" in command
+    assert f"--output {workspace.root} " in command
+    with report.page.expect_download() as saved:
+        report.page.locator("#yaml").click()
+    file = tmp_path / "gates.yaml"
+    saved.value.save_as(file)
+    assert split(workspace, {}, config=str(file))[0] == left
+    report.page.reload()  # with the gates in its address
+    report.page.wait_for_selector("html[data-ready=yes]")
+    assert report.left() == left
     report.page.locator("#reset").click()
+    assert report.left() == whole
+    report.page.reload()
+    report.page.wait_for_selector("html[data-ready=yes]")
     assert report.left() == whole
     assert not report.trouble
 

@@ -26,7 +26,7 @@ class Tags(HTMLParser):
 
 def page_of(rows: Rows, shown: list[Shown] | None = None, gates: GatesConfig | None = None) -> str:
     gates = gates or GatesConfig()
-    return page(EVIL, audited(rows, gates), asked_what_if(rows, gates), {}, shown or [])
+    return page((EVIL, EVIL), audited(rows, gates), asked_what_if(rows, gates), {}, shown or [])
 
 
 def test_text_out_of_the_data_is_text_in_the_page() -> None:
