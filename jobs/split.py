@@ -90,8 +90,7 @@ def run(session: Session, dry: bool = False, version: str | None = None) -> Data
         if about.items() <= before.items() and not before["missing"]:
             session.say("split: nothing to do, the dataset is up to date")
             return decided
-        titled = config.split.model_copy(update={"title": config.split.title or _title(workspace.root)})
-        manifest = publish(decided, folder, titled, about, _map_shards(session))
+        manifest = publish(decided, folder, config.split, about, _map_shards(session))
     except (ExportError, OSError) as error:
         whole = workspace.is_local or isinstance(error, ExportError)
         rest = "is unchanged" if whole else "or the new one can be read; run the same command again"
@@ -100,11 +99,6 @@ def run(session: Session, dry: bool = False, version: str | None = None) -> Data
         ) from error
     session.say(f"split: {len(manifest['files'])} files in {folder}")
     return decided
-
-
-def _title(root: str) -> str:
-    """A title for the dataset of a workspace: `/data/street-clips` gives "street-clips: motion QA"."""
-    return f"{root.rstrip('/').rpartition('/')[2] or 'workspace'}: motion QA"
 
 
 def _folder(session: Session, version: str | None) -> str:

@@ -52,7 +52,7 @@ def card(
     Returns:
         Contents by path.
     """
-    title = " ".join((config.title or "MotionVid-QA").split())
+    title = " ".join(config.title.split())
     ids = {row["clip_id"] for part in parts.values() for row in part}
     sources = Counter(
         source or "unknown" for clip_id, source in _pairs(plan.clips, "clip_id", "source") if clip_id in ids

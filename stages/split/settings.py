@@ -78,9 +78,7 @@ class SplitConfig(BaseModel):
         description="videos that are also stored in preview/*.parquet, where the viewer of the Hugging Face "
         "Hub plays them, MiB in all; 0: none",
     )
-    title: str | None = Field(
-        None, description="title of the dataset card; null: from the name of the workspace"
-    )
+    title: str = Field("MotionVid-QA", description="title of the dataset card")
     license: str = Field("unknown", description="license of the dataset, as a Hugging Face identifier")
     source_licenses: dict[str, str] = Field({}, description="license of the videos, by source")
 

@@ -137,7 +137,9 @@ def split(
     return dict(zip(names, np.sum(list(sources.values()), axis=0)[1:].tolist(), strict=True)), sources
 
 
-def test_moving_gates_by_keyboard_gives_the_numbers_of_split(report: Report, workspace: Workspace) -> None:
+def test_moving_gates_by_keyboard_gives_the_numbers_of_split(
+    report: Report, workspace: Workspace, tmp_path: Path
+) -> None:
     whole, sources = split(workspace, {})
     assert report.left() == whole
     assert report.by_source() == sources

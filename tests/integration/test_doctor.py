@@ -35,7 +35,7 @@ def endpoint() -> Iterator[str]:
 def test_the_embedded_profile_lacks_nothing() -> None:
     run = motionsight("doctor")
     assert run.returncode == 0, run.stderr
-    assert "nothing is missing" in run.stderr
+    assert "nothing is missing" in run.stdout
 
 
 def test_the_papers_profile_says_how_to_get_each_thing_that_is_missing(

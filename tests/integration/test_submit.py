@@ -92,7 +92,7 @@ def test_a_job_runs_this_package_whatever_the_working_folder_holds(tmp_path: Pat
         text=True,
     )
     assert job.returncode == 0, job.stderr
-    assert "nothing is missing" in job.stderr
+    assert "nothing is missing" in job.stdout
 
 
 def test_a_folder_sent_along_is_run_only_if_it_is_a_checkout(tmp_path: Path) -> None:

@@ -23,7 +23,8 @@ def audited(
     """The statistics of the rows. plan_gates: those of the plan, if they differ."""
     gates = gates or GatesConfig()
     plan = plan_of(rows["clips"], rows["scores"], rows["annotations"], rows.get("votes"), plan_gates or gates)
-    return stats(tables_of(rows), plan, gates, look_alikes(table("scores", rows["scores"]), gates))
+    counted = stats(tables_of(rows), plan, gates, look_alikes(table("scores", rows["scores"]), gates))
+    return counted | {"since_published": None}
 
 
 def asked_what_if(rows: Rows, gates: GatesConfig) -> dict[str, Any]:

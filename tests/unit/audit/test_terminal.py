@@ -1,10 +1,11 @@
 import io
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from rich.console import Console
 
-from stages.audit.terminal import bar, render_text, sparkline
+from stages.audit.terminal import bar, render_text, sparkline, standing
 from tests.tables import clip, score, tables
 from tests.unit.audit.counted import Rows, audited
 
@@ -56,3 +57,15 @@ def test_bars_and_sparklines_show_small_counts_and_leave_out_none() -> None:
     assert bar(0, 0) == ""
     assert sparkline([0, 1, 1000]) == " ▁█"
     assert sparkline([]) == ""
+
+
+@pytest.mark.parametrize(
+    ("rows", "told"),
+    [
+        (None, "no dataset is published yet"),
+        ({"added": 0, "removed": 0, "moved": 0, "reworded": 0, "same": 7}, "is what these tables"),
+        ({"added": 2, "removed": 0, "moved": 0, "reworded": 1, "same": 7}, "rows: added 2, reworded 1"),
+    ],
+)
+def test_it_is_said_whether_the_dataset_is_that_of_the_tables(rows: dict[str, int] | None, told: str) -> None:
+    assert told in standing(rows and {"rows": rows})
