@@ -26,6 +26,7 @@ SECTIONS = {
     "workers": "Ray against a plain loop; memory",
     "tables": "split and audit of a million rows",
     "browse": "the clip browser on 100,000 clips",
+    "review": "the review page with 80,000 questions, 20,000 votes and 50 people",
 }
 QUICK = ("scoring", "prompts")  # those that have a short form
 
