@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import Any
 
 import pyarrow as pa
@@ -16,6 +17,7 @@ import pyarrow.parquet as pq
 
 from pipeline.errors import CallError, reason
 from pipeline.text import decode, from_json, lines, unpacked
+from stages.split.files import own_path
 from stages.split.schema import Split
 from stages.train.settings import Format, Phase
 from stages.video.media import filesystem, is_local, read_bytes
@@ -93,7 +95,8 @@ def read_rows(source: Source, phase: Phase, split: Split, skip_missing: bool = F
 
 
 def _motionvid_qa(source: Source, phase: Phase, split: Split) -> Rows:
-    table = _tables(source.dataset, f"{phase}/{split}")
+    names = _names(source.dataset)
+    table = _tables(source.dataset, f"{phase}/{split}", names)
     if table is None:
         if split == "train":
             raise CallError(
@@ -103,9 +106,10 @@ def _motionvid_qa(source: Source, phase: Phase, split: Split) -> Rows:
         return Rows([])
     uris: Mapping[str, str] = {}
     if not source.videos:
-        index = _tables(source.dataset, f"index/{phase}-{split}")
+        index = _tables(source.dataset, f"index/{phase}-{split}", names)
         tars = index.select(["video", "tar"]).to_pylist() if index else []
-        uris = {it["video"]: f"{source.dataset.rstrip('/')}/{it['tar']}::{it['video']}" for it in tars}
+        root = source.dataset.rstrip("/")
+        uris = {it["video"]: f"{root}/{names.get(it['tar'], it['tar'])}::{it['video']}" for it in tars}
     rows, missing = [], []
     for row in table.to_pylist():
         uri = _file(source.videos, row["video"]) if source.videos else uris.get(row["video"])
@@ -120,11 +124,29 @@ def _motionvid_qa(source: Source, phase: Phase, split: Split) -> Rows:
     return Rows(rows, missing=tuple(dict.fromkeys(missing)))
 
 
-def _tables(folder: str, start: str) -> pa.Table | None:
+def _names(folder: str) -> dict[str, str]:
+    """Where the manifest of a dataset says that its files are, by their own names; none without a manifest.
+
+    In an object store, that is another place while a dataset is being replaced, when a pattern would find
+    files of two versions.
+    """
+    try:
+        files, root = filesystem(folder.rstrip("/"))
+        manifest = json.loads(files.cat_file(f"{root}/manifest.json"))
+        return {own_path(file["path"]): file["path"] for file in manifest["files"]}
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return {}
+    except OSError as error:
+        raise CallError(f"cannot read {folder}: {reason(error)}") from error
+
+
+def _tables(folder: str, start: str, names: Mapping[str, str]) -> pa.Table | None:
     """The files START-*.parquet in a folder as one table, or None if there are none."""
     try:
         files, root = filesystem(folder.rstrip("/"))
-        paths = sorted(files.glob(f"{root}/{start}-*.parquet"))
+        pattern = f"{start}-*.parquet"
+        named = [f"{root}/{path}" for name, path in sorted(names.items()) if fnmatchcase(name, pattern)]
+        paths = named if names else sorted(files.glob(f"{root}/{pattern}"))
         return pa.concat_tables(pq.read_table(path, filesystem=files) for path in paths) if paths else None
     except (OSError, pa.ArrowInvalid) as error:
         raise CallError(f"cannot read {start}-*.parquet in {folder}: {reason(error)}") from error

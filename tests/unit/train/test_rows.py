@@ -4,6 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -89,6 +91,22 @@ def test_a_file_in_another_format_is_refused_with_the_place(folder: Path, text: 
     (folder / "x.json").write_text(text)
     with pytest.raises(CallError, match=says):
         read_rows(Source(str(folder / "x.json"), "llava"), "sft", "train")
+
+
+def test_of_a_dataset_that_is_being_replaced_one_version_is_read(folder: Path) -> None:
+    for place, text in (("sft", "Old."), (".new/sft", "New.")):
+        (folder / place).mkdir(parents=True)
+        messages = [{"role": "user", "content": "Q"}, {"role": "assistant", "content": text}]
+        row = {"id": "1", "video": "a.mp4", "messages": messages}
+        pq.write_table(
+            pa.Table.from_pylist([row]), folder / place / f"train-0000{len(place) % 2}-of-00001.parquet"
+        )
+    (new,) = (folder / ".new" / "sft").iterdir()
+    (folder / "manifest.json").write_text(json.dumps({"files": [{"path": f".new/sft/{new.name}"}]}))
+    (read,) = read_rows(Source(str(folder), videos=str(folder)), "sft", "train").rows
+    assert read["messages"][1]["content"] == "New."
+    (folder / "manifest.json").unlink()
+    assert len(read_rows(Source(str(folder), videos=str(folder)), "sft", "train").rows) == 1
 
 
 def test_a_folder_without_a_dataset_is_refused(tmp_path: Path) -> None:
