@@ -70,7 +70,7 @@ def run(words: Sequence[str], submission: Submission, address: str | None, follo
     return watch(job, address, out) if follow else 0
 
 
-def entrypoint(words: Sequence[str], working_dir: str | None, python: str | None) -> str:
+def entrypoint(words: Sequence[str], working_dir: str | None, python: str | None = None) -> str:
     """The shell command that a job runs.
 
     The console script finds the installed package whatever else is in the folder that the job starts in. A

@@ -102,6 +102,23 @@ def test_a_folder_sent_along_is_run_only_if_it_is_a_checkout(tmp_path: Path) -> 
     assert entrypoint(words, str(ROOT)) == entrypoint(words, "s3://bucket/checkout.zip") == module
 
 
+@pytest.mark.parametrize("there", [True, False])
+def test_a_python_that_is_named_runs_the_job_where_it_is(tmp_path: Path, there: bool) -> None:
+    named = tmp_path / "it's" / "python"
+    for path, says in ((named.parent, "named"), (tmp_path / "other", "other")):
+        path.mkdir()
+        (path / "motionsight").write_text(f"#!/bin/sh\necho {says} $*\n")
+        (path / "motionsight").chmod(0o755 if there or path != named.parent else 0o644)
+    job = subprocess.run(
+        entrypoint(["score", "--output", "a b"], None, str(named)),
+        shell=True,
+        env={"PATH": f"{tmp_path / 'other'}:{os.defpath}"},
+        capture_output=True,
+        text=True,
+    )
+    assert job.stdout == f"{'named' if there else 'other'} score --output a b\n"
+
+
 def test_the_options_of_the_command_are_its_own() -> None:
     called = CliRunner().invoke(
         app, ["submit", "--address", NOBODY, "score", "--output", "W", "--set", "a.b=c"]
