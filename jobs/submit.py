@@ -1,6 +1,7 @@
 """`motionsight submit`: any command as a job on a Ray cluster, through its job server."""
 
 import asyncio
+import logging
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -98,6 +99,7 @@ def watch(job: str, address: str | None, out: Console) -> int:
         async for lines in client.tail_job_logs(job):
             out.print(lines, end="", markup=False, soft_wrap=True)
 
+    logging.getLogger("ray.dashboard.modules.job.sdk").setLevel(logging.ERROR)  # it tells of its socket
     try:
         with _told():
             client = connect(address)

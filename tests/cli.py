@@ -45,6 +45,7 @@ def start(
     *words: object,
     program: Sequence[str] = PROGRAM,
     env: Environment | None = None,
+    stdout: int | None = None,
     stderr: int | None = subprocess.PIPE,
 ) -> subprocess.Popen[str]:
     """Start `motionsight` in a process group of its own, which a test can signal as a whole.
@@ -53,10 +54,12 @@ def start(
         words: The command and its arguments, each converted to a string.
         program: What Python runs instead of the command line, such as `("-c", code)`.
         env: Variables to change in the environment; None unsets one.
+        stdout: Where reports go; None: where this process's own output goes.
         stderr: Where messages go. A pipe blocks the process once it is full, unless the test reads it.
     """
     return subprocess.Popen(
         [sys.executable, *program, *map(str, words)],
+        stdout=stdout,
         stderr=stderr,
         text=True,
         cwd=ROOT,

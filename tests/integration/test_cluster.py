@@ -91,12 +91,13 @@ def nodes() -> Iterator[Nodes]:
 
 
 def begin(*arguments: object) -> "subprocess.Popen[str]":
-    return start(*arguments, env={"RAY_ADDRESS": None})
+    """Start a command; all that it prints is in one pipe."""
+    return start(*arguments, env={"RAY_ADDRESS": None}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 
 
 def done(*arguments: object, code: int = 0) -> str:
     run = begin(*arguments)
-    _, told = run.communicate(timeout=300)
+    told, _ = run.communicate(timeout=300)
     assert run.returncode == code, told
     return told
 
@@ -183,7 +184,7 @@ def test_a_job_outlives_a_node_that_dies(nodes: Nodes, tmp_path: Path) -> None:
     while len(seen) < 3 and following.poll() is None:
         seen |= nodes.metrics()
         time.sleep(1)
-    _, told = following.communicate(timeout=300)
+    told, _ = following.communicate(timeout=300)
     assert following.returncode == 0, told
     assert f"score: {CLIPS + 1} clips done, 1 failed (not_a_video 1)" in told
     assert stored(killed, "scores") == stored(quiet, "scores")

@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import time
@@ -171,7 +172,9 @@ def test_an_ingest_that_was_killed_goes_on_and_ends_as_if_nothing_had_been(tmp_p
     assert 50 <= kept < 300
     assert not stored(workspace, "clips")
     told = finish(count, *command)
-    assert 0 < int(told.split("ingest: ")[1].split(" clips done, 0 failed")[0]) <= 300 - kept
+    done = re.search(r"ingest: (\d+) clips done, 0 failed", told)
+    assert done
+    assert 0 < int(done[1]) <= 300 - kept
     assert len(begun(count)) <= 300 + WORKERS  # a killed run's workers end after the file in hand
     clips = {Path(row["uri"]).name: row for row in stored(workspace, "clips")}
     assert {name: row["sha256"] for name, row in clips.items()} == {

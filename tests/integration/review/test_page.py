@@ -200,7 +200,9 @@ def test_a_bad_clip_and_a_bad_question_are_reported_with_a_note(
     page.keyboard.press("q")
     moved_on(page, second)
     assert [row[::2] for row in votes(workspace)] == [(first, "bad_clip"), (second, "bad_question")]
+    third = page.inner_text("#question")
     page.keyboard.press("z")
+    moved_on(page, third)
     page.keyboard.press("z")
     expect(page.locator("#note")).to_have_value("q c 1 sliced: a slide show")
     expect(page.locator("#flags [data-choice=bad_clip]")).to_have_attribute("aria-pressed", "true")
