@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from jobs.options import ConfigPath, Overrides, session, sticking
+from jobs.options import ConfigPath, Host, Overrides, Token, session, sticking
 from jobs.web import Address
 from stages.audit.links import PORT
 
@@ -13,16 +13,9 @@ def browse(
     output: Annotated[str, typer.Option("--output", "-o", help="The workspace.")],
     config: ConfigPath = None,
     overrides: Overrides = None,
-    host: Annotated[
-        str, typer.Option(help="The address to listen on; all but the loopback require a token.")
-    ] = "127.0.0.1",
+    host: Host = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="The port; 0: any free port.")] = PORT,
-    token: Annotated[
-        str | None,
-        typer.Option(
-            envvar="MOTIONSIGHT_TOKEN", help="The token that visitors need; default: generated if required."
-        ),
-    ] = None,
+    token: Token = None,
 ) -> None:
     """Look at the clips on a web page: why each was kept or dropped, what was measured, asked and answered.
 

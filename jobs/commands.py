@@ -11,12 +11,14 @@ from jobs.options import (
     PROFILE,
     ConfigPath,
     Dry,
+    Host,
     Input,
     Output,
     Overrides,
     Restart,
     Retry,
     Retrying,
+    Token,
     Yes,
     ending,
     offered,
@@ -219,16 +221,9 @@ app.command()(browse)
 @app.command()
 def review(
     output: Annotated[str, typer.Option("--output", "-o", help="The workspace.")],
-    host: Annotated[
-        str, typer.Option(help="The address to listen on; all but the loopback require a token.")
-    ] = "127.0.0.1",
+    host: Host = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="The port; 0: any free port.")] = 8008,
-    token: Annotated[
-        str | None,
-        typer.Option(
-            envvar="MOTIONSIGHT_TOKEN", help="The token that visitors need; default: generated if required."
-        ),
-    ] = None,
+    token: Token = None,
     annotator: Annotated[
         str | None, typer.Option(metavar="NAME", help="The annotator's name; default: the page asks for it.")
     ] = None,
@@ -362,9 +357,7 @@ def config(config: ConfigPath = None, overrides: Overrides = None) -> None:
 def serve(
     config: ConfigPath = None,
     overrides: Overrides = None,
-    host: Annotated[
-        str, typer.Option(help="The address to listen on; all but the loopback require a token.")
-    ] = "127.0.0.1",
+    host: Host = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="The port; 0: any free port.")] = 8000,
     token: Annotated[
         str | None,

@@ -67,6 +67,13 @@ Yes = Annotated[
         help="Take all gates and split settings of this command, whatever was published before.",
     ),
 ]
+Host = Annotated[str, typer.Option(help="The address to listen on; all but the loopback require a token.")]
+Token = Annotated[
+    str | None,
+    typer.Option(
+        envvar="MOTIONSIGHT_TOKEN", help="The token that visitors need; default: generated if required."
+    ),
+]
 Dry = Annotated[bool, typer.Option("--dry-run", help="Only print what would be done.")]
 
 # The tables that --restart discards, keyed by the first of them.

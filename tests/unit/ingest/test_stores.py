@@ -29,8 +29,8 @@ def options(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
         rows = [{"uri": name, "video_id": name} for name in NAMES]
         contents = {f"in put/{name}": name.encode() for name in NAMES} | {
             "in put/t.tar": packed.getvalue(),
-            "in put/work/run.json": b"[]",
-            "in put/work/dataset/sft/published.mp4": b"of a workspace",
+            "in put/made/run.json": b"[]",
+            "in put/made/dataset/sft/published.mp4": b"of a workspace",
             "in put/list.jsonl": "\n".join(map(json.dumps, rows)).encode(),
         }
         for key, content in contents.items():
