@@ -3,15 +3,19 @@
 import os
 import re
 import sys
+import time
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 from pipeline.errors import RunError
 
 DISTRIBUTION = "motionsight-distill"
 ALIVE = "/ray.rpc.NodeInfoGcsService/CheckAlive"
 ANSWER_S = 10.0
+ATTEMPTS = 3  # a head node that is just starting, or a fork in another thread, breaks connections off
+PAUSE_S = 0.5
 NOT_LET_IN = (
     "the cluster does not let this user in: set RAY_AUTH_TOKEN to its token, or copy ~/.ray/auth_token from"
     " the user who started it (`ray get-auth-token` prints it there)"
@@ -67,14 +71,20 @@ def _answers(address: str, token: str | None) -> bool:
     import grpc
 
     headers = (("authorization", f"Bearer {token.strip()}"),) if token else ()
-    with grpc.insecure_channel(address) as channel:
-        try:
-            channel.unary_unary(ALIVE)(b"", timeout=ANSWER_S, metadata=headers)
-        except grpc.RpcError as error:
-            if error.code() is grpc.StatusCode.UNAUTHENTICATED:
-                return False
-            raise RunError(f"no Ray cluster answers at {address}: {error.details()}") from error
-    return True
+    failure: Any = None
+    for attempt in range(ATTEMPTS):
+        time.sleep(PAUSE_S * bool(attempt))
+        with grpc.insecure_channel(address) as channel:
+            try:
+                channel.unary_unary(ALIVE)(b"", timeout=ANSWER_S, metadata=headers)
+                return True
+            except grpc.RpcError as error:
+                failure = error
+        if failure.code() is grpc.StatusCode.UNAUTHENTICATED:
+            return False
+        if failure.code() is not grpc.StatusCode.UNAVAILABLE:
+            break
+    raise RunError(f"no Ray cluster answers at {address}: {failure.details()}") from failure
 
 
 def _use(mode: str) -> None:

@@ -101,7 +101,7 @@ def test_poison_costs_the_poisoned_clips_alone(tmp_path: Path) -> None:
     session = Session(config, Workspace(str(tmp_path / "W")))
     ingest.run(session, str(folder_of(tmp_path / "in", 120, poison)))
     clips = session.workspace.read("clips")
-    limits = Limits(clip_timeout_s=3, clip_memory_gb=1)
+    limits = Limits(clip_timeout_s=10, clip_memory_gb=1)
     session.run(PoisonableScore(config, limits), clips, session.workspace)
 
     scores = session.workspace.read("scores").to_pylist()
@@ -120,7 +120,7 @@ def test_poison_that_only_shows_when_a_clip_is_annotated_costs_that_clip(tmp_pat
         session = Session(config, Workspace(str(tmp_path / "W")))
         ingest.run(session, str(folder_of(tmp_path / "in", 16, poison)))
         clips = session.workspace.read("clips")
-        limits = Limits(clip_timeout_s=3, clip_memory_gb=1)
+        limits = Limits(clip_timeout_s=10, clip_memory_gb=1)
         session.run(PoisonableAnnotate(session.config, None, limits), clips, session.workspace)
         assert server.most_in_flight > 4
 
