@@ -58,6 +58,8 @@ def run(session: Session, only: Collection[str] | None = None) -> int:
     ):
         session.run(Annotate(config, handles, config.score, book), missing, workspace)
         if most:
+            for remark in ledger.remarks(book):
+                session.say(f"annotate: {remark}")
             left = missing.num_rows - session.stages["annotate"].rows
             if said := ledger.turned_away(book, most, left):
                 session.say(f"annotate: {said}")

@@ -14,7 +14,7 @@ from jobs.session import Session
 from pipeline import lock
 from pipeline.engine import pending
 from pipeline.errors import NOT_ALL, CallError, CeilingError
-from pipeline.ledger import Notes, ledger, turned_away
+from pipeline.ledger import Notes, ledger, remarks, turned_away
 from pipeline.workspace import Workspace
 from stages.evaluate.benchmark import BenchmarkQuestion, read
 from stages.evaluate.results import answered, compare, markdown, summary
@@ -124,6 +124,8 @@ def _answer(
                 limits, frames = config.score, settings.baseline_frames
                 stage = Evaluate(with_this, handles, limits, book, settings.seed, frames)
                 session.run(stage, missing, workspace)
+                for remark in remarks(book) if most else ():
+                    session.say(f"evaluate: {remark}")
                 left = missing.num_rows - session.stages["evaluate"].rows
                 if most and (said := turned_away(book, most, left)):
                     raise CeilingError(said)

@@ -97,6 +97,15 @@ class Ledger:
         self._prompt: float | None = None  # what the dearest prompt cost; None: no request was answered yet
         self._clips: dict[str, _Clip] = {}  # those in hand
         self._full = False
+        self._remarks: dict[str, None] = {}
+
+    def remark(self, text: str) -> None:
+        """Note what a worker has found out about a model."""
+        self._remarks[text] = None
+
+    def remarks(self) -> list[str]:
+        """Return what workers have found out about the models, each sentence once."""
+        return [*self._remarks]
 
     def begin(self, clip_id: str) -> bool | None:
         """Whether a clip may be begun; None: not now. Once one may not, none may."""
@@ -287,6 +296,22 @@ def reached(spent: Spent, ceiling: Spent) -> str:
     }
     amounts = [f"{had:g} of {name}={most:g}" for name, (had, most) in bounds.items() if most < math.inf]
     return f"the ceiling is reached: {' and '.join(amounts)} spent"
+
+
+def remarks(book: Any) -> list[str]:
+    """Return what workers have found out about the models.
+
+    Args:
+        book: The handle of a ledger.
+
+    Returns:
+        Sentences.
+    """
+    import ray
+
+    with asking():
+        found: list[str] = ray.get(book.remarks.remote())
+        return found
 
 
 def turned_away(book: Any, ceiling: Spent, left: int) -> str | None:

@@ -140,6 +140,7 @@ ANNOTATIONS = pa.schema(
         ("error_detail", pa.string()),
         ("seconds", pa.float64()),
         ("tokens", pa.int64()),
+        ("thought_tokens", pa.int64()),
         ("cost", pa.float64()),
         ("requests", pa.int64()),
     ]

@@ -97,7 +97,55 @@ class Endpoint(FakeServer):
                 exchange.send(500, b"<html>Internal Server Error</html>")
             case "long excuse":
                 exchange.send(400, {"error": {"message": ("x" * 50 + "\n" + KEY) * 20}})
+            case (int() as status, refusal):
+                exchange.send(status, refusal)
             case int():
                 exchange.send(answer, {"error": {"message": f"Incorrect API key: {KEY}"}})
             case _:
                 exchange.send(200, answer)
+
+
+class Mannered(Endpoint):
+    """An endpoint that knows only a part of the API, as some models' do, and may think aloud.
+
+    Attributes:
+        refuses: Words that say what, by argument that is refused with status 400.
+        thinks: What it writes before each answer; "" if it does not think.
+        reply: The answer to a prompt.
+    """
+
+    def __init__(self, refuses: dict[str, str] | None = None, thinks: str = "") -> None:
+        super().__init__()
+        self.refuses, self.thinks = refuses or {}, thinks
+        self.reply: Callable[[str], str] = lambda prompt: f"echo {prompt}"
+        self.refusals = 0
+
+    def respond(self, exchange: Exchange) -> None:
+        body = json.loads(exchange.body)
+        taken = {"temperature": body.get("temperature"), "top_logprobs": body.get("top_logprobs", 0) <= 5}
+        wrong = next((name for name in self.refuses if name in body and not taken.get(name)), None)
+        if not wrong:
+            super().respond(exchange)
+            return
+        with self.lock:
+            self.refusals += 1
+        error = {"message": self.refuses[wrong], "type": "invalid_request_error", "param": wrong}
+        exchange.send(400, {"error": error})
+
+    def answer(self, prompt: str, attempt: int) -> Any:
+        with self.lock:
+            most = next(
+                it.get("max_tokens") or it["max_completion_tokens"]
+                for it in reversed(self.bodies)
+                if it["messages"][0]["content"][-1]["text"] == prompt
+            )
+        words = (self.thinks + self.reply(prompt)).split(" ")  # each word counts as a token
+        written = " ".join(words[:most])
+        made = completion(written, finish_reason="length" if len(words) > most else "stop")
+        written_tokens = min(most, len(words))
+        usage = {
+            "prompt_tokens": 50,
+            "completion_tokens": written_tokens,
+            "total_tokens": 50 + written_tokens,
+        }
+        return made | {"usage": usage}

@@ -116,6 +116,7 @@ class Annotate(AskingStage):
         # A question that is not answered because too little is certain is no failure of the clip.
         failed = next((it for it in answers if it.error and it.error != "withheld"), None)
         tracked = self._tracked(inquiry)
+        replies = (*inquiry.spent, *answers, *others.values())
         notes = [] if tracked["objects"] else ["no_detection"]
         notes += ["no_baseline"] if any(other.error for other in baselines.values()) else []
         return empty_row("annotations") | {
@@ -127,7 +128,8 @@ class Annotate(AskingStage):
             # A clip without any answer has failed; otherwise each question carries its own code.
             "error": failed.error if failed and not good else None,
             "error_detail": failed.detail if failed else None,
-            "tokens": sum(reply.tokens for reply in (*inquiry.spent, *answers, *others.values())),
+            "tokens": sum(reply.tokens for reply in replies),
+            "thought_tokens": sum(reply.thought_tokens for reply in replies),
         }
 
     def _replies(self, inquiry: Inquiry) -> tuple[list[Reply], dict[int, Reply], dict[int, float | None]]:

@@ -233,7 +233,10 @@ def _made(annotation: Row | None) -> dict[str, Any] | None:
         return None
     return {
         "models": dict(annotation["models"] or ()),
-        **{name: annotation[name] for name in ("notes", "seconds", "tokens", "cost", "requests")},
+        **{
+            name: annotation[name]
+            for name in ("notes", "seconds", "tokens", "thought_tokens", "cost", "requests")
+        },
     }
 
 

@@ -1,6 +1,7 @@
 """The cost of models that charge by the token, asked for and booked request by request."""
 
 import asyncio
+import logging
 import math
 import threading
 import time
@@ -17,6 +18,8 @@ from pipeline.errors import CallError, CeilingError, RunError
 from pipeline.identity import OPERATIONAL
 from pipeline.ledger import NOTHING, UNLIMITED, Ledger, Spent, asking
 from stages.models.protocols import Reply
+
+log = logging.getLogger("motionsight")
 
 MILLION = 1e6  # prices are per million tokens
 WAIT_S = 0.2  # before asking the ledger again
@@ -135,6 +138,13 @@ class Account:
 
 # The clip that is worked on. A context variable is passed on to the event loop that sends a model's requests.
 ACCOUNT: ContextVar[Account | None] = ContextVar("ACCOUNT", default=None)
+
+
+def remark(text: str) -> None:
+    """Say something about a model that whoever runs the work should know, once for all workers."""
+    log.warning(text)  # which is seen where the work is done in the user's own process
+    if account := ACCOUNT.get():
+        account.purse.tell("remark", text)
 
 
 class Purse:

@@ -66,6 +66,7 @@ class Reply:
         prompt_tokens: Tokens read; 0 if unknown.
         cached_tokens: Those of them that came from a prefix cache; 0 if unknown.
         requests: Number of attempts.
+        thought_tokens: Tokens written before the answer, as thoughts.
     """
 
     text: str
@@ -76,6 +77,7 @@ class Reply:
     prompt_tokens: int = 0
     cached_tokens: int = 0
     requests: int = 1
+    thought_tokens: int = 0
 
 
 class Model(Protocol):

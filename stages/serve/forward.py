@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 from pipeline.errors import RunError
 from stages.models.mllm.openai import REFUSED, OpenAiMllm, loop
+from stages.models.mllm.thinking import Answering, with_reasoning
 from stages.models.protocols import Mllm, Reply, Request
 from stages.serve.errors import ApiError, of_reply
 
@@ -111,20 +112,42 @@ async def _streamed(model: OpenAiMllm, request: Request) -> AsyncGenerator[Piece
     arguments = await asyncio.to_thread(model.arguments, request)
     arguments |= {"stream": True, "stream_options": {"include_usage": True}}
     finish, usage, answered = "stop", None, False
+    room = model.habits.budget
+    answering = Answering(model.habits)
     try:
-        async with model.slots, await model.client.chat.completions.create(**arguments) as stream:
+        async with model.slots, await _begun(model, arguments, room) as stream:
             async for chunk in stream:
                 usage = chunk.usage or usage
                 for choice in chunk.choices[:1]:
                     finish = choice.finish_reason or finish
-                    if choice.delta.content:
-                        answered = answered or bool(choice.delta.content.strip())
-                        yield Piece(choice.delta.content)
+                    answering.reason(with_reasoning(choice.delta.model_dump())[1])
+                    if text := answering.feed(choice.delta.content or ""):
+                        answered = answered or bool(text.strip())
+                        yield Piece(text)
     except openai.OpenAIError as error:
         raise _of_upstream(error, model) from None  # the cause may quote the key
+    said = answering.end(finish == "length")
+    if rest := answering.rest:
+        answered = answered or bool(rest.strip())
+        yield Piece(rest)
     if not answered:
-        raise ApiError(502, "the model gave an empty answer", "mllm_bad_output")
+        why = said.without_answer(finish == "length") if said.thought else "the model gave an empty answer"
+        raise ApiError(502, why, "mllm_bad_output")
     yield Piece("", finish, usage.prompt_tokens if usage else 0, usage.completion_tokens if usage else 0)
+
+
+async def _begun(model: OpenAiMllm, arguments: dict[str, Any], room: int) -> Any:
+    """Begin a streamed answer, in the form that the endpoint takes."""
+    from openai import APIStatusError
+
+    completions = model.client.with_options(timeout=model.timeout_s(room)).chat.completions
+    while True:
+        sent = model.form(arguments, room)
+        try:
+            return await completions.create(**sent)
+        except APIStatusError as error:
+            if not model.adapted.learn(sent, error.status_code, error.response.text):
+                raise
 
 
 def _of_upstream(error: Any, model: OpenAiMllm) -> ApiError:

@@ -7,9 +7,9 @@ import math
 import pickle
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any
@@ -25,7 +25,7 @@ from stages.models.metering import Purse
 from stages.models.mllm import openai as openai_chat
 from stages.models.mllm.openai import OpenAiConfig, OpenAiMllm
 from stages.models.protocols import Reply, Request
-from tests.chat_server import KEY, PASSING, Endpoint, completion
+from tests.chat_server import KEY, PASSING, Endpoint, Mannered, completion
 
 TIMEOUT_S = 0.5
 SCHEMA = {"type": "object", "properties": {"claims": {"type": "array"}}, "required": ["claims"]}
@@ -38,6 +38,13 @@ def endpoint(monkeypatch: pytest.MonkeyPatch) -> Iterator[Endpoint]:
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     with Endpoint(slow_s=TIMEOUT_S * 2) as server:
         yield server
+
+
+@pytest.fixture
+def mannered(endpoint: Endpoint) -> Iterator[Callable[..., Mannered]]:
+    """Starts servers that know a part of the API, or think aloud."""
+    with ExitStack() as running:
+        yield lambda **manners: running.enter_context(Mannered(**manners))
 
 
 def model(endpoint: Endpoint, **settings: Any) -> OpenAiMllm:
@@ -267,7 +274,7 @@ def test_a_schema_is_passed_on_and_checked(endpoint: Endpoint) -> None:
         endpoint.asked.clear()
         reply = ask(endpoint, *[completion(said)] * 9, wanted={"json_schema": SCHEMA}, max_attempts=2)
         assert (reply.text, reply.error) == ("", "mllm_bad_output")
-        assert endpoint.asked["q"] == 2
+        assert sum(endpoint.asked.values()) == 2
         assert reply.tokens == 14, "what unusable answers cost is counted too"
         assert len(reply.detail) <= 300
 
@@ -322,3 +329,112 @@ def test_whatever_is_in_flight_no_request_is_sent_beyond_the_ceiling(endpoint: E
     assert full
     assert sum(endpoint.asked.values()) == spent.requests <= most
     assert len(done) >= most // 20
+
+
+REFUSALS = {
+    "max_tokens": "Unsupported parameter: 'max_tokens' is not supported with this model. Use"
+    " 'max_completion_tokens' instead.",
+    "temperature": "Unsupported value: 'temperature' does not support 0 with this model. Only the default (1)"
+    " value is supported.",
+    "seed": "Unrecognized request argument supplied: seed",
+    "response_format": "Invalid parameter: 'response_format' of type 'json_schema' is not supported with this"
+    " model.",
+    "top_logprobs": "top_logprobs must be at most 5",
+    "logprobs": "This model does not support logprobs",
+}
+
+
+@pytest.mark.parametrize("wrong", [[name] for name in REFUSALS] + [[*REFUSALS]], ids="+".join)
+def test_an_endpoint_that_refuses_a_part_of_the_api_is_asked_without_it_from_then_on(
+    mannered: Any, wrong: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    server = mannered(refuses={name: REFUSALS[name] for name in wrong})
+    server.reply = lambda prompt: '{"claims": []}' if "JSON" in prompt else f"echo {prompt}"
+    asked = model(server, max_attempts=1, concurrency=2)
+    given = [
+        request("in JSON", json_schema=SCHEMA),
+        request("at random", temperature=0.5),
+        request("p", logprob_tokens=("Yes",)),
+        request("plain"),
+    ]
+    for _ in range(2):
+        (made, *others) = asked.generate(given)
+        assert (made.text, made.error) == ('{"claims": []}', None)
+        assert [reply.text for reply in others] == ["echo at random", "echo p", "echo plain"]
+    refused = server.refusals
+    asked.generate(given)
+    assert server.refusals == refused, "it is known by now"
+    said = [record.message for record in caplog.records if record.name == "motionsight"]
+    assert len(said) == len(set(said)) == len(wrong)
+    last = {body["messages"][0]["content"][-1]["text"].split("\n")[0]: body for body in server.bodies[-4:]}
+    assert ("max_completion_tokens" in last["plain"]) == ("max_tokens" in wrong)
+    assert ("temperature" not in last["plain"]) == ("temperature" in wrong)
+    assert last["at random"].get("seed") == (None if "seed" in wrong else 0)
+    assert ("response_format" not in last["in JSON"]) == ("response_format" in wrong)
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (400, {"error": {"message": "This model's maximum context length is 99 tokens: reduce max_tokens"}}),
+        (400, {"error": {"message": "max_tokens is too large: 256. At most 100 are supported"}}),
+        (400, {"error": {"message": "an image could not be decoded"}}),
+    ],
+)
+def test_a_request_that_is_wrong_otherwise_is_not_sent_again(
+    endpoint: Endpoint, status: int, body: dict[str, Any]
+) -> None:
+    endpoint.faults["q"] = [(status, body)] * 9
+    (reply,) = model(endpoint).generate([request("q")])
+    assert reply.error == "mllm_error"
+    assert body["error"]["message"][:30] in reply.detail
+    assert endpoint.asked["q"] == 1
+
+
+THOUGHT = "Okay, the camera pans left, or does it? " * 40  # 320 words
+
+
+@pytest.mark.parametrize(
+    "thinks", ["<think>\n{}\n</think>\n\n", "{}\n</think>\n\n", "◁think▷{}◁/think▷ "], ids=str.strip
+)
+def test_an_endpoint_that_thinks_is_given_room_and_its_thoughts_are_no_answer(
+    mannered: Any, thinks: str
+) -> None:
+    server = mannered(thinks=thinks.format(THOUGHT))
+    server.delay_s = lambda prompt: 0.02
+    asked = model(server, max_attempts=1)
+    for _ in range(2):
+        replies = asked.generate([request(f"{k}", max_tokens=100) for k in range(8)])
+        assert [(reply.text, reply.error) for reply in replies] == [(f"echo {k}", None) for k in range(8)]
+        assert all(300 < reply.thought_tokens <= 422 for reply in replies)
+    assert len(server.bodies) <= 8 + 8 + 8 + 1, "each of the first is asked once more, and one beside them"
+    (reply,) = model(server, thinking_tokens=100).generate([request("q", max_tokens=100)])
+    assert reply.error == "mllm_bad_output"
+    assert "thinking_tokens" in reply.detail
+
+
+def test_what_a_server_calls_reasoning_is_no_answer(endpoint: Endpoint) -> None:
+    for name in ("reasoning_content", "reasoning"):
+        message = {"role": "assistant", "content": "It is still.", name: "It pans left, I think."}
+        usage = {"total_tokens": 60, "completion_tokens_details": {"reasoning_tokens": 17}}
+        endpoint.asked.clear()
+        reply = ask(endpoint, completion("", message=message) | {"usage": usage})
+        assert (reply.text, reply.thought_tokens) == ("It is still.", 17)
+
+
+def test_p_yes_is_that_of_the_answer_and_not_of_a_thought(endpoint: Endpoint) -> None:
+    said = ["<think>", "No", "?", "</think>", "\n", "Yes"]
+    content = [
+        {"token": token, "logprob": -0.1, "top_logprobs": [{"token": "No", "logprob": -2.0 - k}]}
+        for k, token in enumerate(said)
+    ]
+    told = completion("".join(said), logprobs={"content": content})
+    reply = ask(endpoint, told, wanted={"logprob_tokens": ("Yes", "No")})
+    assert reply.logprobs == pytest.approx({"Yes": -0.1, "No": -7.0})
+
+
+def test_settings_of_the_user_go_along_with_each_request(endpoint: Endpoint) -> None:
+    ask(endpoint, chat_template_kwargs={"enable_thinking": False}, extra_body={"reasoning_effort": "low"})
+    (body,) = endpoint.bodies
+    assert body["chat_template_kwargs"] == {"enable_thinking": False}
+    assert body["reasoning_effort"] == "low"

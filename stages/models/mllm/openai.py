@@ -3,31 +3,36 @@
 import asyncio
 import base64
 import json
-import os
 import random
 import threading
 import time
-import urllib.error
-import urllib.request
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from email.utils import parsedate_to_datetime
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
-from urllib.parse import urlsplit
 
 import cv2
 import numpy as np
 from pydantic import AfterValidator, Field, HttpUrl
 
-from pipeline.errors import CallError, CeilingError, RunError, reason
+from pipeline.errors import CallError, CeilingError, RunError
 from pipeline.identity import NOTED, OPERATIONAL
-from pipeline.requirements import Context, Finding, Package, Requirement
+from pipeline.requirements import Package, Requirement
 from pipeline.text import without_secrets
-from stages.models.backend import MllmBackend
 from stages.models.metering import Priced, charged
+from stages.models.mllm.adapting import Adapted
+from stages.models.mllm.endpoint import Endpoint, Key, key_of
 from stages.models.mllm.replies import after, bad, checked, first_token, sentence, whole_characters
+from stages.models.mllm.thinking import (
+    LEARNT_TOKENS,
+    Habits,
+    Said,
+    ThinkingBackend,
+    start_of,
+    with_reasoning,
+)
 from stages.models.protocols import Reply, Request
 
 if TYPE_CHECKING:
@@ -35,11 +40,13 @@ if TYPE_CHECKING:
 
 RETRY_DELAY_S = 0.5  # before another attempt; doubles from attempt to attempt
 LONGEST_DELAY_S = 8.0  # the most that it becomes
+AT_ONCE = 0.0  # the pause before a request in another form
 LONGEST_PAUSE_S = 120.0  # longest Retry-After that is obeyed
 PASSING = (408, 409, 429)  # timeout, conflict, too many requests: like any status from 500 on, these may pass
-LIST_MODELS_S = 10.0  # time limit for an endpoint to list its models
 TOP_LOGPROBS = 20  # maximum of the API
 STARTING = threading.Lock()  # a cached function may be called twice by threads that come at once
+THOUGHTS_PER_S = 20.0  # tokens that even a slow model thinks in a second
+TELLING = 32  # tokens of an answer that, cut off there, may as well be a thought
 REFUSED = (401, 403, 404)  # wrong key, permission, address or model: every other call fails likewise
 
 
@@ -48,7 +55,7 @@ def _url(text: str) -> str:
     return text
 
 
-class OpenAiConfig(Priced, MllmBackend):
+class OpenAiConfig(Priced, ThinkingBackend):
     """Which model at which endpoint, and how persistently to ask it. The key is read from the environment."""
 
     backend: Literal["openai"] = "openai"
@@ -65,10 +72,15 @@ class OpenAiConfig(Priced, MllmBackend):
         32, ge=1, description="requests in flight at once, those of all workers together"
     )
     timeout_s: Annotated[float, OPERATIONAL] = Field(
-        60.0, gt=0, description="time limit of one attempt, seconds"
+        60.0,
+        gt=0,
+        description="time limit of one attempt, seconds; for each 20 tokens that the model may think, 1 more",
     )
     max_attempts: Annotated[int, OPERATIONAL] = Field(
         4, ge=1, le=20, description="maximum number of HTTP requests for one answer"
+    )
+    extra_body: dict[str, Any] = Field(
+        {}, description="further fields of each request, such as {reasoning_effort: low}"
     )
     reentrant: ClassVar[bool] = True
     jpeg_quality: int = Field(90, ge=1, le=100, description="JPEG quality of the frames sent, 1 to 100")
@@ -101,6 +113,8 @@ class OpenAiMllm:
 
     Attributes:
         config: Its settings.
+        habits: What is known about the model's thinking.
+        adapted: What is known about the endpoint.
         slots: Bounds the requests in flight. For use in the event loop `loop` alone.
     """
 
@@ -121,7 +135,10 @@ class OpenAiMllm:
                 "mllm.backend openai needs the openai package: pip install 'motionsight-distill[openai]'"
             ) from None
         key_of(self.config)
+        self.habits = Habits(config)
+        self.adapted = Adapted(f"{config.model} at {without_secrets(config.base_url or 'OpenAI')}")
         self.slots = asyncio.Semaphore(config.concurrency)
+        self._learning = asyncio.Lock()
 
     def generate(self, requests: Sequence[Request]) -> list[Reply]:
         """Return one reply for each request, in order.
@@ -168,37 +185,54 @@ class OpenAiMllm:
         )
 
     async def _ask(self, request: Request) -> Reply:
-        """Ask until a reply is usable, in at most `max_attempts` HTTP requests."""
-        config = self.config
+        """Ask until a reply is usable, in at most `max_attempts` HTTP requests of the same form."""
         arguments = await asyncio.to_thread(self.arguments, request)
-        spent = Reply("", requests=0)
-        for attempt in range(config.max_attempts):
-            async with charged(config, request.max_tokens) as book:
-                reply, pause = await self._once(arguments, request, attempt)
-                book(reply)
+        spent, attempt = Reply("", requests=0), 0
+        while True:
+            reply, pause = await self._charged(arguments, request, attempt, self.habits.budget)
             spent = after(spent, reply)
-            if pause is None or attempt + 1 == config.max_attempts:
-                break
+            if pause == AT_ONCE:
+                continue
+            attempt += 1
+            if pause is None or attempt == self.config.max_attempts:
+                return spent
             await asyncio.sleep(pause)
-        return spent
+
+    async def _charged(
+        self, arguments: Mapping[str, Any], request: Request, attempt: int, room: int
+    ) -> tuple[Reply, float | None]:
+        """Send one HTTP request; arguments and results as for `_once`."""
+        async with charged(self.config, request.max_tokens + room) as book:
+            reply, pause = await self._once(arguments, request, attempt, room)
+            book(reply)
+        return reply, pause
 
     async def _once(
-        self, arguments: Mapping[str, Any], request: Request, attempt: int
+        self, arguments: Mapping[str, Any], request: Request, attempt: int, room: int
     ) -> tuple[Reply, float | None]:
         """Send one HTTP request.
 
+        Args:
+            arguments: The request.
+            request: What it is made of.
+            attempt: Number of attempts before.
+            room: Tokens that the model may think.
+
         Returns:
-            The reply, and the pause before another attempt, seconds; None: no other is of use.
+            The reply, and the pause before another attempt, seconds; None: no other is of use; AT_ONCE: in
+            another form, which has just been learnt.
         """
         from openai import OpenAIError
 
         config = self.config
         pause = min(RETRY_DELAY_S * 2**attempt, LONGEST_DELAY_S) * random.uniform(0.75, 1.0)
-        chat = self.client.with_options(max_retries=0).chat.completions.with_raw_response
+        timeout_s = self.timeout_s(room)
+        chat = self.client.with_options(max_retries=0, timeout=timeout_s).chat.completions.with_raw_response
+        sent = self.form(arguments, room)
         try:
             # The client's timeout only limits silence: an endpoint that trickles bytes would hold it forever.
-            async with asyncio.timeout(config.timeout_s + LONGEST_PAUSE_S):
-                raw = await chat.create(**arguments)
+            async with asyncio.timeout(timeout_s + LONGEST_PAUSE_S):
+                raw = await chat.create(**sent)
         except (OpenAIError, TimeoutError) as error:
             why = " ".join([str(error) or "no answer in time", str(error.__cause__ or "")])
             if getattr(error, "status_code", None) in REFUSED:
@@ -207,11 +241,38 @@ class OpenAiMllm:
                     f" check mllm.base_url, mllm.model and the key in {config.api_key_env}: {self.told(why)}"
                 ) from None  # the cause may quote the key
             answer = getattr(error, "response", None)
-            if answer is not None:
-                pause = wait(answer.status_code, answer.headers, pause)
-            return Reply("", error="mllm_error", detail=why), pause
-        reply = read(raw.content, request)
-        return reply, pause if reply.error else None
+            failed = Reply("", error="mllm_error", detail=why)
+            if answer is None:
+                return failed, pause
+            if self.adapted.learn(sent, answer.status_code, answer.text):
+                return failed, AT_ONCE
+            return failed, wait(answer.status_code, answer.headers, pause)
+        reply, cut = read(raw.content, request, self.habits)
+        if cut and (room < self.habits.budget or await self._may_be_thought(arguments, request, reply)):
+            return replace(reply, text="", error="mllm_bad_output"), AT_ONCE
+        if not reply.error:
+            return reply, None
+        if request.json_schema is not None and not cut:
+            self.adapted.note("json", sent)
+        return reply, None if cut and reply.thought_tokens else pause
+
+    async def _may_be_thought(self, arguments: Mapping[str, Any], request: Request, reply: Reply) -> bool:
+        """Whether a reply that was cut off is a thought: asked once, with room to come to the end of it."""
+        if reply.error or request.max_tokens < TELLING:
+            return False
+        async with self._learning:
+            if self.habits.thinks is None and self.habits.may_learn:
+                self.habits.thinks = False
+                await self._charged(arguments, request, 0, LEARNT_TOKENS)
+        return bool(self.habits.thinks) and not reply.thought_tokens
+
+    def form(self, arguments: Mapping[str, Any], room: int) -> dict[str, Any]:
+        """Return arguments as the endpoint takes them, with room for some tokens of thought."""
+        return self.adapted.fit({**arguments, "max_tokens": arguments["max_tokens"] + room})
+
+    def timeout_s(self, room: int) -> float:
+        """Return the time limit of one attempt in which the model may think some tokens, seconds."""
+        return self.config.timeout_s + room / THOUGHTS_PER_S
 
     def arguments(self, request: Request) -> dict[str, Any]:
         """Convert a request into arguments of the API: the frames as JPEG, in order, then the prompt."""
@@ -231,7 +292,9 @@ class OpenAiMllm:
             arguments["response_format"] = {"type": "json_schema", "json_schema": schema}
         if request.logprob_tokens:
             arguments |= {"logprobs": True, "top_logprobs": TOP_LOGPROBS}
-        return arguments
+        template = self.config.chat_template_kwargs
+        extra = self.config.extra_body | ({"chat_template_kwargs": template} if template else {})
+        return arguments | ({"extra_body": extra} if extra else {})
 
     def told(self, text: str) -> str:
         """Turn a text from the endpoint into a one-line sentence with the key masked."""
@@ -239,86 +302,6 @@ class OpenAiMllm:
         return sentence(
             text.replace(key, "***") if key else text
         )  # masked before it is shortened, which could leave half a key
-
-
-def key_of(config: OpenAiConfig) -> str:
-    """Return the key from the environment; "" if it is not set and the server is on this machine.
-
-    Raises:
-        CallError: It is not set, or no key.
-    """
-    name = config.api_key_env
-    key = os.environ.get(name, "").strip()
-    host = urlsplit(config.base_url or os.environ.get("OPENAI_BASE_URL", "")).hostname or ""
-    if not key and host not in ("localhost", "::1") and not host.startswith("127."):
-        hint = f"set the environment variable {name} (to any word if the endpoint needs none)"
-        raise CallError(f"no key for {host or 'OpenAI'}: {hint}")
-    if not (key.isascii() and key.isprintable()):  # HTTP libraries would quote it in their errors
-        raise CallError(f"the environment variable {name} holds characters that cannot be part of a key")
-    return key
-
-
-@dataclass(frozen=True)
-class Key:
-    """The key of an endpoint on another machine.
-
-    Attributes:
-        config: Which endpoint and key.
-    """
-
-    config: OpenAiConfig
-
-    def examine(self, context: Context) -> Iterator[Finding]:
-        """Look it up in the environment; finds nothing if none is needed."""
-        what = f"key ${self.config.api_key_env}"
-        try:
-            if key_of(self.config):
-                yield Finding(context.part, what, "set")
-        except CallError as error:
-            yield Finding(context.part, what, str(error), f"export {self.config.api_key_env}=...")
-
-
-@dataclass(frozen=True)
-class Endpoint:
-    """An endpoint that answers, accepts the key, and has the model.
-
-    Attributes:
-        config: Which endpoint, key and model.
-    """
-
-    slow: ClassVar[bool] = True
-    config: OpenAiConfig
-
-    def examine(self, context: Context) -> Iterator[Finding]:
-        """Ask the endpoint for its models; finds nothing without a key."""
-        config, part = self.config, context.part
-        try:
-            key = key_of(config)
-        except CallError:  # which `Key` has found
-            return
-        base = config.base_url or os.environ.get("OPENAI_BASE_URL") or "https://api.openai.com/v1"
-        what = f"{config.model} at {without_secrets(base)}"
-        request = urllib.request.Request(
-            f"{base.rstrip('/')}/models", headers={"Authorization": f"Bearer {key or 'none'}"}
-        )
-        try:
-            with urllib.request.urlopen(request, timeout=LIST_MODELS_S) as answer:
-                names = [model["id"] for model in json.load(answer)["data"]]
-        except urllib.error.HTTPError as error:
-            if error.code in (404, 405):  # not every server lists its models
-                yield Finding(part, what, "answers, but does not list its models")
-                return
-            keyed = f"is the key in ${config.api_key_env} right?"
-            remedy = keyed if error.code in (401, 403) else "see its log"
-            yield Finding(part, what, f"HTTP {error.code}", remedy)
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            remedy = f"start it, or --set {part}.base_url=URL (it usually ends in /v1)"
-            yield Finding(part, what, reason(error), remedy)
-        else:
-            found = f"it has: {', '.join(names[:5]) or 'none'}"
-            missing = config.model not in names
-            remedy = f"--set {part}.model=NAME" if missing else ""
-            yield Finding(part, what, found if missing else "available", remedy)
 
 
 def loop() -> asyncio.AbstractEventLoop:
@@ -362,35 +345,48 @@ def jpeg_url(frame: np.ndarray, quality: int) -> str:
     return "data:image/jpeg;base64," + base64.b64encode(data.tobytes()).decode()
 
 
-def read(body: bytes, request: Request) -> Reply:
+def read(body: bytes, request: Request, habits: Habits) -> tuple[Reply, bool]:
     """Read a reply from the body of a response with status 200.
 
     Args:
         body: JSON, or anything else that the endpoint may have sent.
         request: The request that it answers.
+        habits: What is known about the model's thinking; it learns.
 
     Returns:
-        The reply, with error `mllm_bad_output` if it is unusable.
+        The reply, with error `mllm_bad_output` if it is unusable, and whether it was cut off because its
+        tokens ran out.
     """
     shown = body.decode("utf-8", "replace")
     try:
         answer = json.loads(body)
         choice = answer["choices"][0]
-        text = (choice["message"]["content"] or "").strip()
+        text, reasoning = with_reasoning(choice["message"])
+        cut = choice.get("finish_reason") == "length"
+        said = habits.take_apart(text.strip(), cut, reasoning)
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
-        return bad(Reply(""), f"not a chat completion: {shown}")
+        return bad(Reply(""), f"not a chat completion: {shown}"), False
     usage = answer.get("usage")
-    reply = checked(
-        Reply(
-            text,
-            _count(usage, "total_tokens"),
-            first_token(_candidates(choice), request.logprob_tokens),
-            prompt_tokens=_count(usage, "prompt_tokens"),
-            cached_tokens=_count(usage, "prompt_tokens_details", "cached_tokens"),
-        ),
-        request,
+    reply = Reply(
+        said.answer,
+        _count(usage, "total_tokens"),
+        first_token(_candidates(choice, said), request.logprob_tokens),
+        prompt_tokens=_count(usage, "prompt_tokens"),
+        cached_tokens=_count(usage, "prompt_tokens_details", "cached_tokens"),
+        thought_tokens=_thought(usage, said),
     )
-    return reply if text or not reply.error else replace(reply, detail=f"{reply.detail}: {shown}")
+    if said.thought and not said.answer:
+        return bad(reply, said.without_answer(cut)), cut
+    reply = checked(reply, request)
+    return (reply if text or not reply.error else replace(reply, detail=f"{reply.detail}: {shown}")), cut
+
+
+def _thought(usage: Any, said: Said) -> int:
+    """Tokens of the thoughts: as reported, or by their share of the characters."""
+    if told := _count(usage, "completion_tokens_details", "reasoning_tokens"):
+        return told
+    written = _count(usage, "completion_tokens")
+    return round(written * said.share)
 
 
 def _count(usage: Any, *path: str) -> int:
@@ -400,10 +396,17 @@ def _count(usage: Any, *path: str) -> int:
     return usage if isinstance(usage, int) else 0
 
 
-def _candidates(choice: Mapping[str, Any]) -> list[tuple[str, float]]:
-    """Return spelling and log-probability of the candidates for the first token; empty if not reported."""
+def _candidates(choice: Mapping[str, Any], said: Said) -> list[tuple[str, float]]:
+    """Return spelling and log-probability of the candidates for the answer's first token.
+
+    Empty if they are not reported.
+    """
     try:
-        first = choice["logprobs"]["content"][0]
+        content = choice["logprobs"]["content"]
+        first = content[0]
+        if said.thought:
+            spelt = [str(item["token"]) for item in content]
+            first = content[start_of(said.answer, spelt)]
         items = [first, *(first.get("top_logprobs") or ())]  # which repeat the first one
         return [*{str(item["token"]): float(item["logprob"]) for item in items}.items()]
     except (LookupError, TypeError, ValueError, AttributeError):

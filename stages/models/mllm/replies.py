@@ -10,6 +10,7 @@ from typing import Any
 from stages.models.protocols import Reply, Request
 
 LONGEST_DETAIL = 300  # characters of `Reply.detail`
+IN_WORDS = "Answer with JSON alone, without any other text, that conforms to this JSON schema:\n"
 CONTROL = re.compile(r"[\x00-\x1f]")
 
 
@@ -45,6 +46,7 @@ def after(spent: Reply, reply: Reply) -> Reply:
         prompt_tokens=spent.prompt_tokens + reply.prompt_tokens,
         cached_tokens=spent.cached_tokens + reply.cached_tokens,
         requests=spent.requests + reply.requests,
+        thought_tokens=spent.thought_tokens + reply.thought_tokens,
     )
 
 

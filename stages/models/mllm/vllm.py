@@ -5,7 +5,9 @@ engine recognises by its hash and computes only once.
 """
 
 import asyncio
+import json
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -22,14 +24,15 @@ from pydantic import Field
 
 from pipeline.identity import OPERATIONAL
 from pipeline.requirements import Context, Finding, Package, Requirement
-from stages.models.backend import MllmBackend
 from stages.models.checkpoint import Weights
-from stages.models.mllm.replies import after, checked, first_token, sentence, whole_characters
+from stages.models.mllm.replies import IN_WORDS, after, bad, checked, first_token, sentence, whole_characters
+from stages.models.mllm.thinking import Habits, Said, ThinkingBackend, start_of, starts_thought
 from stages.models.placement import Placement
 from stages.models.protocols import Reply, Request
 
 RETRY_TEMPERATURE = 0.7  # at least, for further attempts: a greedy answer would be the same again
 GIB = 1024**3
+TAIL = 16  # tokens at the end of a prompt, where a chat template may begin a thought
 T = TypeVar("T")
 WATCH = """
 import signal, sys
@@ -53,7 +56,7 @@ class VllmPlacement(Placement):
     max_concurrency: int = Field(64, ge=1, description="calls that an actor works on at once")
 
 
-class VllmConfig(MllmBackend):
+class VllmConfig(ThinkingBackend):
     """Which model, how its engine is configured, and where it runs."""
 
     reentrant: ClassVar[bool] = True  # the engine batches the calls of all threads
@@ -142,7 +145,7 @@ class VllmMllm:
         from vllm import AsyncEngineArgs
         from vllm.v1.engine.async_llm import AsyncLLM
 
-        self._config = config
+        self._config, self._habits = config, Habits(config)
         self.version = f"{config.model}@{config.revision}" if config.revision else config.model
         arguments = {
             "model": config.model,
@@ -197,10 +200,16 @@ class VllmMllm:
 
         reply = Reply("", requests=0)
         try:
-            for attempt in range(self._config.max_attempts):
-                reply = after(reply, await self._once(request, attempt))
-                if not reply.error:
+            attempt = 0
+            while attempt < self._config.max_attempts:
+                room = self._habits.budget
+                one, cut = await self._once(request, attempt, room)
+                reply = after(reply, one)
+                if cut and one.error and room < self._habits.budget:
+                    continue  # with room for thoughts
+                if not one.error or (cut and one.thought_tokens):
                     break
+                attempt += 1
         except (VLLMError, ValueError) as error:
             why = error.__cause__ or error  # the wrapped error says more than vLLM's own message
             return replace(reply, error="mllm_error", detail=f"{type(why).__name__}: {why}")
@@ -216,43 +225,83 @@ class VllmMllm:
         ]
         content.append({"type": "text", "text": whole_characters(request.prompt)})
         messages = [{"role": "user", "content": content}]
-        template = ChatParams(chat_template_kwargs={"add_generation_prompt": True})
+        template = ChatParams(
+            chat_template_kwargs={"add_generation_prompt": True, **self._config.chat_template_kwargs}
+        )
         _, (prompt,) = await self._engine.renderer.render_chat_async([messages], template)
         return prompt
 
-    async def _once(self, request: Request, attempt: int) -> Reply:
+    async def _once(self, request: Request, attempt: int, room: int) -> tuple[Reply, bool]:
+        """Ask once.
+
+        Args:
+            request: What is asked.
+            attempt: Number of attempts before.
+            room: Tokens that the model may think.
+
+        Returns:
+            The reply, and whether it was cut off because its tokens ran out.
+        """
         from vllm import SamplingParams
         from vllm.sampling_params import RequestOutputKind, StructuredOutputsParams
 
-        schema = request.json_schema
+        in_words = room and request.json_schema is not None and not self._reads_reasoning
+        if in_words:  # a grammar would rule out thoughts
+            request = replace(
+                request, prompt=f"{request.prompt}\n\n{IN_WORDS}{json.dumps(request.json_schema)}"
+            )
+        schema = None if in_words else request.json_schema
+        prompt = await self._prompt(request)
+        opened = starts_thought(self._engine.get_tokenizer().decode(prompt["prompt_token_ids"][-TAIL:]))
         settings = self._engine.model_config.get_diff_sampling_param() | {
-            "max_tokens": request.max_tokens,
+            "max_tokens": request.max_tokens + room,
             "temperature": max(request.temperature, RETRY_TEMPERATURE if attempt else 0.0),
             "seed": request.seed + attempt,
             "structured_outputs": StructuredOutputsParams(json=dict(schema)) if schema is not None else None,
             "logprob_token_ids": await self._spellings(request.logprob_tokens) or None,
             "output_kind": RequestOutputKind.FINAL_ONLY,
+            "skip_special_tokens": False,  # for marks around thoughts are special tokens of some models
         }
-        prompt = await self._prompt(request)
         (made,) = [
             x async for x in self._engine.generate(prompt, SamplingParams(**settings), uuid.uuid4().hex)
         ]
         (output,) = made.outputs
-        read = len(made.prompt_token_ids or ())
-        candidates = output.logprobs[0] if output.logprobs else {}
-        return checked(
-            Reply(
-                output.text,
-                read + len(output.token_ids),
-                first_token(
-                    [(self._vocabulary[token], item.logprob) for token, item in candidates.items()],
-                    request.logprob_tokens,
-                ),
-                prompt_tokens=read,
-                cached_tokens=made.num_cached_tokens or 0,
-            ),
-            request,
+        read, cut = len(made.prompt_token_ids or ()), output.finish_reason == "length"
+        said = self._habits.take_apart(output.text, cut, opened=opened)
+        said = replace(said, answer=self._special.sub("", said.answer).strip())
+        reply = Reply(
+            said.answer,
+            read + len(output.token_ids),
+            first_token(self._candidates(output, said), request.logprob_tokens),
+            prompt_tokens=read,
+            cached_tokens=made.num_cached_tokens or 0,
+            thought_tokens=round(len(output.token_ids) * said.share),
         )
+        if said.thought and not said.answer:
+            return bad(reply, said.without_answer(cut)), cut
+        return checked(reply, request), cut
+
+    def _candidates(self, output: Any, said: Said) -> list[tuple[str, float]]:
+        """Return spelling and log-probability of the candidates for the answer's first token."""
+        if not output.logprobs:
+            return []
+        at = 0
+        if said.thought:
+            try:
+                at = start_of(said.answer, [self._vocabulary[token] for token in output.token_ids])
+            except ValueError:
+                return []
+        return [(self._vocabulary[token], item.logprob) for token, item in output.logprobs[at].items()]
+
+    @property
+    def _reads_reasoning(self) -> bool:
+        """Whether the engine applies a grammar only after the thoughts."""
+        return bool((self._config.engine.get("structured_outputs_config") or {}).get("reasoning_parser"))
+
+    @cached_property
+    def _special(self) -> re.Pattern[str]:
+        """The tokens that are no text."""
+        return re.compile("|".join(map(re.escape, self._engine.get_tokenizer().all_special_tokens)) or r"\Z")
 
     async def _spellings(self, wanted: Sequence[str]) -> list[int]:
         """Return the tokens that spell one of the wanted words, with or without surrounding white space."""
