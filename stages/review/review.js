@@ -6,6 +6,7 @@ const NAME = "motionsight.annotator";
 const SLOW = 0.5;
 const FRAME_S = 1 / 25; // of a step, as the page does not know the frame rate
 const DONE = { vote: "Saved.", skip: "Skipped." };
+const BAD_CLIP = "Saved. You are not asked about this clip again.";
 
 let who = document.body.dataset.annotator || localStorage.getItem(NAME) || "";
 let item = null; // the question that is shown
@@ -43,7 +44,7 @@ async function send(what, body) {
   if (!answer) return $("retry").focus();
   show(answer);
   const corrected = item?.before?.edited ? ", with a correction" : "";
-  $("status").textContent = item?.before ? `Your earlier vote${corrected}. Choose again to change it.` : (item && DONE[what]) || "";
+  $("status").textContent = item?.before ? `Your earlier vote${corrected}. Choose again to change it.` : (item && (body.choice === "bad_clip" ? BAD_CLIP : DONE[what])) || "";
 }
 
 async function reason(response) {
