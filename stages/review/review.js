@@ -103,6 +103,7 @@ function finish(progress) {
     ? `${progress.votes} of ${progress.wanted} votes are in.` + (others ? " The rest were skipped, or are with other people." : "")
     : "There are no questions to review in this workspace.";
   $("unskip").hidden = !progress.skipped;
+  $("last").hidden = !progress.done;
   $("unskip").textContent = `Go back to the ${progress.skipped} you skipped`;
   $("done").querySelector("h1").focus();
 }
@@ -189,7 +190,9 @@ document.addEventListener("keydown", (event) => {
     if (event.key === "Escape" || event.key === "Enter") $("question").focus({ preventScroll: true });
     return;
   }
-  if ($("task").hidden || editing || event.ctrlKey || event.metaKey || event.altKey) return;
+  if (editing || event.ctrlKey || event.metaKey || event.altKey) return;
+  if (!$("done").hidden && event.key.toLowerCase() === "z") return $("last").click();
+  if ($("task").hidden) return;
   const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
   // Space presses the focused button.
   if (key === " " && event.target.closest("button, summary")) return;
@@ -218,6 +221,7 @@ $("copy").addEventListener("click", copy);
 $("cancel").addEventListener("click", stopEditing);
 $("skip").addEventListener("click", () => send("skip", { item: item.id }));
 $("back").addEventListener("click", () => send("back", { item: item.id }));
+$("last").addEventListener("click", () => send("back", { item: "" }));
 $("again").addEventListener("click", () => send("next", {}));
 $("unskip").addEventListener("click", () => send("unskip", {}));
 $("retry").addEventListener("click", () => retry && retry());
