@@ -204,6 +204,7 @@ def test_a_bad_clip_and_a_bad_question_are_reported_with_a_note(
     moved_on(page, first)
     assert page.inner_text("#clip") != bad
     expect(page.locator("#status")).to_have_text("Saved. You are not asked about this clip again.")
+    expect(page.locator("#status")).to_be_in_viewport(ratio=1)
     second = page.inner_text("#question")
     expect(page.locator("#note")).to_have_value("")
     page.keyboard.press("q")
