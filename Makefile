@@ -1,5 +1,5 @@
-# Every target installs what it needs, once: .venv for the project, .venv-vllm for vLLM's CPU build, and
-# .venv-floors for the oldest supported versions.
+# Every target installs what it needs, once: .venv for the project, .venv-vllm for vLLM's CPU build,
+# .venv-label-studio for Label Studio, and .venv-floors for the oldest supported versions.
 PYTHON ?= python3
 OUTPUT ?= out/distilled
 CONFIG ?= embedded
@@ -14,16 +14,19 @@ VLLM := .venv-vllm
 VLLM_READY := $(VLLM)/.ready
 VLLM_PIP := $(VLLM)/bin/python -m pip --quiet --disable-pip-version-check
 
+LABEL_STUDIO := .venv-label-studio
+LABEL_STUDIO_READY := $(LABEL_STUDIO)/.ready
+
 FLOORS := .venv-floors
 FLOORS_READY := $(FLOORS)/.ready
 FAST := -m "not slow and not ray"
 # Two files of tests at a time: half of what they take is waiting, most of it for Ray to start.
 PAIRED := --numprocesses 2 --dist loadfile
 
-.PHONY: help demo distill test test-fast test-long test-vllm test-floors coverage vllm-env lint format bench truth dist clean
+.PHONY: help demo distill test test-fast test-long test-vllm test-label-studio test-floors coverage vllm-env lint format bench truth dist clean
 
 help: ## List the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 19
 
 $(CORE): pyproject.toml constraints.txt
 	@test -x $(BIN)/python || { echo "Creating $(VENV)"; $(PYTHON) -m venv $(VENV); }
@@ -50,6 +53,13 @@ $(VLLM_READY): $(CORE) constraints-vllm.txt scripts/vllm_cpu_sitecustomize.py
 	@# These are CUDA builds, which fail to load with that PyTorch; vLLM needs them only for audio.
 	$(VLLM_PIP) uninstall --yes torchaudio torchcodec
 	@cp scripts/vllm_cpu_sitecustomize.py "$$($(VLLM)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/sitecustomize.py"
+	@touch $@
+
+# The version that docs/reviewing.md names.
+$(LABEL_STUDIO_READY): docs/reviewing.md
+	@test -x $(LABEL_STUDIO)/bin/python || { echo "Creating $(LABEL_STUDIO)"; $(PYTHON) -m venv $(LABEL_STUDIO); }
+	@echo "Installing Label Studio (once; takes a few minutes)"
+	$(LABEL_STUDIO)/bin/python -m pip install --quiet --disable-pip-version-check $$(grep -m 1 -o 'label-studio==[0-9.]*' $<)
 	@touch $@
 
 # uv, because pip cannot resolve to the oldest versions that the direct requirements allow.
@@ -81,6 +91,9 @@ vllm-env: $(VLLM_READY) ## Install vLLM for the CPU in an environment of its own
 
 test-vllm: $(DEV) $(VLLM_READY) ## Test the vLLM backend on a real engine
 	VLLM_PYTHON=$(abspath $(VLLM)/bin/python) $(BIN)/python -m pytest tests/vllm
+
+test-label-studio: $(DEV) $(LABEL_STUDIO_READY) ## Test the exchange with a real Label Studio, in Chromium
+	LABEL_STUDIO_PYTHON=$(abspath $(LABEL_STUDIO)/bin/python) $(BIN)/python -m pytest tests/integration/review/test_label_studio.py
 
 test-floors: $(FLOORS_READY) ## Run the fast tests with the oldest supported versions
 	$(FLOORS)/bin/python -m pytest $(FAST)

@@ -237,7 +237,9 @@ def review(
     to_label_studio: Annotated[
         str | None,
         typer.Option(
-            "--export-label-studio", metavar="FILE", help="Only export the questions to Label Studio JSON."
+            "--export-label-studio",
+            metavar="FILE",
+            help="Only export questions to Label Studio JSON, with videos.",
         ),
     ] = None,
     from_label_studio: Annotated[

@@ -5,6 +5,7 @@ import tempfile
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from urllib.parse import quote
 
 from rich.console import Console
 from rich.markup import escape
@@ -12,6 +13,7 @@ from rich.table import Table
 
 from jobs import web
 from jobs.console import visible
+from jobs.patience import patience
 from pipeline import lock
 from pipeline.errors import CallError, RunError, reason
 from pipeline.text import decode, from_json
@@ -20,7 +22,11 @@ from stages.review.agreement import agreement, reported
 from stages.review.label_studio import LABELING_CONFIG, from_label_studio, to_label_studio
 from stages.review.queue import Comparison, comparisons_of
 from stages.review.store import Store, open_store, publish
+from stages.review.videos import write_videos
 from stages.split.votes import SPOILED
+
+SERVED = "/data/local-files/?d="  # Label Studio's address of a file, by its path in the folder that it serves
+SHOWN = 5  # clips that are named, at most, of those left out
 
 
 @dataclass(frozen=True)
@@ -116,32 +122,59 @@ def serve(
 
 
 def export(review: Review, file: str) -> None:
-    """Write questions and votes as Label Studio tasks, and the labeling interface beside them as XML.
+    """Write questions and votes as Label Studio tasks; beside them the labeling interface and the videos.
 
     Args:
         review: What is reviewed.
-        file: Where to write the JSON.
+        file: Where to write the JSON. The labeling interface gets the suffix `.xml`, the folder of the
+            videos `.videos`; Label Studio has to serve the folder that all of them are in.
 
     Raises:
         CallError: There is nothing to compare.
-        RunError: The file cannot be written.
+        RunError: The files cannot be written, or none of the clips can be shown.
     """
     comparisons = review.comparisons()
     with closing(review.store()) as store:
         review.publish(store)
         votes = store.votes()
-    rows = review.workspace.read("clips", ["clip_id", "uri", "start_s", "end_s"]).to_pylist()
-    videos = {row["clip_id"]: row["uri"] for row in rows}
-    parts = {row["clip_id"]: (row["start_s"], row["end_s"]) for row in rows}
-    tasks = to_label_studio(comparisons, votes, videos, parts)
-    interface = Path(file).with_suffix(".xml")
+    target = Path(file)
+    interface, folder = target.with_suffix(".xml"), target.with_suffix(".videos")
     try:
-        Path(file).write_text(json.dumps(tasks, indent=1, ensure_ascii=False), "utf-8")
+        videos = _videos(review, {one.clip_id for one in comparisons}, folder)
+        tasks = to_label_studio(comparisons, votes, videos)
         interface.write_text(LABELING_CONFIG, "utf-8")
+        target.write_text(json.dumps(tasks, indent=1, ensure_ascii=False), "utf-8")
     except OSError as error:
         raise RunError(f"cannot write {file}: {reason(error)}") from error
     count = sum(len(task["annotations"]) for task in tasks)
     review.say(f"{len(tasks)} tasks with {count} votes in {file}; {interface} is their labeling interface")
+    review.say(
+        f"their {len(videos)} videos are in {folder}: start Label Studio with"
+        " LABEL_STUDIO_LOCAL_FILES_SERVING_ENABLED=true and"
+        f" LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT={folder.absolute().parent}, and add {folder.absolute()} to"
+        " the project as a source storage of local files"
+    )
+
+
+def _videos(review: Review, clip_ids: set[str], folder: Path) -> dict[str, str]:
+    """Write the videos of clips. Returns their addresses in Label Studio, by clip_id."""
+    columns = ["clip_id", "uri", "start_s", "end_s"]
+    rows = [row for row in review.workspace.read("clips", columns).to_pylist() if row["clip_id"] in clip_ids]
+    count = 0
+
+    def counted(number: int) -> None:
+        nonlocal count
+        count = number
+
+    with patience(review.say, lambda: f"{count} of {len(rows)} videos are ready"):
+        names, failed = write_videos(rows, folder, counted)
+    for clip_id, error in list(failed.items())[:SHOWN]:
+        review.say(f"clip {clip_id} is left out: {error.detail} ({error.code})")
+    if len(failed) > SHOWN:
+        review.say(f"{len(failed) - SHOWN} other clips are left out, too")
+    if not names:
+        raise RunError("none of the clips can be shown")
+    return {clip_id: SERVED + quote(f"{folder.name}/{name}") for clip_id, name in names.items()}
 
 
 def take_in(review: Review, file: str) -> None:

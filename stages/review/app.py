@@ -1,5 +1,6 @@
 """The server of the review page: hands out comparisons, takes votes, sends videos."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -14,6 +15,7 @@ from stages import pages
 from stages.pages import page_app, template
 from stages.review.queue import Comparison, Judgment, Queue, Vote, Voted
 from stages.review.store import Store
+from stages.split.votes import BAD_CLIP
 from stages.video.playable import Videos
 
 HERE = Path(__file__).parent
@@ -60,6 +62,9 @@ class ReviewSession:
         self._queue = Queue(comparisons, overlap)
         self._by_id = {one.id: one for one in comparisons}
         self._by_subject = {one.subject: one for one in comparisons}
+        self._of_clip = defaultdict[str, list[str]](list)
+        for one in comparisons:
+            self._of_clip[one.clip_id].append(one.id)
         self._counted = Voted(overlap, {})
         self._voted()  # which takes its time with many votes, and only once
 
@@ -68,8 +73,12 @@ class ReviewSession:
         return self._state(annotator, self._queue.next(annotator, self._voted()))
 
     def vote(self, ballot: Ballot) -> dict[str, Any]:
-        """Store a vote. Returns what the page shows next, once the vote is on disk."""
+        """Store a vote. Returns what the page shows next, once the vote is on disk.
+
+        Who calls a clip bad is not asked its other questions, unless they take it back.
+        """
         one = self._find(ballot.item)
+        was_bad = self._store.bad(one.clip_id, ballot.annotator)
         left, right = one.sides(ballot.annotator)
         edited = (ballot.edited or "").strip() or None
         if edited == {"left": left, "right": right}.get(ballot.choice):
@@ -91,6 +100,12 @@ class ReviewSession:
                 409, "not saved: your stored vote has a later time; check this machine's clock"
             )
         self._counted.add(one.id, ballot.annotator)
+        if ballot.choice == BAD_CLIP:
+            for other in self._of_clip[one.clip_id]:
+                self._counted.add(other, ballot.annotator)
+        elif was_bad:
+            self._counted = self._count()
+            self._queue.rewind()
         return self.next(ballot.annotator)
 
     def skip(self, request: ItemRequest) -> dict[str, Any]:
@@ -121,8 +136,11 @@ class ReviewSession:
     def _voted(self) -> Voted:
         """Who has voted: counted anew only if others write to the store as well."""
         if self._store.changed():
-            self._counted = Voted(self._overlap, self._store.voters(self._comparisons))
+            self._counted = self._count()
         return self._counted
+
+    def _count(self) -> Voted:
+        return Voted(self._overlap, self._store.voters(self._comparisons))
 
     def _find(self, comparison_id: str) -> Comparison:
         if comparison_id not in self._by_id:

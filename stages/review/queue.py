@@ -254,6 +254,10 @@ class Queue:
                 closed.add(at)
         return closed
 
+    def rewind(self) -> None:
+        """Look at all comparisons again, as some have fewer votes than before."""
+        self._begin = 0
+
     def skip(self, comparison_id: str, annotator: str) -> None:
         """Leave a comparison to the others."""
         self._leases[comparison_id].pop(annotator, None)

@@ -5,14 +5,23 @@ const video = $("video");
 const NAME = "motionsight.annotator";
 const SLOW = 0.5;
 const FRAME_S = 1 / 25; // of a step, as the page does not know the frame rate
+const SAID_MS = 5000; // for which a message is shown
 const DONE = { vote: "Saved.", skip: "Skipped." };
+const BAD_CLIP = "Saved. You are not asked about this clip again.";
 
 let who = document.body.dataset.annotator || localStorage.getItem(NAME) || "";
 let item = null; // the question that is shown
 let since = 0; // when it was first shown, ms
 let editing = ""; // the side that is being corrected
 let busy = false; // a request is on its way
+let silence = 0; // the timer that takes the message away
 let retry = null; // repeats the request that failed
+
+function say(text) {
+  $("status").textContent = text;
+  clearTimeout(silence);
+  silence = setTimeout(() => { $("status").textContent = ""; }, SAID_MS);
+}
 
 function only(id) {
   for (const part of ["enter", "task", "done"]) $(part).hidden = part !== id;
@@ -43,7 +52,7 @@ async function send(what, body) {
   if (!answer) return $("retry").focus();
   show(answer);
   const corrected = item?.before?.edited ? ", with a correction" : "";
-  $("status").textContent = item?.before ? `Your earlier vote${corrected}. Choose again to change it.` : (item && DONE[what]) || "";
+  say(item?.before ? `Your earlier vote${corrected}. Choose again to change it.` : (item && (body.choice === "bad_clip" ? BAD_CLIP : DONE[what])) || "");
 }
 
 async function reason(response) {
@@ -102,6 +111,7 @@ function finish(progress) {
     ? `${progress.votes} of ${progress.wanted} votes are in.` + (others ? " The rest were skipped, or are with other people." : "")
     : "There are no questions to review in this workspace.";
   $("unskip").hidden = !progress.skipped;
+  $("last").hidden = !progress.done;
   $("unskip").textContent = `Go back to the ${progress.skipped} you skipped`;
   $("done").querySelector("h1").focus();
 }
@@ -133,10 +143,10 @@ function stopEditing() {
 async function copy() {
   try {
     await navigator.clipboard.writeText(item.clip);
-    $("status").textContent = `Copied ${item.clip}.`;
+    say(`Copied ${item.clip}.`);
   } catch {
     getSelection().selectAllChildren($("clip")); // where scripts may not, people still can
-    $("status").textContent = "The clip's id is selected: copy it with the keyboard or the menu.";
+    say("The clip's id is selected: copy it with the keyboard or the menu.");
   }
 }
 
@@ -174,7 +184,7 @@ const keys = {
   r: () => { video.currentTime = 0; video.play().catch(() => {}); },
   ",": () => step(-FRAME_S),
   ".": () => step(FRAME_S),
-  v: () => { video.playbackRate = video.playbackRate === 1 ? SLOW : 1; $("status").textContent = video.playbackRate === 1 ? "Full speed." : "Half speed."; },
+  v: () => { video.playbackRate = video.playbackRate === 1 ? SLOW : 1; say(video.playbackRate === 1 ? "Full speed." : "Half speed."); },
 };
 
 // In the capture phase, before the player can use the arrow keys itself.
@@ -188,7 +198,9 @@ document.addEventListener("keydown", (event) => {
     if (event.key === "Escape" || event.key === "Enter") $("question").focus({ preventScroll: true });
     return;
   }
-  if ($("task").hidden || editing || event.ctrlKey || event.metaKey || event.altKey) return;
+  if (editing || event.ctrlKey || event.metaKey || event.altKey) return;
+  if (!$("done").hidden && event.key.toLowerCase() === "z") return $("last").click();
+  if ($("task").hidden) return;
   const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
   // Space presses the focused button.
   if (key === " " && event.target.closest("button, summary")) return;
@@ -217,6 +229,7 @@ $("copy").addEventListener("click", copy);
 $("cancel").addEventListener("click", stopEditing);
 $("skip").addEventListener("click", () => send("skip", { item: item.id }));
 $("back").addEventListener("click", () => send("back", { item: item.id }));
+$("last").addEventListener("click", () => send("back", { item: "" }));
 $("again").addEventListener("click", () => send("next", {}));
 $("unskip").addEventListener("click", () => send("unskip", {}));
 $("retry").addEventListener("click", () => retry && retry());

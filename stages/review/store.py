@@ -17,7 +17,8 @@ import pyarrow.parquet as pq
 from pipeline.errors import CallError, reason
 from pipeline.schema import PREFERENCES
 from pipeline.workspace import CHANGED, Workspace
-from stages.review.queue import Comparison, Vote, votes_of
+from stages.review.queue import Comparison, Subject, Vote, votes_of
+from stages.split.votes import BAD_CLIP
 
 VOTES = "votes.sqlite"  # in a workspace on a local disk
 COLUMNS = [column.name for column in fields(Vote)]
@@ -109,14 +110,27 @@ class Store:
         return before != self._version
 
     def voters(self, comparisons: Iterable[Comparison]) -> dict[str, set[str]]:
-        """Return who has voted on each comparison: annotators by its id, without those that have no vote."""
-        ids = {one.subject: one.id for one in comparisons}
-        found = defaultdict(set)
-        columns = "clip_id, question, left, right, annotator"
-        for clip, question, left, right, annotator in self._db.execute(f"SELECT {columns} FROM votes"):
+        """Return who is done with each comparison: annotators by its id, without those that have none.
+
+        Who calls a clip bad on one of these is done with all of the clip's.
+        """
+        ids: dict[Subject, str] = {}
+        of_clip = defaultdict[str, list[str]](list)
+        for one in comparisons:
+            ids[one.subject] = one.id
+            of_clip[one.clip_id].append(one.id)
+        found = defaultdict[str, set[str]](set)
+        columns = "clip_id, question, left, right, choice, annotator"
+        for clip, question, left, right, choice, who in self._db.execute(f"SELECT {columns} FROM votes"):
             if at := ids.get((clip, question, frozenset((left, right)))):
-                found[at].add(annotator)
+                for done in of_clip[clip] if choice == BAD_CLIP else (at,):
+                    found[done].add(who)
         return dict(found)
+
+    def bad(self, clip_id: str, annotator: str) -> bool:
+        """Whether this annotator calls the clip bad on any of its questions."""
+        asked = "SELECT 1 FROM votes WHERE clip_id = ? AND annotator = ? AND choice = ?"
+        return self._db.execute(asked, (clip_id, annotator, BAD_CLIP)).fetchone() is not None
 
 
 def _values(vote: Vote) -> tuple[object, ...]:

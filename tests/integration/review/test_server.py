@@ -1,6 +1,7 @@
 """The server of the review page, asked without a browser, and the other things that the command does."""
 
 import io
+import json
 import re
 import signal
 import socket
@@ -21,6 +22,7 @@ from jobs import split
 from jobs.session import Session
 from pipeline.errors import CallError, ClipError
 from pipeline.workspace import Workspace
+from stages.review.label_studio import LABELING_CONFIG
 from stages.video.playable import Playable
 from tests import objectstore, videos
 from tests.cli import motionsight
@@ -273,7 +275,10 @@ def test_votes_go_to_label_studio_and_into_another_workspace(
             answer = server.ask("vote", who, item=item["id"], choice=side, edited=f"{who} 🎥")
     file = str(tmp_path / "tasks.json")
     assert command("-o", workspace.root, "--export-label-studio", file)[0] == 0  # while it serves
-    assert '<Choice value="both_bad"/>' in (tmp_path / "tasks.xml").read_text()
+    assert (tmp_path / "tasks.xml").read_text() == LABELING_CONFIG
+    (address,) = {task["data"]["video"] for task in json.loads(Path(file).read_text())}
+    assert address == "/data/local-files/?d=tasks.videos/0.mp4"
+    assert (tmp_path / "tasks.videos" / "0.mp4").read_bytes() == Path(clips["plain"]["uri"]).read_bytes()
     other = filled(tmp_path / "other", [clip("0", uri=clips["plain"]["uri"])])
     for new in ("10 of 10", "0 of 10"):
         code, told = command("-o", other.root, "--import-label-studio", file)
@@ -290,6 +295,21 @@ def test_votes_go_to_label_studio_and_into_another_workspace(
     assert "10 votes on 5 of 5 questions" in told
     assert "agree 100%" in told
     assert re.search(r"ada +5 ", told)
+
+
+def test_clips_that_cannot_be_shown_are_named_and_have_no_tasks(
+    tmp_path: Path, clips: dict[str, dict[str, Any]]
+) -> None:
+    place = filled(tmp_path / "work", [clips[name] for name in ("part", "text", "gone")])
+    code, told = command("-o", place.root, "--export-label-studio", str(tmp_path / "some" / "tasks.json"))
+    assert (code, "1 tasks with 0 votes" in told) == (0, True)
+    assert "clip text is left out: " in told
+    assert "clip gone is left out" in told
+    assert [path.name for path in (tmp_path / "some" / "tasks.videos").iterdir()] == ["part.mp4"]
+    place = filled(tmp_path / "none", [clips["gone"]])
+    code, told = command("-o", place.root, "--export-label-studio", str(tmp_path / "tasks.json"))
+    assert (code, "none of the clips can be shown" in told) == (1, True)
+    assert not (tmp_path / "tasks.json").exists()
 
 
 def test_calls_that_cannot_work_say_so_in_a_line(tmp_path: Path, workspace: Workspace) -> None:

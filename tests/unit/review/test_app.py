@@ -1,4 +1,5 @@
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -7,7 +8,7 @@ from fastapi import HTTPException
 
 from stages.review.app import Ballot, ItemRequest, ReviewSession
 from stages.review.store import Store
-from tests.unit.review.votes import comparisons, vote
+from tests.unit.review.votes import about_one_clip, comparisons, vote
 
 
 @pytest.fixture
@@ -75,3 +76,42 @@ def test_a_note_comes_back_with_the_vote_and_an_empty_one_is_none(store: Store) 
         session.vote(Ballot(annotator="ada", item=only.id, choice="bad_clip", note=note))
         shown = session.back(ItemRequest(annotator="ada", item=""))["item"]
         assert shown["before"] == {"choice": "bad_clip", "edited": None, "note": kept}
+
+
+def test_a_person_who_calls_a_clip_bad_is_not_asked_more_about_it_and_others_are(
+    store: Store, tmp_path: Path
+) -> None:
+    asked = [*about_one_clip(3), *comparisons(1)]
+    session = ReviewSession(asked, 2, store)
+    shown = session.vote(Ballot(annotator="ada", item=asked[1].id, choice="bad_clip"))
+    assert shown["item"]["clip"] == asked[3].clip_id
+    assert shown["progress"] == {"done": 3, "left": 1, "skipped": 0, "votes": 3, "wanted": 8}
+    assert session.next("bob")["progress"]["left"] == 4
+    assert session.next("bob")["item"]["id"] == asked[0].id
+    again = Store(tmp_path / "votes.sqlite")  # as when the server starts again
+    assert ReviewSession(asked, 2, again).next("ada") == shown
+    again.close()
+
+
+def test_as_many_as_are_to_vote_call_a_clip_bad_and_nobody_else_is_asked_about_it(store: Store) -> None:
+    asked = about_one_clip(3)
+    session = ReviewSession(asked, 1, store)
+    session.vote(Ballot(annotator="ada", item=asked[0].id, choice="bad_clip"))
+    shown = session.next("bob")
+    assert (shown["item"], shown["progress"]["votes"], shown["progress"]["wanted"]) == (None, 3, 3)
+
+
+def test_a_person_who_no_longer_calls_a_clip_bad_is_asked_about_it_again(store: Store) -> None:
+    asked = about_one_clip(3)
+    session = ReviewSession(asked, 1, store)
+    session.vote(Ballot(annotator="ada", item=asked[0].id, choice="tie"))
+    assert not session.vote(Ballot(annotator="ada", item=asked[1].id, choice="bad_clip"))["item"]
+    shown = session.vote(Ballot(annotator="ada", item=asked[1].id, choice="left"))
+    assert shown["item"]["id"] == asked[2].id
+    assert shown["progress"]["done"] == 2
+
+
+def test_a_clip_called_bad_under_other_answers_is_asked_about(store: Store) -> None:
+    asked = about_one_clip(2)
+    store.add([vote(replace(asked[0], answer="It stays."), "ada", "bad_clip")])
+    assert ReviewSession(asked, 1, store).next("ada")["progress"]["left"] == 2

@@ -8,6 +8,11 @@ from stages.review.queue import Comparison, Vote
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 
+def about_one_clip(count: int, clip_id: str = "f" * 16) -> list[Comparison]:
+    """As many comparisons about one clip."""
+    return [Comparison(clip_id, f"Where to, {n}?", "It goes left.", "It goes right.") for n in range(count)]
+
+
 def comparisons(count: int) -> list[Comparison]:
     """Comparisons about as many clips."""
     return [
@@ -17,7 +22,7 @@ def comparisons(count: int) -> list[Comparison]:
 
 
 def vote(comparison: Comparison, annotator: str, what: str, minute: int = 0, **more: Any) -> Vote:
-    """A vote for "answer" or "baseline", on whichever side it is, or a tie or both_bad."""
+    """A vote for "answer" or "baseline", on whichever side it is, or for any other choice."""
     left, right = comparison.sides(annotator)
     text = {"answer": comparison.answer, "baseline": comparison.baseline}.get(what)
     choice = what if text is None else "left" if text == left else "right"
