@@ -47,19 +47,22 @@ def distribution(
         links: Where each bin leads; none: nowhere.
     """
     bins, whole = spread["bins"], spread["whole"]
-    axis = {"tickCount": 5, "format": ".3~r", "grid": False} | ({"tickMinStep": 1} if whole else {})
+    axis: Spec = {"tickCount": 5, "format": ".3~r", "grid": False}
+    if whole:
+        axis["values"] = _ticks(bins[0]["lo"] + 0.5, bins[-1]["hi"] - 0.5)
     domain = [bins[0]["lo"], bins[-1]["hi"]]
     scale = {"type": "log" if spread["log"] else "linear", "domain": domain, "nice": False}
     data = [
         {**each, "says": _says(each, whole, unit, what)} | ({"url": links[n]} if links else {})
         for n, each in enumerate(bins)
     ]
+    most = max(each["count"] for each in bins)
     log = hides([each["count"] for each in bins])
-    y: Spec = {"field": "count", "type": "quantitative", "title": what, "axis": {"tickCount": 3}}
-    y["axis"] |= {"format": "~s", "tickMinStep": 1}
+    y: Spec = {"field": "count", "type": "quantitative", "title": what}
+    y["axis"] = {"format": "~s", "tickCount": 3, "values": _ticks(0, most)}
     if log:
-        y["scale"] = {"type": "symlog"}
-        y["axis"] |= {"values": [0, *(k * 10**n for n in range(10) for k in (1, 3))]}
+        y["scale"] = {"type": "symlog"}  # which has a place for 0
+        y["axis"]["values"] = [0, *(n for n in _DECADES if n <= most)]
     return {
         "data": {"values": data},
         "width": "container",
@@ -86,6 +89,16 @@ def hides(counts: Sequence[int]) -> bool:
     """Say whether the highest bar leaves the others too low to be told apart."""
     there = sorted(count for count in counts if count)
     return len(there) > 2 and there[-1] >= HIDES * median(there)
+
+
+_DECADES = [step * 10**n for n in range(10) for step in (1, 3)]
+
+
+def _ticks(least: float, most: float) -> list[int]:
+    """Whole numbers from least to most, five at most, at a step of 1, 2 or 5 times a power of ten."""
+    steps = (step * 10**n for n in range(12) for step in (1, 2, 5))
+    step = next(step for step in steps if (most - least) / step < 5)
+    return list(range(-int(-least // step) * step, int(most) + 1, step))
 
 
 def _says(each: Row, whole: bool, unit: str, what: str) -> str:

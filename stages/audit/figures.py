@@ -5,8 +5,9 @@ class that gives it its colour, and perhaps an address. One colour has one meani
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -26,7 +27,8 @@ OUTCOMES = {
 TEXTS = {"question": "data", "answer": "model", "baseline": "baseline"}
 
 
-class Part(NamedTuple):
+@dataclass(frozen=True)
+class Part:
     """A part of a bar."""
 
     name: str
@@ -35,7 +37,8 @@ class Part(NamedTuple):
     url: str | None = None
 
 
-class Bar(NamedTuple):
+@dataclass(frozen=True)
+class Bar:
     """A bar of one or more parts."""
 
     name: str

@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -93,6 +94,7 @@ def page(
         f=stats["funnel"],
         standing=standing(stats["since_published"]),
         next_step=next_step(stats, place.workspace, place.options),
+        browse=shlex.join(["motionsight", "browse", "--output", place.workspace]),
         what_if=what_if,
         measured=[
             words.limited(m["title"], m["unit"], stats["quality_metrics"]) for m in what_if["measures"]

@@ -33,6 +33,19 @@ def test_a_chart_says_that_its_counts_are_logarithmic() -> None:
     assert steep["encoding"]["y"]["scale"]["type"] == "symlog"  # which has a place for 0
 
 
+def test_counts_are_read_off_whole_numbers() -> None:
+    for values in ([0.5, 1.5, 1.5], np.arange(1.0, 300) / 7, np.append(np.zeros(900), 0.5)):
+        found = spread(np.asarray(values, float))
+        most = max(bin["count"] for bin in found["bins"])
+        ticks = distribution(found, "seconds", "Lengths")["encoding"]["y"]["axis"]["values"]
+        assert ticks[0] == 0
+        assert 2 <= len(ticks) <= 5
+        assert most / 2 < ticks[-1] <= most
+        assert all(isinstance(tick, int) for tick in ticks)
+    cuts = distribution(spread(np.array([0.0, 3.0, 9.0])), "hard cuts", "Cuts")
+    assert cuts["encoding"]["x"]["axis"]["values"] == [0, 2, 4, 6, 8]
+
+
 def test_each_bar_says_what_it_stands_for() -> None:
     whole = distribution(spread(np.array([0.0, 0.0, 1.0])), "hard cuts", "Cuts")
     assert [bar["says"] for bar in whole["data"]["values"]] == ["0 hard cuts: 2 clips", "1 hard cuts: 1 clip"]
