@@ -24,6 +24,7 @@ const Charts = (() => {
     const { y } = (spec.layer?.[0] ?? spec).encoding;
     delete y.scale;
     delete y.axis.values;
+    Object.assign(y.axis, { tickCount: 3, tickMinStep: 1 });
     return spec;
   };
 

@@ -8,7 +8,7 @@ Spec = dict[str, Any]
 Row = Mapping[str, Any]
 
 KEPT, DROPPED, GATE, DATA = "var(--kept)", "var(--dropped)", "var(--ink)", "var(--data)"
-HIDES = 20  # ratio of the highest bar to the median one from which on it hides the others
+HIDES = 15  # ratio of the highest bar to the median one from which on it hides the others
 ROOM = 40  # pixels beside a chart with gates: a slider goes on to "off" there
 CONFIG: Spec = {
     "background": None,
@@ -47,9 +47,8 @@ def distribution(
         links: Where each bin leads; none: nowhere.
     """
     bins, whole = spread["bins"], spread["whole"]
-    axis: Spec = {"tickCount": 5, "format": ".3~r", "grid": False}
-    if whole:
-        axis["values"] = _ticks(bins[0]["lo"] + 0.5, bins[-1]["hi"] - 0.5)
+    ticks = {"values": _ticks(bins[0]["lo"] + 0.5, bins[-1]["hi"] - 0.5)} if whole else {"tickCount": 5}
+    axis = {"format": ".3~r", "grid": False, **ticks}
     domain = [bins[0]["lo"], bins[-1]["hi"]]
     scale = {"type": "log" if spread["log"] else "linear", "domain": domain, "nice": False}
     data = [
@@ -59,10 +58,12 @@ def distribution(
     most = max(each["count"] for each in bins)
     log = hides([each["count"] for each in bins])
     y: Spec = {"field": "count", "type": "quantitative", "title": what}
-    y["axis"] = {"format": "~s", "tickCount": 3, "values": _ticks(0, most)}
+    y["axis"] = {"format": "~s", "values": _ticks(0, most)}
     if log:
         y["scale"] = {"type": "symlog"}  # which has a place for 0
-        y["axis"]["values"] = [0, *(n for n in _DECADES if n <= most)]
+        steps = (1, 3) if most < 300 else (1,)
+        values = (step * 10**n for n in range(10) for step in steps)
+        y["axis"]["values"] = [0, *(value for value in values if value <= most)]
     return {
         "data": {"values": data},
         "width": "container",
@@ -89,9 +90,6 @@ def hides(counts: Sequence[int]) -> bool:
     """Say whether the highest bar leaves the others too low to be told apart."""
     there = sorted(count for count in counts if count)
     return len(there) > 2 and there[-1] >= HIDES * median(there)
-
-
-_DECADES = [step * 10**n for n in range(10) for step in (1, 3)]
 
 
 def _ticks(least: float, most: float) -> list[int]:
