@@ -4,6 +4,7 @@ import io
 import json
 import shlex
 from collections.abc import Iterator
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,12 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page
 from rich.console import Console
 
+from configs.published import Given
 from configs.settings import load
 from jobs import audit
 from jobs.session import Session
 from jobs.split import plan
-from pipeline.errors import RunError
+from pipeline.errors import CallError, RunError
 from pipeline.schema import empty_row
 from pipeline.workspace import Workspace
 from tests import objectstore, videos
@@ -68,6 +70,7 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
                 answer=EVIL if n % 5 == 0 else f"The camera pans left, {n}.",
                 motion_check=float(rng.choice([0.0, 0.5, 1.0])) if rng.random() < 0.8 else None,
                 vqascore=float(rng.random()),
+                claims=["not camera:roll_counterclockwise", "object:moves_left_then_right"],
             )
             for k in range(int(rng.integers(0, 4)))
         ]
@@ -356,6 +359,12 @@ def test_it_fits_the_screen_and_can_be_read(
         box = chart.bounding_box()
         assert box
         assert box["width"] > 100
+    for name in ("camera does not roll counterclockwise", "an object moves left then right"):
+        words = page.get_by_text(name, exact=True).bounding_box()  # the whole of a name, in words
+        assert words
+        assert words["x"] + words["width"] <= width
+    cut = "(one) => getComputedStyle(one).textOverflow !== 'clip'"
+    assert not page.evaluate(f"[...document.querySelectorAll('main *')].some({cut})")
     ink, paper = page.evaluate(
         "[getComputedStyle(document.body).color, getComputedStyle(document.body).backgroundColor]"
         ".map((colour) => colour.match(/\\d+/g).map(Number).reduce((a, b) => a + b) / 3)"
@@ -498,3 +507,21 @@ def test_a_report_is_drawn_anew_only_if_something_has_changed(tmp_path: Path) ->
     assert "report written" in audited(workspace, "gates.flow_min=0.5")
     report.unlink()
     assert "report written" in audited(workspace, "gates.flow_min=0.5")
+
+
+def test_the_next_command_has_the_settings_that_the_audit_was_given(tmp_path: Path) -> None:
+    workspace = Workspace(str(tmp_path / "W"))
+    fill(workspace, {"clips": [clip("a")]})
+    config = load("embedded", ["quality.metric=null", "decode.fps=6"])
+    given = Given(load("embedded"), ["quality.metric", "decode.fps"])
+    audit.run(Session(config, workspace, Console(file=io.StringIO()), given=given))
+    html = unescape((tmp_path / "W" / "audit" / "report.html").read_text())
+    settings = f"--set decode.fps={config.decode.fps} --set quality.metric=null"
+    assert f"motionsight score --output {workspace.root} {settings}" in html
+
+
+def test_a_workspace_without_clips_is_told_the_command_that_fills_it(tmp_path: Path) -> None:
+    workspace = Workspace(str(tmp_path / "my work"))
+    with pytest.raises(CallError, match="has no clips yet") as refused:
+        audited(workspace)
+    assert str(refused.value).endswith(f"motionsight ingest --input FOLDER --output '{workspace.root}'")
