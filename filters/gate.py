@@ -34,6 +34,7 @@ class Gate(BaseModel):
         name: The name of the gate.
         title: The name of the limited number in reports.
         unit: Its unit; "" for a count.
+        higher: What a higher number means, such as "more motion"; "" where that depends.
         order: Gates are applied in ascending order; the first one that drops something gives the reason.
     """
 
@@ -42,6 +43,7 @@ class Gate(BaseModel):
     name: ClassVar[str] = ""
     title: ClassVar[str] = ""
     unit: ClassVar[str] = ""
+    higher: ClassVar[str] = ""
     order: ClassVar[int] = 50
 
     @classmethod

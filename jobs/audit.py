@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Sequence
-from functools import partial
+from functools import partial, reduce
 from importlib.util import find_spec
 from pathlib import PurePosixPath
 from typing import Any
@@ -11,14 +11,15 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.dataset as ds
 
-from configs.settings import fingerprint
+from configs.published import Given
+from configs.settings import Config, fingerprint
 from jobs.session import Session, versions
 from pipeline.errors import ClipError, RunError
 from pipeline.isolation import Isolated, Limits
 from pipeline.schema import TABLES
 from pipeline.workspace import Workspace
 from stages.audit.filmstrip import Filmstrip
-from stages.audit.page import Shown, page
+from stages.audit.page import Place, Shown, page
 from stages.audit.samples import Sample, samples
 from stages.audit.statistics import (
     ANNOTATION_COLUMNS,
@@ -84,10 +85,12 @@ def run(session: Session) -> int:
         session.say(f"audit: nothing to do, {workspace.root}/audit/report.html is up to date")
     else:
         movable = what_if(clips, scores, annotations, votes, config.gates, config.split)
-        strips = _shown(session, samples(scores, annotations, config.gates), clips)
+        strips = _shown(session, samples(scores, annotations, config.gates, counted["dropped"]), clips)
         fixed = {"near_duplicates": "drop"} if config.gates.near_duplicates == "drop" else {}
-        place = workspace.root, session.given.name if session.given else "embedded"
-        html = page(place, counted, movable, fixed, strips)
+        given = session.given or Given(config)
+        html = page(
+            Place(workspace.root, given.name, _options(given, config)), counted, movable, fixed, strips
+        )
         workspace.write_bytes(html.encode(), "audit", "report.html")
         workspace.write_bytes(drawn, *DRAWN)
         session.say(f"audit: report written to {workspace.root}/audit/report.html")
@@ -102,6 +105,16 @@ def run(session: Session) -> int:
         )
         return TOO_MANY_FAILED
     return 0
+
+
+def _options(given: Given, config: Config) -> list[str]:
+    """The options of the command line that say the same settings again."""
+    whole = config.model_dump(mode="json")
+    options = [] if given.name == "embedded" else ["--config", given.name]
+    for path in sorted(given.paths):
+        value = reduce(lambda at, key: at[key], path.split("."), whole)
+        options += ["--set", f"{path}={value if isinstance(value, str) else json.dumps(value)}"]
+    return options
 
 
 def _shown(session: Session, picked: Sequence[Sample], clips: pa.Table) -> list[Shown]:

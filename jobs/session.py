@@ -1,6 +1,7 @@
 """What the commands share: settings, workspace, progress display and counts."""
 
 import json
+import shlex
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -172,7 +173,9 @@ class Session:
         """
         rows = self.workspace.read(table)
         if not rows.num_rows:
-            raise CallError(f"{self.workspace.root} has no {table} yet; run `motionsight {command}` first")
+            clips = ["--input", "FOLDER"] if command == "ingest" else []
+            first = shlex.join(["motionsight", command, *clips, "--output", self.workspace.root])
+            raise CallError(f"{self.workspace.root} has no {table} yet; run this first: {first}")
         return rows
 
     def published(self, *places: tuple[str, ...]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ class Alignment(AnswerGate):
     """Limits the VQAScore of an answer."""
 
     name, title, unit, order = "alignment", "VQAScore", "probability", 10
+    higher = "fits the clip better"
 
     alignment_min: float | None = Field(
         None, ge=0, le=1, description="minimum VQAScore of an answer; answers without one are kept"

@@ -12,6 +12,7 @@ class Cuts(ClipGate):
     """Limits the hard cuts inside a clip."""
 
     name, title, order = "cuts", "hard cuts", 30
+    higher = "more shots"
     columns = ("cuts",)
 
     cuts_max: int | None = Field(

@@ -11,6 +11,7 @@ class Flow(ClipGate):
     """Limits the mean optical flow of a clip, camera motion included."""
 
     name, title, unit, order = "flow", "mean flow", "diagonals/s", 45
+    higher = "more motion"
     columns = ("flow_mean",)
 
     flow_min: float | None = Field(

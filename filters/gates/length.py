@@ -11,6 +11,7 @@ class Length(ClipGate):
     """Limits the length of a clip."""
 
     name, title, unit, order = "length", "duration", "s", 10
+    higher = "longer"
     columns = ("duration_s",)
 
     duration_min_s: float | None = Field(

@@ -12,6 +12,7 @@ class MotionCheck(AnswerGate):
     """Limits the share of an answer's checkable claims that hold."""
 
     name, title, unit, order = "motion_check", "motion check", "share of claims", 20
+    higher = "better supported by the measurements"
 
     motion_check_min: float | None = Field(
         0.99,

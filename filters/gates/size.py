@@ -11,6 +11,7 @@ class Size(ClipGate):
     """Limits the shorter side of a clip."""
 
     name, title, unit, order = "size", "shorter side", "px", 20
+    higher = "more detail"
     columns = ("width", "height")
 
     side_min: int | None = Field(

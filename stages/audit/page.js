@@ -1,9 +1,9 @@
 "use strict";
 {
   const read = (id) => JSON.parse(document.getElementById(id).textContent);
-  const specs = read("charts-data");
   const whatIf = read("what-if-data");
   const number = (value) => value.toLocaleString("en-US");
+  const THUMB = 16, OFF = 28; // of sliders, pixels: the thumb's width, and how far beyond the axis "off" is
   const FAILS = 255, ABSENT = 254, PASSES = 253;
 
   // Each gate has a bit; a row's mask holds the gates that would drop it.
@@ -13,14 +13,16 @@
     // Slider steps, left to right in rising value, with "off" at the end where all pass.
     const steps = gate.kind === "max" ? [...gate.offered, null] : [null, ...gate.offered];
     const begin = gate.current === null ? off : steps.indexOf(gate.current);
-    return { ...gate, bit: 1 << bit, input, steps, begin, box: input?.closest(".gate") };
+    const find = (part) => document.querySelector(`[data-gate="${gate.name}"] ${part}`);
+    // `places`: where each step is on the slider, in pixels from the start of the axis.
+    return { ...gate, bit: 1 << bit, input, steps, begin, at: begin, places: steps.map((_, at) => at), find };
   });
 
   // Where a gate stands: an index into its measure's positions, or null when it is off; for one that requires
   // a value, whether it is on. A gate that the page does not show stays where it is set.
   const standing = (gate) => {
     if (gate.kind === "required") return gate.input ? gate.input.checked : gate.current;
-    return gate.steps[gate.input ? Number(gate.input.value) : gate.begin];
+    return gate.steps[gate.at];
   };
   const valueOf = (gate) => {
     const at = standing(gate);
@@ -91,9 +93,8 @@
   };
   const sumAsked = ({ asked }) => asked.reduce((whole, part) => whole + part, 0);
 
-  const views = {};
   const draw = (measure) => {
-    const view = views[`measure-${measure}`];
+    const view = Charts.views[`measure-${measure}`];
     if (!view) return;
     const own = gates.filter((gate) => gate.measure === measure && gate.kind !== "required" && valueOf(gate) !== null);
     const limit = (kind, none) => own.filter((gate) => gate.kind === kind).map(valueOf)[0] ?? none;
@@ -101,6 +102,50 @@
     view.data("gates", own.map((gate) => ({ value: valueOf(gate) }))).runAsync();
   };
 
+  // Moves the thumb of a slider to a step.
+  const move = (gate, at) => {
+    gate.at = Math.min(gate.steps.length - 1, Math.max(0, at));
+    const { min, max } = gate.input;
+    gate.input.value = gate.places[gate.at];
+    gate.input.style.setProperty("--at", `${(100 * (gate.places[gate.at] - min)) / (max - min || 1)}%`);
+  };
+
+  // Lays the sliders over the axis of their chart, so that each thumb stands above its value; "off" is beyond it.
+  const align = (measure, view) => {
+    const scale = view.scale("x"), width = view.width(), left = view.origin()[0] + view.padding().left;
+    const { positions } = whatIf.measures[measure];
+    for (const gate of gates.filter((one) => one.measure === measure && one.kind !== "required" && one.input)) {
+      const [before, after] = gate.kind === "min" ? [OFF, 0] : [0, OFF];
+      const on = (value) => Math.min(width, Math.max(0, scale(value) || 0)); // what is beyond the axis is at its end
+      gate.places = gate.steps.map((at) => (at === null ? (gate.kind === "min" ? -OFF : width + OFF) : on(positions[at])));
+      Object.assign(gate.input, { min: -before, max: width + after });
+      gate.input.classList.add("placed");
+      gate.input.style.flex = `0 0 ${width + before + after + THUMB}px`;
+      gate.input.style.marginLeft = `${left - before - THUMB / 2}px`;
+      gate.input.nextElementSibling.style.left = `${left + (gate.kind === "min" ? -OFF : width + OFF)}px`;
+      move(gate, gate.at);
+    }
+    draw(measure);
+  };
+
+  const nearest = (places, value) => places.reduce((best, place, at) => (Math.abs(place - value) < Math.abs(places[best] - value) ? at : best), 0);
+  const keys = {
+    ArrowLeft: -1, ArrowDown: -1, ArrowRight: 1, ArrowUp: 1, PageDown: -6, PageUp: 6, Home: -Infinity, End: Infinity,
+  };
+  const listen = (gate) => {
+    const moved = () => { update(); draw(gate.measure); };
+    if (gate.kind === "required") return gate.input.addEventListener("input", moved);
+    gate.input.classList.add(gate.kind);
+    gate.input.addEventListener("input", () => { move(gate, nearest(gate.places, Number(gate.input.value))); moved(); });
+    gate.input.addEventListener("keydown", (event) => {
+      if (!(event.key in keys)) return;
+      event.preventDefault(); // the keys go from one value to the next, however far apart these are
+      move(gate, gate.at + keys[event.key]);
+      moved();
+    });
+  };
+
+  const some = (count, what) => `${number(count)} ${what}${count === 1 ? "" : "s"}`;
   const put = (id, text) => { document.getElementById(id).textContent = text; };
   const change = (now, before) => (now === before ? "" : `${now > before ? "+" : "−"}${number(Math.abs(now - before))}`);
   let clips, questions, start;
@@ -116,16 +161,17 @@
       put(`change-${name}`, change(now[name], start[name]));
     }
     for (const gate of gates.filter((one) => one.input)) {
-      const value = valueOf(gate);
-      const text = value === null ? "off" : gate.kind === "min" ? `at least ${value}` : `at most ${value}`;
-      gate.box.querySelector(".value").textContent = text;
+      const value = valueOf(gate), output = gate.find(".value");
+      const text = value === null ? "off" : `${value} ${output.dataset.unit}`.trim();
+      output.textContent = text;
       if (gate.kind !== "required") gate.input.setAttribute("aria-valuetext", text);
       const alone = (mask) => !(mask & gate.bit), only = (mask) => mask === gate.bit;
-      const ofItself = `${number(sum(ofQuestions, alone))} questions`;
+      const ofItself = some(sum(ofQuestions, alone), "question");
       const isQuestion = !("m" + gate.measure in clips.found);
-      gate.box.querySelector(".alone").textContent = value === null ? "" : isQuestion
-        ? `on its own it keeps ${ofItself}; ${number(sum(ofQuestions, only))} are dropped by this gate alone`
-        : `on its own it keeps ${number(sum(ofClips, alone))} clips and ${ofItself}; ${number(sum(ofClips, only))} clips are dropped by this gate alone`;
+      const name = { min: "At least", max: "At most", required: "A claim is required" }[gate.kind];
+      gate.find(".alone").textContent = value === null ? "" : isQuestion
+        ? `${name}: on its own it keeps ${ofItself}; ${some(sum(ofQuestions, only), "question")} dropped by this gate alone.`
+        : `${name}: on its own it keeps ${some(sum(ofClips, alone), "clip")} and ${ofItself}; ${some(sum(ofClips, only), "clip")} dropped by this gate alone.`;
     }
     const rows = whatIf.sources.map((name, source) => {
       const row = document.createElement("tr");
@@ -144,7 +190,7 @@
     });
     document.querySelector("#by-source tbody").replaceChildren(...rows);
     const moved = gates.filter((gate) => gate.input && (gate.kind === "required"
-      ? gate.input.checked !== gate.current : Number(gate.input.value) !== gate.begin));
+      ? gate.input.checked !== gate.current : gate.at !== gate.begin));
     const set = moved.map((gate) => [gate.name, String(valueOf(gate) ?? (gate.kind === "required" ? "false" : "null"))]);
     const { workspace, profile } = document.getElementById("command").dataset;
     const words = set.map(([name, value]) => ` --set gates.${name}=${value}`);
@@ -166,7 +212,7 @@
       if (gate.kind === "required") gate.input.checked = text === "true";
       const { positions } = whatIf.measures[gate.measure] ?? {};
       const step = gate.steps?.findIndex((at) => (at === null ? "null" : String(positions?.[at])) === text) ?? -1;
-      if (gate.kind !== "required" && step >= 0) gate.input.value = step;
+      if (gate.kind !== "required" && step >= 0) move(gate, step);
     }
     update();
     whatIf.measures.forEach((_, measure) => draw(measure));
@@ -175,17 +221,20 @@
   const reset = () => {
     for (const gate of gates.filter((one) => one.input)) {
       if (gate.kind === "required") gate.input.checked = gate.current;
-      else gate.input.value = gate.begin;
+      else move(gate, gate.begin);
     }
     update();
     whatIf.measures.forEach((_, measure) => draw(measure));
   };
 
-  const ready = (async () => {
+  // The gates, if any clip was measured.
+  const begin = async () => {
     [clips, questions] = await Promise.all([unpack(whatIf.clips), unpack(whatIf.questions)]);
     for (const gate of gates.filter((one) => one.input)) {
-      gate.input.addEventListener("input", () => { update(); draw(gate.measure); });
+      if (gate.kind !== "required") gate.input.max = gate.steps.length - 1;
+      listen(gate);
     }
+    whatIf.measures.forEach((_, measure) => Charts.follow(`measure-${measure}`, (view) => align(measure, view)));
     document.getElementById("reset").addEventListener("click", reset);
     const asked = location.hash;
     reset();
@@ -193,12 +242,10 @@
       history.replaceState(null, "", asked);
       restore();
     }
-    await Promise.all([...document.querySelectorAll("[data-chart]")].map(async (place) => {
-      const options = { actions: false, loader: { target: "clips" }, renderer: "svg", ast: true };
-      const { view } = await vegaEmbed(place, specs[place.dataset.chart], options);
-      views[place.dataset.chart] = view;
-    }));
-    whatIf.measures.forEach((_, measure) => draw(measure));
+  };
+  const ready = (async () => {
+    if (document.getElementById("what-if")) await begin();
+    await Charts.drawAll();
     document.documentElement.dataset.ready = "yes";
   })();
   ready.catch((error) => { put("left", `The gates cannot be shown in this browser: ${error.message}`); throw error; });

@@ -2,22 +2,26 @@
 
 import base64
 import hashlib
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import groupby
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, NamedTuple
 
 import jinja2
 from markupsafe import Markup
 
 from pipeline.errors import ERRORS
-from stages.audit import links
-from stages.audit.distributions import CLIP_NUMBERS, MOTION_NUMBERS, QA_NUMBERS
-from stages.audit.figures import figures
+from stages.audit import links, words
+from stages.audit.distributions import MOTION_NUMBERS
+from stages.audit.figures import bars, histograms
+from stages.audit.next_step import next_step
 from stages.audit.samples import Sample
 from stages.audit.statistics import MOVING_SHARE
 from stages.audit.terminal import standing
+from stages.audit.what_if import standing_at
 
 HERE = Path(__file__).parent
 
@@ -41,8 +45,22 @@ class Shown:
     questions: Sequence[Mapping[str, Any]]
 
 
+class Place(NamedTuple):
+    """What the commands in a report name.
+
+    Attributes:
+        workspace: Its path or address.
+        profile: The settings file or profile of the gates.
+        options: Those of a command line that say the same settings again.
+    """
+
+    workspace: str
+    profile: str = "embedded"
+    options: Sequence[str] = ()
+
+
 def page(
-    place: tuple[str, str],
+    place: Place,
     stats: Mapping[str, Any],
     what_if: Mapping[str, Any],
     fixed: Mapping[str, Any],
@@ -51,13 +69,13 @@ def page(
     """Render the report as HTML that makes no request; text that comes from the data is escaped.
 
     Args:
-        place: The workspace, and the settings file or profile of its gates.
+        place: The workspace and its settings.
         stats: What `stages.audit.statistics.stats` returned.
         what_if: What `stages.audit.what_if.what_if` returned.
         fixed: Settings of gates that the page cannot move, which drop clips after those that it can.
-        shown: The clips near the gates.
+        shown: The clips near the gates, those of a gate together.
     """
-    scripts = [_bundle(), (HERE / "page.js").read_text()]
+    scripts = [_bundle(), *((HERE / name).read_text() for name in ("charts.js", "page.js"))]
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(HERE),
         autoescape=True,
@@ -67,20 +85,30 @@ def page(
     )
     environment.policies["json.dumps_kwargs"] = {"allow_nan": False, "separators": (",", ":")}
     environment.filters["data_url"] = lambda data: f"data:image/jpeg;base64,{base64.b64encode(data).decode()}"
+    quality = words.quality(stats["quality_metrics"])
+    limits = standing_at(what_if)
     return environment.get_template("page.html").render(
-        title=PurePosixPath(place[0]).name,
-        workspace=place[0],
-        profile=place[1],
+        title=PurePosixPath(place.workspace).name,
+        place=place,
         stats=stats,
+        f=stats["funnel"],
         standing=standing(stats["since_published"]),
+        next_step=next_step(stats, place.workspace, place.options),
+        browse=shlex.join(["motionsight", "browse", "--output", place.workspace]),
         what_if=what_if,
+        measured=[
+            words.limited(m["title"], m["unit"], stats["quality_metrics"]) for m in what_if["measures"]
+        ],
         fixed=fixed,
-        shown=shown,
-        charts=figures(stats, what_if),
+        groups=[(gate, list(group)) for gate, group in groupby(shown, lambda one: one.sample.gate)],
+        charts=histograms(stats, what_if),
+        bars=bars(stats, limits),
+        limits=limits,
         clips=links.clips,
         of_source=links.of_source,
         errors=ERRORS,
-        units=CLIP_NUMBERS | QA_NUMBERS,
+        words=words,
+        readings=words.READINGS | {"quality": quality},
         motion_numbers=MOTION_NUMBERS,
         moving_share=MOVING_SHARE,
         style=Markup((HERE / "page.css").read_text()),

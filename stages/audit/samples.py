@@ -1,6 +1,6 @@
 """Which clips the report shows: those that a gate only just keeps, and those that it only just drops."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import duckdb
@@ -40,25 +40,34 @@ class Sample:
     kept: bool
 
 
-def samples(scores: pa.Table, annotations: pa.Table, gates: GatesConfig) -> list[Sample]:
+def samples(
+    scores: pa.Table, annotations: pa.Table, gates: GatesConfig, dropped: Mapping[str, Mapping[str, int]]
+) -> list[Sample]:
     """Pick the clips nearest to each gate, on either side.
 
     Args:
         scores: Rows of `scores`.
         annotations: clip_id and qa.
         gates: Where the gates stand.
+        dropped: How many `clips` and `questions` each gate drops, as in `stages.audit.statistics.stats`.
 
     Returns:
-        At most MOST clips, each once, those that are dropped first. The kept ones pass every gate; a dropped
-        one is dropped by the gate that it is shown for.
+        At most MOST clips, each once: by gate, that which drops most clips first, then by questions; those
+        that it drops first. The kept ones pass every gate; a dropped one is dropped by the gate that it is
+        shown for.
     """
     good = scores.filter(scores["error"].is_null())
     verdicts = clip_verdicts(good, gates)
     near = [*_clips(good, verdicts, gates), *_questions(good, verdicts, annotations, gates)]
+
+    def drops(sample: Sample) -> tuple[int, ...]:
+        return tuple(-dropped[what].get(sample.gate, 0) for what in ("clips", "questions"))
+
     found: dict[str, Sample] = {}
-    for sample in sorted(near, key=lambda sample: sample.kept):  # dropped clips come first
+    # A clip that a gate drops is shown for that gate, and not for one that it is near to as well.
+    for sample in sorted(near, key=lambda sample: (sample.kept, drops(sample))):
         found.setdefault(sample.clip_id, sample)
-    return list(found.values())[:MOST]
+    return sorted(list(found.values())[:MOST], key=lambda sample: (drops(sample), sample.gate, sample.kept))
 
 
 def _clips(good: pa.Table, verdicts: pa.Array, gates: GatesConfig) -> Iterator[Sample]:

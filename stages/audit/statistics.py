@@ -147,6 +147,7 @@ def stats(tables: Tables, plan: DatasetPlan, gates: GatesConfig, look_alike: int
         "funnel": funnel,
         **_losses(db),
         "near_duplicates": look_alike,
+        "quality_metrics": sorted(filter(None, pc.unique(good["quality_metric"]).to_pylist())),
         **_motion(db),
         **_dataset(db),
         **_texts(db),

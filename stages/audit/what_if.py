@@ -8,7 +8,7 @@ exactly, as no value is rounded.
 
 import base64
 import gzip
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import duckdb
@@ -155,6 +155,18 @@ def _questions(
             left join votes v on v.clip_id = p.clip_id and v.question = a.question
         where p.state <> 'dropped' order by clip_id, index
     """).to_arrow_table()
+
+
+def standing_at(what_if: Mapping[str, Any]) -> dict[str, float]:
+    """Return where the gates stand, by setting; those that are off are left out.
+
+    Args:
+        what_if: What `what_if` returned.
+    """
+    limits = (gate for gate in what_if["gates"] if gate["kind"] != "required" and gate["current"] is not None)
+    return {
+        gate["name"]: what_if["measures"][gate["measure"]]["positions"][gate["current"]] for gate in limits
+    }
 
 
 def _measure(

@@ -2,7 +2,9 @@
 
 import io
 import json
+import shlex
 from collections.abc import Iterator
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +13,12 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page
 from rich.console import Console
 
+from configs.published import Given
 from configs.settings import load
 from jobs import audit
 from jobs.session import Session
 from jobs.split import plan
-from pipeline.errors import RunError
+from pipeline.errors import CallError, RunError
 from pipeline.schema import empty_row
 from pipeline.workspace import Workspace
 from tests import objectstore, videos
@@ -54,6 +57,7 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
         measured = {
             "quality": 79.999 + n / 1000 if n < len(real) else float(rng.normal(60, 20)),
             "flow_mean": float(rng.lognormal(-3, 1)),
+            "pan": 0.0 if n % 8 else n / 100,
             "duration_s": float(rng.lognormal(1, 1)),
             "cuts": [1.0] * int(rng.integers(0, 3)) if n >= len(real) else [],
             "error": "timeout" if n % 50 == 49 else None,
@@ -66,6 +70,7 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
                 answer=EVIL if n % 5 == 0 else f"The camera pans left, {n}.",
                 motion_check=float(rng.choice([0.0, 0.5, 1.0])) if rng.random() < 0.8 else None,
                 vqascore=float(rng.random()),
+                claims=["not camera:roll_counterclockwise", "object:moves_left_then_right"],
             )
             for k in range(int(rng.integers(0, 4)))
         ]
@@ -156,7 +161,7 @@ def test_moving_gates_by_keyboard_gives_the_numbers_of_split(
         for key in keys:
             report.page.keyboard.press(key)
         said = report.told(name)
-        settings[name] = None if said == "off" else json.loads(said.rpartition(" ")[2])
+        settings[name] = None if said == "off" else json.loads(said.split()[0])
         assert report.gate(name).get_attribute("aria-valuetext") == said
         left, sources = split(workspace, settings)
         assert report.left() == left
@@ -196,29 +201,112 @@ def test_a_gate_alone_keeps_what_split_keeps_with_the_others_off(
     }
     said = report.page.locator("[data-gate=quality_max] .alone").inner_text()
     left, _ = split(workspace, off | {"motion_check_required": False, "quality_max": 80.0})
-    assert said.startswith(f"on its own it keeps {left['clips']} clips and {left['questions']} questions;")
+    kept = f"{left['clips']} clips and {left['questions']} questions"
+    assert said.startswith(f"At most: on its own it keeps {kept};")
 
 
 def test_the_drawn_gate_follows_its_slider(report: Report) -> None:
     card = report.page.locator(".gate-card", has=report.gate("quality_max"))
     rule = card.locator(".chart g.mark-rule line[stroke]").last
     bars = card.locator(".chart g.mark-rect path")
-    quiet = "getComputedStyle(document.documentElement).getPropertyValue('--quiet').trim()"
 
-    def greyed() -> int:
-        return sum("quiet" in (bar.get_attribute("fill") or "") for bar in bars.all())
+    def dropped() -> int:
+        return sum("dropped" in (bar.get_attribute("fill") or "") for bar in bars.all())
 
-    before, few = rule.bounding_box(), greyed()
+    before, few = rule.bounding_box(), dropped()
     report.gate("quality_max").focus()
     for _ in range(15):
         report.page.keyboard.press("ArrowLeft")
     report.page.wait_for_timeout(200)
     after = rule.bounding_box()
-    assert report.page.evaluate(quiet)
     assert before
     assert after
     assert after["x"] < before["x"]
-    assert greyed() > few
+    assert dropped() > few
+
+
+THUMBS = """() => [...document.querySelectorAll('.gate-card:has(.chart) input[type=range]')].map((input) => {
+  const card = input.closest('.gate-card'), box = input.getBoundingClientRect();
+  const rules = [...card.querySelectorAll('.chart .mark-rule line[stroke="var(--ink)"]')];
+  return {
+    name: input.id,
+    off: input.getAttribute('aria-valuetext') === 'off',
+    thumb: box.left + 8 + ((input.value - input.min) / (input.max - input.min)) * (box.width - 16),
+    rules: rules.map((rule) => rule.getBoundingClientRect().left),
+    card: card.getBoundingClientRect(),
+    plot: card.querySelector('.chart path.background').getBoundingClientRect(),
+  };
+})"""
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_a_thumb_stands_above_its_value_and_beyond_the_axis_when_off(
+    browser: Browser, workspace: Workspace, width: int
+) -> None:
+    page = browser.new_page(viewport={"width": width, "height": 900})
+    report = Report(page, workspace)
+
+    def check() -> None:
+        page.wait_for_timeout(200)
+        found = page.evaluate(THUMBS)
+        assert len(found) > 8
+        for each in found:
+            assert each["card"]["left"] < each["thumb"] < each["card"]["right"], each
+            if each["off"]:
+                assert not each["plot"]["left"] - 4 < each["thumb"] < each["plot"]["right"] + 4, each
+            else:
+                assert min(abs(each["thumb"] - rule) for rule in each["rules"]) < 1.5, each
+
+    check()
+    for key in ("ArrowLeft",) * 12:
+        report.gate("quality_max").press(key)
+        report.gate("duration_min_s").press("ArrowRight")
+    check()
+    page.set_viewport_size({"width": 700, "height": 900})
+    check()
+    # Dragged along the axis, it stops at the value that is nearest.
+    box = page.locator("#gate-quality_max").bounding_box()
+    assert box
+    page.locator("#gate-quality_max").click(position={"x": box["width"] / 2, "y": box["height"] / 2})
+    check()
+    assert not report.trouble
+    page.close()
+
+
+def test_the_bars_of_a_chart_can_be_read_and_opened_by_keyboard(report: Report) -> None:
+    chart = report.page.locator('[data-chart="spread-pan"]')
+    chart.focus()
+    tip = report.page.locator("#tip")
+    report.page.keyboard.press("Home")
+    focused = report.page.evaluate("document.activeElement.getAttribute('aria-label')")
+    assert "frame widths per second: " in focused
+    assert tip.inner_text() == focused
+    report.page.keyboard.press("End")
+    assert tip.inner_text() != focused or chart.locator("path[aria-label]").count() == 1
+    report.page.context.route("http://127.0.0.1:8009/**", lambda route: route.fulfill(body="clips"))
+    with report.page.expect_popup() as opened:
+        report.page.keyboard.press("Enter")
+    opened.value.wait_for_url("http://127.0.0.1:8009/?pan=*")
+    report.page.bring_to_front()
+    report.page.keyboard.press("Escape")
+    assert tip.is_hidden()
+
+
+def test_where_one_bar_hides_the_rest_counts_are_logarithmic_until_asked_otherwise(report: Report) -> None:
+    button = report.page.locator("[data-scale]").first
+    chart = report.page.locator(f'[data-chart="{button.get_attribute("data-scale")}"]')
+    note = button.locator("xpath=preceding-sibling::*")
+    heights = "[...el.querySelectorAll('.mark-rect path')].map((bar) => bar.getBBox().height).filter(Boolean)"
+    lowest = f"(el) => Math.min(...{heights})"
+    before = chart.evaluate(lowest)
+    assert "logarithmic" in note.inner_text()
+    button.click()
+    report.page.wait_for_timeout(300)
+    assert "linear" in note.inner_text()
+    assert chart.evaluate(lowest) < before / 2
+    button.click()
+    report.page.wait_for_timeout(300)
+    assert chart.evaluate(lowest) == pytest.approx(before)
 
 
 def test_no_request_leaves_the_file(report: Report, workspace: Workspace) -> None:
@@ -266,11 +354,17 @@ def test_it_fits_the_screen_and_can_be_read(
     report = Report(page, workspace)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     charts = page.locator(".chart svg")
-    assert charts.count() > 15
+    assert charts.count() > 10
     for chart in charts.all():
         box = chart.bounding_box()
         assert box
         assert box["width"] > 100
+    for name in ("camera does not roll counterclockwise", "an object moves left then right"):
+        words = page.get_by_text(name, exact=True).bounding_box()  # the whole of a name, in words
+        assert words
+        assert words["x"] + words["width"] <= width
+    cut = "(one) => getComputedStyle(one).textOverflow !== 'clip'"
+    assert not page.evaluate(f"[...document.querySelectorAll('main *')].some({cut})")
     ink, paper = page.evaluate(
         "[getComputedStyle(document.body).color, getComputedStyle(document.body).backgroundColor]"
         ".map((colour) => colour.match(/\\d+/g).map(Number).reduce((a, b) => a + b) / 3)"
@@ -278,6 +372,42 @@ def test_it_fits_the_screen_and_can_be_read(
     assert abs(ink - paper) > 150
     assert (paper > ink) == (scheme == "light")
     assert not report.trouble
+    page.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 390])
+def test_the_report_has_no_serious_fault_of_accessibility(
+    browser: Browser, workspace: Workspace, width: int, scheme: Any
+) -> None:
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="finds faults of pages").Axe()
+    page = browser.new_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
+    Report(page, workspace)
+    for group in page.locator("details").all():
+        group.evaluate("(element) => { element.open = true; }")
+    found = axe.run(page).response["violations"]
+    assert not [
+        (one["id"], [node["html"][:200] for node in one["nodes"]])
+        for one in found
+        if one["impact"] in ("serious", "critical")
+    ]
+    page.close()
+
+
+def test_a_table_that_is_too_wide_says_so_and_is_scrolled_by_itself(
+    browser: Browser, workspace: Workspace
+) -> None:
+    page = browser.new_page(viewport={"width": 390, "height": 800})
+    Report(page, workspace)
+    wide = page.locator(".scroll", has=page.locator("#by-source"))
+    assert page.locator(".more + .scroll", has=page.locator("#by-source")).count() == 1
+    wide.focus()
+    page.keyboard.press("ArrowRight")
+    page.wait_for_timeout(500)
+    assert wide.evaluate("(element) => element.scrollLeft") > 0
+    page.set_viewport_size({"width": 1280, "height": 800})
+    page.wait_for_timeout(300)
+    assert page.locator(".more + .scroll", has=page.locator("#by-source")).count() == 0
     page.close()
 
 
@@ -290,8 +420,15 @@ def test_a_half_done_workspace_has_a_report(browser: Browser, tmp_path: Path, ha
     assert said.rstrip().endswith("audit/report.html")
     page = browser.new_page()
     report = Report(page, workspace)
-    assert report.left() == split(workspace, {})[0]
-    assert ("No pictures" in page.locator("#clips").inner_text()) == ("scores" in have)
+    step = {1: "motionsight score", 2: "motionsight annotate", 3: "motionsight split"}[len(have)]
+    command = shlex.join([*step.split(), "--output", workspace.root])
+    assert command in page.locator("#next pre").inner_text()
+    if "scores" in have:
+        assert report.left() == split(workspace, {})[0]
+        assert "No pictures" in page.locator("#clips").inner_text()
+    else:
+        assert page.locator("#what-if, #motion, #texts, #clips").count() == 0
+        assert page.evaluate("document.documentElement.scrollHeight") < 1500
     assert not report.trouble
     page.close()
 
@@ -370,3 +507,21 @@ def test_a_report_is_drawn_anew_only_if_something_has_changed(tmp_path: Path) ->
     assert "report written" in audited(workspace, "gates.flow_min=0.5")
     report.unlink()
     assert "report written" in audited(workspace, "gates.flow_min=0.5")
+
+
+def test_the_next_command_has_the_settings_that_the_audit_was_given(tmp_path: Path) -> None:
+    workspace = Workspace(str(tmp_path / "W"))
+    fill(workspace, {"clips": [clip("a")]})
+    config = load("embedded", ["quality.metric=null", "decode.fps=6"])
+    given = Given(load("embedded"), ["quality.metric", "decode.fps"])
+    audit.run(Session(config, workspace, Console(file=io.StringIO()), given=given))
+    html = unescape((tmp_path / "W" / "audit" / "report.html").read_text())
+    settings = f"--set decode.fps={config.decode.fps} --set quality.metric=null"
+    assert f"motionsight score --output {workspace.root} {settings}" in html
+
+
+def test_a_workspace_without_clips_is_told_the_command_that_fills_it(tmp_path: Path) -> None:
+    workspace = Workspace(str(tmp_path / "my work"))
+    with pytest.raises(CallError, match="has no clips yet") as refused:
+        audited(workspace)
+    assert str(refused.value).endswith(f"motionsight ingest --input FOLDER --output '{workspace.root}'")

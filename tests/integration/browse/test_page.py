@@ -297,4 +297,6 @@ def test_the_page_fits_names_its_controls_and_has_no_serious_fault(
         assert page.get_by_role("button", name=name).is_visible()
     assert page.get_by_role("heading", level=2, name="plain.mp4").is_visible()
     check(page)
+    page.set_viewport_size({"width": width, "height": 600})  # the halves of the clip now scroll
+    check(page)
     assert problems == []

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from filters.verdicts import GatesConfig
 from pipeline.schema import CAMERA_LABELS
 from stages.audit import links
-from stages.audit.figures import figures
+from stages.audit.figures import bars
 from tests.tables import tables
-from tests.unit.audit.counted import asked_what_if, audited
+from tests.unit.audit.counted import audited
 from tests.unit.browse.made import index_of, select
 
 GATES = GatesConfig.model_validate({"quality_max": 0.7})
@@ -27,11 +27,12 @@ def test_a_bar_leads_to_as_many_clips_as_it_stands_for(rows: dict[str, list[dict
 
     counted = {name: rows[name] for name in ("clips", "scores", "annotations")}
     audit = audited(counted, GATES)
-    specs = figures(audit, asked_what_if(counted, GATES))
-    for name, spec in specs.items():
-        for bar in spec.get("data", {}).get("values", ()):
-            if name in ("camera", "sources") and "url" in bar:
-                assert found(bar["url"]) == bar["count"]
+    for bar in (bar for kind in bars(audit, {}).values() for bar in kind):
+        if bar.url:
+            assert found(bar.url) == bar.total
+        for part in bar.parts:
+            if part.url:
+                assert found(part.url) == part.count
     for name, count in audit["dropped"]["clips"].items():
         assert found(links.clips(outcome="dropped", gate=name)) == count
     for row in audit["sources"]:

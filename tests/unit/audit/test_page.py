@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 import pytest
 
 from filters.verdicts import GatesConfig
-from stages.audit.page import Shown, page
+from stages.audit.page import Place, Shown, page
 from stages.audit.samples import Sample
 from tests.tables import annotation, clip, question, score
 from tests.unit.audit.counted import Rows, asked_what_if, audited
@@ -26,7 +26,7 @@ class Tags(HTMLParser):
 
 def page_of(rows: Rows, shown: list[Shown] | None = None, gates: GatesConfig | None = None) -> str:
     gates = gates or GatesConfig()
-    return page((EVIL, EVIL), audited(rows, gates), asked_what_if(rows, gates), {}, shown or [])
+    return page(Place(EVIL, EVIL, (EVIL,)), audited(rows, gates), asked_what_if(rows, gates), {}, shown or [])
 
 
 def test_text_out_of_the_data_is_text_in_the_page() -> None:
@@ -42,7 +42,7 @@ def test_text_out_of_the_data_is_text_in_the_page() -> None:
     tags.feed(re.sub(r"(<script[^>]*>).*?</script>", r"\1</script>", html, flags=re.DOTALL))
     assert [attributes.get("src", "")[:5] for tag, attributes in tags.found if tag == "img"] == ["data:"]
     assert not any(name.startswith("on") for _, attributes in tags.found for name in attributes)
-    assert sum(tag == "script" for tag, _ in tags.found) == 4
+    assert sum(tag == "script" for tag, _ in tags.found) == 5
     assert html.count("<script>window.hacked") == 0
     assert "{{ 7 * 7 }}" in html
     for tag, attributes in tags.found:
@@ -69,4 +69,13 @@ def test_a_workspace_that_is_half_done_has_a_page(have: str) -> None:
     rows = {name: made[name] if order.index(name) <= order.index(have) else [] for name in made}
     html = page_of(rows)
     assert "sums add up" in html
+    # What there is nothing to show of has no place: no heading, and no link to it.
+    for section, needs in {
+        "funnel": "clips",
+        "what-if": "scores",
+        "motion": "scores",
+        "texts": "annotations",
+    }.items():
+        there = order.index(have) >= order.index(needs)
+        assert (f'<section id="{section}">' in html) == (f'href="#{section}"' in html) == there
     assert ("NaN" in html.split("<script>")[0]) is False
