@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.evaluate.benchmark import BenchmarkQuestion
-from stages.evaluate.results import answered, average_precision, compare, markdown, summary
+from stages.evaluate.question import BenchmarkQuestion
+from stages.evaluate.protocols.scoring import precision
+from stages.evaluate.results import answered, compare, markdown, summary
 
 
 def question(id: str, right: str | None, category: str = "CM") -> BenchmarkQuestion:
@@ -24,7 +25,7 @@ def predictions(
 ) -> list[dict[str, Any]]:
     """One row of the table, in which each question got this letter and this score."""
     answers = [
-        {"id": each.id, "answer": "", "letter": letter, "score": score, "error": None}
+        {"id": each.id, "answer": letter or "?", "letter": letter, "score": score, "error": None}
         for each, letter, score in zip(questions, letters, scores or [None] * len(questions), strict=True)
     ]
     return [{"answers": answers}]
