@@ -22,14 +22,14 @@ OPEN, CLOSE = r"[\s(\[{\"']*", r"[)\]}\"']*"
 # A letter that stands for an option, and not for an article or a pronoun: a capital with nothing but
 # punctuation, or a word that goes on from an answer, behind it; or any letter in brackets.
 BEHIND = (
-    r"(?=\s*(?:$|[.,:;!?\n/(]|[-\u2013\u2014]\s"
-    r"|(?:because|since|as|for|and|or|with|which|where|in which|is|this|if)\b))"
+    r"(?=\s*(?:$|[.,:;!\n/(]|[-\u2013\u2014]\s"
+    r"|(?:because|since|as|for|and|or|with|which|where|in which)\b))"
 )
 CAPITAL = rf"(?P<letter>[A-Z])(?:[)\]}}\"']+|{BEHIND})"
 LETTER = re.compile(rf"{OPEN}(?:{LABEL}\s+)?{OPEN}(?:{CAPITAL}|(?<=[(\[])(?P<small>[a-zA-Z])[)\]])")
 # Words that announce what they are followed by.
 ANNOUNCING = re.compile(
-    r"(?:(?:^|\b)(?P<final>final\s+)?(?:answer|choice|option|letter|prediction)s?\b[\"']?"
+    r"(?:(?:^|\b)(?P<final>final\s+)?(?:answer|choice|option|letter|prediction)\b[\"']?"
     r"(?:\s+(?:to|for|of)\s+(?:the|this)\s+question)?"
     r"(?:\s+(?:is|was|would\s+be|should\s+be|must\s+be|has\s+to\s+be|seems\s+to\s+be|appears\s+to\s+be)\b"
     r"(?:\s+(?:most\s+likely|probably|likely|clearly|therefore|thus|definitely))?\s*:?|\s*[:=]|\s+[-\u2013\u2014])"
@@ -41,9 +41,12 @@ ANNOUNCING = re.compile(
     re.IGNORECASE,
 )
 NEGATED = re.compile(r"\s*(?:not|neither|never|none|no\s+longer)\b", re.IGNORECASE)
+# Before an answer that is denied or supposed: "I don't think it is B", "if the answer is B".
 DENYING = re.compile(
-    r"(?:\bnot|n't|\bnever|\bhardly)\W+(?:\w+\W+)?$", re.IGNORECASE
-)  # "I don't think it is B"
+    r"(?:\b(?:not|never|hardly|nor|neither|if|whether|unless|suppose)|n't)\W+(?:\w+\W+)?$", re.IGNORECASE
+)
+DENIED = re.compile(r"\b(?:not|never|nor|neither|or|if|whether)\b|n't\b", re.IGNORECASE)
+CLAUSE = re.compile(r"[.!?,;:\n]|\b(?:but|so|therefore)\b", re.IGNORECASE)
 ALTERNATIVE = re.compile(
     rf"\s*(?:,?\s*\b(?:or|and)\b|[/,&])\s*(?:either\s+|also\s+)?{OPEN}(?:{LABEL}\s+)?{OPEN}([A-Z]){CLOSE}(?![\w'])"
 )
@@ -117,10 +120,17 @@ def _announced(text: str, texts: dict[str, str], choices: Sequence[str]) -> Iter
             name = (letter["letter"] or letter["small"]).upper()
             behind = rest[letter.end() :]
             other = starting_option(behind.lstrip(" .:,)-\u2013\u2014("), texts)
-            several = (also := ALTERNATIVE.match(behind)) and also[1] in choices
+            also = ALTERNATIVE.match(behind)
+            several = (also and also[1] in choices) or _lists(behind.split("\n")[0], texts)
             yield (None if several or (other and other != name) else name), final
     for match in CONFIRMED.finditer(text):
-        yield match[1], False
+        clause = CLAUSE.split(text[: match.start(1)])[-1]
+        yield None if DENIED.search(clause) else match[1], False
+
+
+def _lists(line: str, texts: dict[str, str]) -> bool:
+    """Whether a line repeats an option with its letter, as one that lists the options does."""
+    return any(starting_option(line[label.end() :], texts) == label[1] for label in NAMED.finditer(line))
 
 
 def starting_option(text: str, texts: dict[str, str]) -> str | None:
