@@ -32,6 +32,7 @@ from jobs.submit_command import submit
 from jobs.train_commands import train
 from pipeline.errors import CallError
 from stages.evaluate.benchmark import BENCHMARKS
+from stages.evaluate.protocols.protocol import DEFAULT
 from stages.motionsight.prompt import VisualPrompt
 
 app = typer.Typer(
@@ -319,9 +320,25 @@ def evaluate(
     config: ConfigPath = None,
     overrides: Overrides = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Ask about at most this many clips.")] = None,
+    protocol: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="Whose rules: strict, official, lmms_eval or motionsight; docs/evaluation.md says which"
+            " a benchmark has.",
+        ),
+    ] = DEFAULT,
     compare: Annotated[
         str | None, typer.Option(metavar="FOLDER", help="Only print how this run differs from --output.")
     ] = None,
+    rejudge: Annotated[
+        bool,
+        typer.Option(
+            "--rejudge",
+            help="Only judge the replies in --output, the folder of one prompt, by every protocol, and write"
+            " the leaderboard's files.",
+        ),
+    ] = False,
     dry_run: Dry = False,
 ) -> None:
     """Ask a model the questions of a benchmark, such as MotionBench, and score its answers.
@@ -336,11 +353,15 @@ def evaluate(
 
     if compare:
         raise typer.Exit(job.compared(output, compare))
-    if not (benchmark and questions and videos):
+    source = (
+        job.Published(benchmark, questions, videos, protocol) if benchmark and questions and videos else None
+    )
+    if rejudge:
+        raise typer.Exit(job.rejudged(output, source))
+    if not source:
         raise CallError("--benchmark, --questions and --videos are required")
     ending.push(say_how_to_resume)
     asked = settings(config, overrides)
-    source = job.Published(benchmark, questions, videos)
     raise typer.Exit(job.run(asked, source, output, prompt or (), limit, dry_run))
 
 

@@ -16,11 +16,27 @@ from pipeline.engine import pending
 from pipeline.errors import NOT_ALL, CallError, CeilingError
 from pipeline.ledger import Notes, ledger, remarks, turned_away
 from pipeline.workspace import Workspace
-from stages.evaluate.benchmark import BenchmarkQuestion, read
+from stages.evaluate.benchmark import protocol_of, read
+from stages.evaluate.protocols.protocol import DEFAULT
+from stages.evaluate.question import BenchmarkQuestion
+from stages.evaluate.rejudge import Run, comparison, leaderboard, rejudge
 from stages.evaluate.results import answered, compare, markdown, summary
-from stages.evaluate.stage import ASKED, PROMPTS, Evaluate, Prompt, rows, with_prompt
+from stages.evaluate.stage import (
+    ASKED,
+    PROMPTS,
+    Evaluate,
+    Prompt,
+    Terms,
+    rows,
+    to_ask,
+    with_prompt,
+    with_protocol,
+)
 from stages.models.metering import ceiling
 from stages.models.registry import check
+
+QUESTIONS = "questions.json"  # beside the replies: what was asked
+SCORES = {"accuracy": "", "average_precision": "Average precision:\n\n"}  # what stands above their tables
 
 
 @dataclass(frozen=True)
@@ -31,11 +47,13 @@ class Published:
         benchmark: Its name in the registry.
         questions: The file of its questions, as its authors publish it.
         videos: The folder of its videos.
+        protocol: The rules by which it is asked and scored.
     """
 
     benchmark: str
     questions: str
     videos: str
+    protocol: str = DEFAULT
 
 
 def run(
@@ -64,37 +82,39 @@ def run(
         raise CallError(f"unknown prompt {', '.join(sorted(unknown))}; choose from {', '.join(PROMPTS)}")
     prompts = [name for name in PROMPTS if name in (names or ("motionsight",))]
     out = console()
-    benchmark = source.benchmark
-    items = read(benchmark, source.questions, source.videos)
+    benchmark, protocol = source.benchmark, protocol_of(source.benchmark, source.protocol)
+    config = with_protocol(config, protocol)
+    items = to_ask(read(benchmark, source.questions, source.videos), protocol)
     asked = rows(items)[:limit]
     items = [BenchmarkQuestion(**one) for row in asked for one in row["items"]]
     out.print(f"{benchmark}: {len(items)} questions on {len(asked)} clips", markup=False)
+    folder = Workspace(output if source.protocol == DEFAULT else f"{output}/{source.protocol}")
     if dry_run:
         for prompt in prompts:
-            done = Workspace(f"{output}/{prompt}").ids("predictions")
+            done = Workspace(f"{folder.root}/{prompt}").ids("predictions")
             todo = sum(row["clip_id"] not in done for row in asked)
             out.print(f"{prompt}: {todo} clips to ask about, {len(asked) - todo} already done", markup=False)
         return 0
     ready(config, config.own_backends(), ["evaluate"])
-    folder = Workspace(output)
+    run = Run(benchmark, source.protocol, config.mllm.title, tuple(items))
     summaries: dict[str, Any] = {}
     try:
         with lock.held(folder, "evaluate"):
             for prompt in prompts:
-                answers = _answer(config, asked, items, prompt, folder)
-                summaries[prompt] = summary(items, answers)
+                answers = _answer(config, asked, run, prompt, folder)
+                summaries[prompt] = summary(items, answers, protocol)
     except CeilingError as error:
         out.print(f"evaluate: {error}", markup=False, soft_wrap=True)
         return NOT_ALL
     worst = max(one["failed"] / len(items) for one in summaries.values())
     title = config.mllm.title
     titled = {f"{title}, {prompt}": results for prompt, results in summaries.items()}
-    table = markdown(titled)
-    if "average_precision" in next(iter(summaries.values())):
-        table += "\nAverage precision:\n\n" + markdown(titled, "average_precision")
-    results = {"benchmark": benchmark, "model": title, "prompts": summaries}
+    scores = [name for name in SCORES if name in next(iter(summaries.values()))]
+    table = "\n".join(f"{SCORES[name]}{markdown(titled, name)}" for name in scores)
+    results = {"benchmark": benchmark, "protocol": source.protocol, "model": title, "prompts": summaries}
     folder.write_bytes(json.dumps(results, indent=1, ensure_ascii=False).encode(), "results.json")
-    folder.write_bytes(f"# {benchmark}\n\n{table}".encode(), "results.md")
+    heading = f"# {benchmark}\n\nProtocol: {source.protocol} ({protocol.source})"
+    folder.write_bytes(f"{heading}\n\n{table}".encode(), "results.md")
     out.print(table, markup=False, soft_wrap=True)
     out.print(f"the results are in {folder.root}", markup=False, soft_wrap=True)
     return NOT_ALL if worst > config.max_failed_share else 0
@@ -103,12 +123,12 @@ def run(
 def _answer(
     config: Config,
     asked: Sequence[dict[str, Any]],
-    items: Sequence[BenchmarkQuestion],
+    run: Run,
     prompt: Prompt,
     folder: Workspace,
 ) -> dict[str, dict[str, Any]]:
     """Ask the questions that have no answer with this visual prompt; return the answers to all, by id."""
-    with_this = with_prompt(config, prompt)
+    with_this, protocol = with_prompt(config, prompt), protocol_of(run.benchmark, run.protocol)
     session = Session(config, Workspace(f"{folder.root}/{prompt}"))
     workspace = session.workspace
     with session.writing("evaluate"):
@@ -121,25 +141,30 @@ def _answer(
                 session.models(with_this.own_backends()) as handles,
                 ledger(most, [], notes, config.engine) as book,
             ):
-                limits, frames = config.score, settings.baseline_frames
-                stage = Evaluate(with_this, handles, limits, book, settings.seed, frames)
+                terms = Terms(protocol, settings.seed, settings.baseline_frames)
+                stage = Evaluate(with_this, handles, config.score, book, terms)
                 session.run(stage, missing, workspace)
                 for remark in remarks(book) if most else ():
                     session.say(f"evaluate: {remark}")
                 left = missing.num_rows - session.stages["evaluate"].rows
                 if most and (said := turned_away(book, most, left)):
                     raise CeilingError(said)
-        wanted = {row["clip_id"]: row for row in asked}
-        predictions = [
-            row if row["answers"] is not None else row | {"answers": _failed(wanted[row["clip_id"]], row)}
-            for row in workspace.read("predictions").to_pylist()
-            if row["clip_id"] in wanted
-        ]
-        answers = answered(items, predictions)
+        answers = answered(run.questions, _replies(asked, workspace), protocol)
+        workspace.write_bytes(run.to_json().encode(), QUESTIONS)
         workspace.write_bytes(json.dumps(answers, indent=1, ensure_ascii=False).encode(), "answers.json")
         letters = {name: one["letter"] or "" for name, one in answers.items()}
         workspace.write_bytes(json.dumps(letters, indent=1, ensure_ascii=False).encode(), "submission.json")
     return answers
+
+
+def _replies(asked: Sequence[dict[str, Any]], workspace: Workspace) -> list[dict[str, Any]]:
+    """The rows of `predictions` for these of ASKED; a failed clip's error is the answer to each question."""
+    wanted = {row["clip_id"]: row for row in asked}
+    return [
+        row if row["answers"] is not None else row | {"answers": _failed(wanted[row["clip_id"]], row)}
+        for row in workspace.read("predictions").to_pylist()
+        if row["clip_id"] in wanted
+    ]
 
 
 def _failed(asked: dict[str, Any], row: dict[str, Any]) -> list[dict[str, Any]]:
@@ -148,6 +173,51 @@ def _failed(asked: dict[str, Any], row: dict[str, Any]) -> list[dict[str, Any]]:
         {"id": item["id"], "answer": "", "letter": None, "score": None, "error": row["error"]}
         for item in asked["items"]
     ]
+
+
+def rejudged(folder: str, source: Published | None) -> int:
+    """Judge the replies of a run by every protocol, and write the leaderboard's files, without the model.
+
+    Args:
+        folder: The folder of one visual prompt of a run, such as bench/none.
+        source: The benchmark; None: the questions that the run has kept.
+
+    Returns:
+        The exit code, 0.
+
+    Raises:
+        CallError: The folder has no replies, or not the questions that they answer.
+    """
+    workspace = Workspace(folder)
+    if source:
+        protocol = protocol_of(source.benchmark, source.protocol)
+        items = to_ask(read(source.benchmark, source.questions, source.videos), protocol)
+        done = workspace.ids("predictions")
+        kept = [one for row in rows(items) if row["clip_id"] in done for one in row["items"]]
+        run = Run(source.benchmark, source.protocol, "model", tuple(BenchmarkQuestion(**one) for one in kept))
+    elif (saved := workspace.read_bytes(QUESTIONS)) is not None:
+        run = Run.of_json(saved)
+    else:
+        raise CallError(
+            f"{folder} has no {QUESTIONS}; give the folder of one prompt, such as out/spotlight, and for a"
+            " run of an older version also --benchmark, --questions and --videos"
+        )
+    replies = _replies(rows(run.questions), workspace)
+    if not replies:
+        raise CallError(f"{folder} has no replies to the questions of {run.benchmark}")
+    found = rejudge(run, replies)
+    table = comparison(found)
+    text = (
+        f"{table}\nThe questions were put by the protocol {run.protocol}. A score by another one is not"
+        " comparable with published ones where its prompt or its frames differ.\n"
+    )
+    workspace.write_bytes(json.dumps(found, indent=1, ensure_ascii=False).encode(), "rejudged.json")
+    workspace.write_bytes(f"# {run.benchmark}\n\n{text}".encode(), "rejudged.md")
+    print(visible(text), end="")
+    for name, content in leaderboard(run, replies).items():
+        workspace.write_bytes(content.encode(), "leaderboard", *name.split("/"))
+        print(visible(f"written: {folder}/leaderboard/{name}"))
+    return 0
 
 
 def compared(one: str, other: str) -> int:

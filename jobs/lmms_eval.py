@@ -11,8 +11,9 @@ from typing import Any
 from configs.settings import load
 from pipeline.errors import NOT_ALL, CallError, CeilingError, ClipError, RunError
 from pipeline.ledger import UNLIMITED, Ledger, reached
-from stages.evaluate.benchmark import BenchmarkQuestion, split_options
-from stages.evaluate.stage import PROMPTS, Clip, measured, predict, with_prompt
+from stages.evaluate.benchmark import split_options
+from stages.evaluate.question import BenchmarkQuestion
+from stages.evaluate.stage import PROMPTS, Clip, Terms, measured, predict, with_prompt
 from stages.models.metering import Purse, ceiling
 from stages.motionsight.service import MotionSight as Service
 from stages.motionsight.stage import in_flight
@@ -67,7 +68,7 @@ def _model() -> type:
             if prompt not in PROMPTS:
                 raise CallError(f"unknown prompt {prompt!r}; choose from {', '.join(PROMPTS)}")
             settings = with_prompt(load(config, [f"{name}={value}" for name, value in more.items()]), prompt)
-            self._frames = settings.annotate.baseline_frames
+            self._terms = Terms(plain_frames=settings.annotate.baseline_frames)
             self._ceiling = ceiling(settings.mllm) or UNLIMITED
             self._book = Ledger(self._ceiling)
             self._purse = Purse(self._book)
@@ -99,9 +100,11 @@ def _model() -> type:
             try:
                 with self._purse.clip(item.id):
                     if options and self._motionsight.config.mllm.measures:
-                        (one,) = measured(self._motionsight, Clip(videos[0]), [item], self._frames)
+                        (one,) = measured(self._motionsight, Clip(videos[0]), [item], self._terms)
                     else:
-                        (one,), _ = predict(self._motionsight, Clip(videos[0]), [item], [0], rest or FORM)
+                        (one,), _ = predict(
+                            self._motionsight, Clip(videos[0]), [item], [0], form=rest or FORM
+                        )
             except ClipError as error:
                 log.warning("%s: %s: %s", item.id, error.code, error.detail)
                 return NO_ANSWER

@@ -5,55 +5,25 @@ published files, as the authors' own scripts and lmms-eval's tasks read them. A 
 is reported with the file and the line.
 """
 
+import json
 import math
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
 from pipeline.errors import CallError, reason
 from pipeline.registry import Registry
 from pipeline.text import decode, from_json, lines, unpacked
+from stages.evaluate.protocols.protocol import DEFAULT, BenchmarkProtocol
+from stages.evaluate.protocols.strict import STRICT
+from stages.evaluate.question import LETTERS, BenchmarkQuestion
 
-LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 HIDDEN = "NA"  # stands for an answer that a benchmark does not publish
-YES_NO = ("Yes", "No")
 OPTION = re.compile(r"^\s*\(?([A-Z])[.):]\s*(.+?)\s*$")
 
 FindVideo = Callable[[str], str]
-
-
-@dataclass(frozen=True)
-class BenchmarkQuestion:
-    """A question of a benchmark.
-
-    Attributes:
-        id: Unique within the benchmark.
-        video: Absolute path of the video.
-        question: The question without its options.
-        options: The texts of options A, B, ...; empty for a Yes/No question.
-        right: The right option's letter, or Yes or No; None if the benchmark does not publish it.
-        category: The kind of question, by which results are grouped.
-        start_s: Where the part of the video that it is about starts, in seconds; None for the beginning.
-        end_s: Where that part ends, in seconds; None for the end of the video.
-    """
-
-    id: str
-    video: str
-    question: str
-    options: tuple[str, ...]
-    right: str | None
-    category: str
-    start_s: float | None = None
-    end_s: float | None = None
-
-    @property
-    def text(self) -> str:
-        """The question followed by its options, one per line."""
-        lettered = (f"{letter}. {text}" for letter, text in zip(LETTERS, self.options, strict=False))
-        return "\n".join([self.question, *lettered])
 
 
 class Benchmark(ABC):
@@ -63,11 +33,14 @@ class Benchmark(ABC):
         name: What `--benchmark` calls it.
         help: One line for `--help`.
         folders: Where its archives put the videos, relative to the folder of `--videos`.
+        protocols: The rules by which it can be asked and scored, by the name that `--protocol` calls them;
+            the default one is always among them.
     """
 
     name: ClassVar[str]
     help: ClassVar[str]
     folders: ClassVar[Sequence[str]] = ("", "videos")
+    protocols: ClassVar[Mapping[str, BenchmarkProtocol]] = {DEFAULT: STRICT}
 
     @abstractmethod
     def read(self, path: Path, find: FindVideo) -> Iterator[BenchmarkQuestion]:
@@ -80,6 +53,36 @@ class Benchmark(ABC):
         Raises:
             CallError: A file is not as published; the message names the file and the line.
         """
+
+    def submission(
+        self, questions: Sequence[BenchmarkQuestion], answers: Mapping[str, Mapping[str, Any]], model: str
+    ) -> dict[str, str]:
+        """Write the files that its leaderboard, or its authors' script, takes.
+
+        Args:
+            questions: All questions of the run.
+            answers: What `results.answered` returns for them.
+            model: A name of the model that can be part of a file's name.
+
+        Returns:
+            The texts of the files, by their names; here, one with the letters by the question's id.
+        """
+        letters = {
+            one.id: answers[one.id]["letter"] or "" for one in questions if answers[one.id]["answered"]
+        }
+        return {"submission.json": json.dumps(letters, indent=1, ensure_ascii=False)}
+
+
+def protocol_of(benchmark: str, name: str) -> BenchmarkProtocol:
+    """Find a protocol of a benchmark by its name.
+
+    Raises:
+        CallError: There is no such benchmark, or it has no such protocol; the message lists those it has.
+    """
+    protocols = BENCHMARKS.get(benchmark).protocols
+    if name not in protocols:
+        raise CallError(f"{benchmark} has no protocol {name!r}; choose from {', '.join(protocols)}")
+    return protocols[name]
 
 
 BENCHMARKS = Registry("benchmark", "stages.evaluate.benchmarks", Benchmark)
@@ -109,11 +112,10 @@ def read(benchmark: str, questions: str, videos: str) -> list[BenchmarkQuestion]
         seen.add(each.id)
         if each.end_s is not None and each.end_s <= (each.start_s or 0.0):
             raise CallError(f"{questions}: the part of question {each.id} ends before it starts")
-        possible = LETTERS[: len(each.options)] or YES_NO
-        if each.right is not None and each.right not in possible:
+        if each.right is not None and each.right not in each.choices:
             raise CallError(
                 f"{questions}: the answer to question {each.id} is {each.right!r}, not one of"
-                f" {', '.join(possible)}"
+                f" {', '.join(each.choices)}"
             )
     return found
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from filters.claims import Claim, claims
 from filters.evidence import Evidence
 from filters.motion_check import judge
-from stages.evaluate.benchmark import LETTERS
+from stages.evaluate.question import LETTERS
 
 ABOUT_CAMERA = re.compile(r"\b(?:camera|shot|view|zoom\w*|pan\w*|tilt\w*)\b", re.IGNORECASE)
 ASKS = re.compile(r"^(?:does|do|did|is|are|was|were)\s+(.*?)\??$", re.IGNORECASE | re.DOTALL)

@@ -6,7 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from stages.evaluate.benchmark import BenchmarkQuestion
+from stages.evaluate.protocols.protocol import UNREAD, BenchmarkProtocol
+from stages.evaluate.protocols.scoring import Judged, Scoring, chance
+from stages.evaluate.protocols.strict import STRICT
+from stages.evaluate.question import BenchmarkQuestion
 
 RESAMPLES = 9999  # of the bootstrap
 NO_ANSWER: dict[str, Any] = {"answer": "", "letter": None, "score": None, "error": None}
@@ -22,106 +25,99 @@ SHORT = {
 
 
 def answered(
-    questions: Sequence[BenchmarkQuestion], predictions: Sequence[Mapping[str, Any]]
+    questions: Sequence[BenchmarkQuestion],
+    predictions: Sequence[Mapping[str, Any]],
+    protocol: BenchmarkProtocol = STRICT,
 ) -> dict[str, dict[str, Any]]:
-    """Match answers to questions and mark them.
+    """Match answers to questions, read them and mark them.
 
     Args:
         questions: All questions of the run.
         predictions: Rows of the `predictions` table. The row of a clip that failed has its error as the
             answer to each question.
+        protocol: How replies are read.
 
     Returns:
-        By the question's id: the answer as in the table, its `category`, and `right`, which is None where the
-        benchmark does not publish the right answer. A question without an answer is answered wrong.
+        By the question's id: the answer as in the table, and in addition its `category`; `answered`, whether
+        there is a reply at all; `clear`, whether the protocol's reader finds a choice in it; `letter`, the
+        choice if it is one; and `right`, which is None where the benchmark does not publish the right answer.
+        A question without an answer is answered wrong.
     """
     given = {answer["id"]: dict(answer) for row in predictions for answer in row["answers"] or ()}
     marked = {}
     for question in questions:
         answer = NO_ANSWER | given.get(question.id, {})
-        right = None if question.right is None else answer["letter"] == question.right
-        marked[question.id] = answer | {"category": question.category, "right": right}
+        replied = question.id in given and answer["error"] is None
+        reading = protocol.read(answer["answer"] or "", question) if replied else UNREAD
+        marked[question.id] = answer | {
+            "category": question.category,
+            "answered": replied,
+            "clear": reading.clear,
+            "letter": reading.accepted[0] if len(reading.accepted) == 1 else None,
+            "right": None if question.right is None else question.right in reading.accepted,
+        }
     return marked
 
 
+def judged(questions: Sequence[BenchmarkQuestion], answers: Mapping[str, Mapping[str, Any]]) -> Judged:
+    """Put what `answered` returns for these questions into arrays."""
+    found = [answers[question.id] for question in questions]
+    scores = [np.nan if answer["score"] is None else answer["score"] for answer in found]
+    return Judged(
+        category=np.array([question.category for question in questions], object),
+        right=np.array([bool(answer["right"]) for answer in found], bool),
+        published=np.array([question.right is not None for question in questions], bool),
+        answered=np.array([answer["answered"] for answer in found], bool),
+        positive=np.array([question.right == "Yes" for question in questions], bool),
+        score=np.array(scores, np.float64),
+        yes_no=np.array([not question.options for question in questions], bool),
+    )
+
+
 def summary(
-    questions: Sequence[BenchmarkQuestion], answers: Mapping[str, Mapping[str, Any]]
+    questions: Sequence[BenchmarkQuestion],
+    answers: Mapping[str, Mapping[str, Any]],
+    protocol: BenchmarkProtocol = STRICT,
 ) -> dict[str, Any]:
     """Count and score the answers of a run.
 
     Args:
         questions: All questions of the run.
         answers: What `answered` returns for them.
+        protocol: Which scores.
 
     Returns:
         questions: How many there are.
         hidden: How many of them have no published answer.
         failed: How many the model gave no answer to.
-        unclear: How many answers are none of the options. These and the failed ones count as wrong.
-        accuracy: Shares of right answers, 0 to 1, among the questions with a published answer: `categories`
-            (null for one without such questions), `average` (the mean of the categories) and `overall`.
-        average_precision: Only with Yes/No questions: `categories` and `average`, from the scores of Yes.
+        unclear: In how many answers the protocol's reader finds no choice.
+        accuracy, average_precision: Those of the protocol's scores that fit the questions, 0 to 1:
+            `categories` (null for one in which nothing counts), `average` (the mean of the categories) and,
+            for accuracy, `overall`. Average precision is that of P(Yes) in Yes/No questions.
         chance: Only with Yes/No questions: the share of Yes, in the same form, which is the average precision
             of a model that cannot tell.
     """
-    groups: dict[str, list[BenchmarkQuestion]] = defaultdict(list)
-    for question in questions:
-        groups[question.category].append(question)
-    published = sum(question.right is not None for question in questions)
+    run, once = judged(questions, answers), np.ones(len(questions))
     result: dict[str, Any] = {
         "questions": len(questions),
-        "hidden": len(questions) - published,
+        "hidden": int((~run.published).sum()),
         "failed": sum(answer["error"] is not None for answer in answers.values()),
-        "unclear": sum(answer["error"] is None and answer["letter"] is None for answer in answers.values()),
-        "accuracy": _accuracy(
-            {
-                name: [answers[question.id]["right"] for question in group if question.right]
-                for name, group in groups.items()
-            }
-        ),
+        "unclear": sum(answer["error"] is None and not answer["clear"] for answer in answers.values()),
     }
-    if any(not question.options for question in questions):
-        scored = {
-            name: [(it.right == "Yes", answers[it.id]["score"]) for it in group if not it.options]
-            for name, group in groups.items()
-        }
-        precision = {name: average_precision(pairs) for name, pairs in scored.items()}
-        chance = {name: float(np.mean([yes for yes, _ in pairs])) for name, pairs in scored.items() if pairs}
-        result["average_precision"] = _averaged(precision)
-        result["chance"] = _averaged(chance)
+    for name, scoring in fitting(protocol, run).items():
+        result[name] = scoring(run, once)
+    if run.yes_no.any():
+        result["chance"] = chance(run, once)
     return result
 
 
-def _accuracy(right: Mapping[str, Sequence[bool]]) -> dict[str, Any]:
-    shares = {name: float(np.mean(group)) if group else None for name, group in right.items()}
-    every = [answer for group in right.values() for answer in group]
-    return _averaged(shares) | {"overall": float(np.mean(every)) if every else None}
-
-
-def _averaged(values: Mapping[str, float | None]) -> dict[str, Any]:
-    known = [value for value in values.values() if value is not None]
-    return {"categories": dict(values), "average": float(np.mean(known)) if known else None}
-
-
-def average_precision(pairs: Sequence[tuple[bool, float | None]]) -> float | None:
-    """Average precision: the sum of (R_n - R_{n-1}) P_n over descending thresholds, without interpolation.
-
-    Args:
-        pairs: Whether each example is positive, and its score. Equal scores share a threshold; no score
-            (None) ranks below all others.
-
-    Returns:
-        0 to 1, or None without a positive example.
-    """
-    positive = np.array([yes for yes, _ in pairs], bool)
-    if not positive.any():
-        return None
-    scores = np.array([-np.inf if score is None else score for _, score in pairs])
-    thresholds = np.unique(scores)[::-1]
-    above = scores[None, :] >= thresholds[:, None]
-    hits = (above & positive).sum(1)
-    precision, recall = hits / above.sum(1), hits / positive.sum()
-    return float(np.sum(np.diff(recall, prepend=0.0) * precision))
+def fitting(protocol: BenchmarkProtocol, run: Judged) -> dict[str, Scoring]:
+    """The scores of a protocol that fit a run: average precision takes Yes/No questions."""
+    return {
+        name: scoring
+        for name, scoring in protocol.scores.items()
+        if name != "average_precision" or run.yes_no.any()
+    }
 
 
 def markdown(runs: Mapping[str, Mapping[str, Any]], score: str = "accuracy") -> str:
@@ -133,16 +129,25 @@ def markdown(runs: Mapping[str, Mapping[str, Any]], score: str = "accuracy") -> 
     """
     names = list(dict.fromkeys(name for run in runs.values() for name in run[score]["categories"]))
     ends = ["average", *(["overall"] if score == "accuracy" else [])]
-    lines = [
-        ["", *(SHORT.get(name, name) for name in names), *ends, "questions", "unclear", "failed"],
-        ["---", *["---:"] * (len(names) + len(ends) + 3)],
-    ]
+    lines = [["", *(SHORT.get(name, name) for name in names), *ends, "questions", "unclear", "failed"]]
     for title, run in runs.items():
         values = [run[score]["categories"].get(name) for name in names] + [run[score][end] for end in ends]
         cells = ["-" if value is None else f"{100 * value:.1f}" for value in values]
         counts = [run["questions"] - run["hidden"], run["unclear"], run["failed"]]
         lines.append([title, *cells, *map(str, counts)])
-    return "\n".join(f"| {' | '.join(cell.replace('|', '/') for cell in line)} |" for line in lines) + "\n"
+    return table(lines)
+
+
+def table(lines: Sequence[Sequence[str]], texts: int = 1) -> str:
+    """Make a Markdown table.
+
+    Args:
+        lines: Rows of cells, the headings first.
+        texts: How many columns, from the left, have words; the others have numbers.
+    """
+    head, *rest = lines
+    ruled = [head, ["---"] * texts + ["---:"] * (len(head) - texts), *rest]
+    return "\n".join(f"| {' | '.join(cell.replace('|', '/') for cell in line)} |" for line in ruled) + "\n"
 
 
 def compare(a: Mapping[str, Mapping[str, Any]], b: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:

@@ -25,14 +25,16 @@ from stages.motionsight import plain
 from stages.motionsight.blur import blur, kernel
 from stages.motionsight.focus import regions
 from stages.motionsight.prompt import VisualPrompt
-from stages.motionsight.settings import ObserveConfig
+from stages.motionsight.settings import FramesConfig, ObserveConfig
 from stages.motionsight.spotlight import spotlight
 from stages.motionsight.variants import background_blur, crop, red_circle
 from stages.video.frames import Clip, Wanted
 from stages.video.look import CloserLook
 from stages.video.masks import union
 from stages.video.pixels import fitted
-from stages.video.probe import middles, sample_times
+from stages.video.probe import Probe, middles, sample_times
+
+LEAST_FRAMES, MOST_FRAMES = 4, 768  # at a rate; the limits of qwen-vl-utils
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,7 @@ def observe(
         clip = Clip(uri, start_s, end_s)
         probe = clip.probe
         sampled = sample_times(probe, config.decode.fps, config.decode.max_samples)
-        shown = np.unique(middles(probe, config.frames.count))
+        shown = shown_frames(probe, config.frames)
         held = window_frames(shown, len(weights))
         size = fit_within(probe.width, probe.height, config.frames.max_pixels)
         small = fitted(probe.width, probe.height, config.decode.size)
@@ -288,6 +290,24 @@ def timed(seconds: dict[str, float], step: str) -> Iterator[None]:
     began = time.perf_counter()
     yield
     seconds[step] = seconds.get(step, 0.0) + time.perf_counter() - began
+
+
+def shown_frames(probe: Probe, config: FramesConfig) -> np.ndarray:
+    """Choose the frames that the model sees.
+
+    With `fps`, their number is that of qwen-vl-utils: the length of the video times the rate, rounded down to
+    an even number, and at least LEAST_FRAMES.
+
+    Returns:
+        (T,) int, indices into `probe.times`, ascending and distinct.
+    """
+    count = config.count
+    if config.fps:
+        seconds = len(probe.times) / probe.fps
+        count = min(max(LEAST_FRAMES, int(seconds * config.fps) // 2 * 2), MOST_FRAMES, len(probe.times))
+    if config.spread == "middles":
+        return np.unique(middles(probe, count))
+    return np.unique(np.linspace(0, len(probe.times) - 1, count).round().astype(int))
 
 
 def window_frames(shown: np.ndarray, depth: int) -> np.ndarray:

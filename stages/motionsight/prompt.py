@@ -46,6 +46,11 @@ def prompt(
         shown: One or two visual prompts; the model sees all T frames once for each.
         form: The sentence that says how to answer.
     """
+    return f"{heading(times, shown)} {form}\nQuestion: {question}"
+
+
+def heading(times: np.ndarray, shown: Sequence[VisualPrompt]) -> str:
+    """Write the sentences that say when the frames were taken, and how to read them; as for `prompt`."""
     if len(shown) == 1:
         reading = f" In them, {READING[shown[0]]}." if READING[shown[0]] else ""
     else:
@@ -53,7 +58,7 @@ def prompt(
             f"the {nth} time, {READING[name]}" for nth, name in zip(("first", "second"), shown, strict=True)
         )
         reading = f" They are shown twice: {parts}."
-    return f"{moments(times)}{reading} {form}\nQuestion: {question}"
+    return f"{moments(times)}{reading}"
 
 
 def moments(times: np.ndarray) -> str:

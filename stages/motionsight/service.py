@@ -21,7 +21,15 @@ from stages.models.registry import mllm
 from stages.motionsight.decouple import decouple
 from stages.motionsight.evidence_text import evidence_text
 from stages.motionsight.observe import Grounding, Observation, Observer, timed
-from stages.motionsight.prompt import DESCRIBE, TO_PERSON, VisualPrompt, moments, prompt, visual_prompts
+from stages.motionsight.prompt import (
+    DESCRIBE,
+    TO_PERSON,
+    VisualPrompt,
+    heading,
+    moments,
+    prompt,
+    visual_prompts,
+)
 from stages.motionsight.refer import QuestionPlan, names, plans, referring_prompt, schema
 from stages.motionsight.settings import MotionSightConfig
 
@@ -280,6 +288,7 @@ class MotionSight:
         question: GroundedQuestion,
         shown: Sequence[VisualPrompt] | None = None,
         form: str = DESCRIBE,
+        verbatim: str | None = None,
     ) -> Request:
         """Build the request that puts a question and its enhanced frames to the model.
 
@@ -288,6 +297,8 @@ class MotionSight:
             question: One of its questions, possibly reworded.
             shown: The visual prompts; None: those of the question's category.
             form: The sentence that says how to answer.
+            verbatim: The text to put in place of question and form; None: these. With plain frames it is all
+                that the model reads.
         """
         config, grounding, observation = self.config, question.grounding, inquiry.observation
         shown = self.prompts(question.plan.category) if shown is None else tuple(shown)
@@ -297,7 +308,10 @@ class MotionSight:
             if key not in made:
                 made[key] = self.observer.enhance(observation, grounding.regions, name, grounding.tracks)
         times = observation.view.times
-        words = prompt(question.text, times, shown, form)
+        if verbatim is None:
+            words = prompt(question.text, times, shown, form)
+        else:
+            words = verbatim if shown == ("none",) else f"{heading(times, shown)}\n\n{verbatim}"
         return Request(
             f"{words}\n{evidence_text(grounding.evidence)}" if config.prompt.evidence else words,
             question.text,

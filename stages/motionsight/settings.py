@@ -1,5 +1,7 @@
 """The settings that the observation of a clip, and the answers about it, depend on."""
 
+from typing import Literal
+
 from pydantic import BaseModel, ConfigDict, Field
 
 from filters.camera.config import CameraConfig
@@ -28,6 +30,16 @@ class FramesConfig(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     count: int = Field(16, ge=2, le=128, description="frames per clip, evenly spread (paper: T = 16)")
+    fps: float | None = Field(
+        None,
+        gt=0,
+        le=60,
+        description="frames per second in place of count, as Qwen-VL samples: an even number, 4 at least",
+    )
+    spread: Literal["middles", "ends"] = Field(
+        "middles",
+        description="'middles': of equal segments (paper); 'ends': evenly from the first to the last frame",
+    )
     max_pixels: int = Field(360 * 420, ge=1024, description="pixels in the largest frame (paper: 360*420)")
 
 

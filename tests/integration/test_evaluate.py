@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,10 @@ import pytest
 
 from stages.demo.demo_clips import recipes
 from stages.demo.render import render
-from stages.evaluate.benchmark import BENCHMARKS
+from stages.evaluate.benchmark import BENCHMARKS, protocol_of, read
+from stages.evaluate.stage import Clip, predict, to_ask, with_prompt
+from stages.motionsight.service import MotionSight
+from stages.motionsight.settings import MotionSightConfig
 from tests.chat_server import Endpoint, completion
 from tests.cli import UNUSED_MODELS, motionsight
 from tests.videos import SHARED
@@ -100,6 +104,20 @@ def test_measured_motion_answers_camera_questions_and_the_prompts_differ(bench: 
     dry = motionsight("evaluate", *arguments(bench, tmp_path, "motionsight", "crop"), "--dry-run")
     assert "motionsight: 0 clips to ask about" in dry.stderr
     assert "crop: 0 clips" not in dry.stderr
+    judged = motionsight("evaluate", "-o", tmp_path / "motionsight", "--rejudge")
+    assert judged.returncode == 0, judged.stderr
+    for protocol in ("strict", "official", "lmms_eval", "motionsight"):
+        assert f"| {protocol} | accuracy |" in judged.stdout
+    found = json.loads((tmp_path / "motionsight/rejudged.json").read_text())
+    assert found["strict"]["accuracy"]["overall"] == results["motionsight"]["accuracy"]["overall"]
+    letters = json.loads((tmp_path / "motionsight/leaderboard/submission.json").read_text())
+    assert letters.keys() == answers.keys() - {"gone"}, "what failed is not handed in"
+    (tmp_path / "motionsight/questions.json").unlink()  # as a run of an older version has left it
+    refused = motionsight("evaluate", "-o", tmp_path / "motionsight", "--rejudge")
+    assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
+    source = arguments(bench, tmp_path / "motionsight")
+    older = motionsight("evaluate", *source, "--rejudge")
+    assert older.stdout.splitlines()[:6] == judged.stdout.splitlines()[:6]
     compared = motionsight("evaluate", "-o", tmp_path / "none", "--compare", tmp_path / "motionsight")
     assert compared.returncode == 0
     assert "| overall |" in compared.stdout
@@ -143,6 +161,30 @@ def test_a_model_that_always_answers_a_scores_the_share_of_a(
     assert all("letter of the right option" in prompt and "\nA. " in prompt for prompt in prompts)
 
 
+def test_a_published_prompt_is_put_as_it_is_and_enhanced_frames_are_explained_before_it(
+    always_a: Endpoint, bench: Path
+) -> None:
+    """In this process, without Ray."""
+    model = {"backend": "openai", "base_url": always_a.url, "model": "a"}
+    config = MotionSightConfig.model_validate({"mllm": model})
+    (item,) = read("motionbench", str(bench / "video_info.meta.jsonl"), str(bench))[:1]
+    (other,) = to_ask([replace(item, category="Repetition Count")], protocol_of("motionbench", "motionsight"))
+    for prompt, one, protocol in (
+        ("none", item, "lmms_eval"),
+        ("motionsight", item, "lmms_eval"),
+        ("motionsight", other, "motionsight"),
+    ):
+        motionsight = MotionSight(with_prompt(config, prompt))  # type: ignore[type-var]
+        (answer,), _ = predict(motionsight, Clip(one.video), [one], [0], protocol_of("motionbench", protocol))
+        assert answer["letter"] == "A"
+    plain, blurred, cropped = [body["messages"][0]["content"][-1]["text"] for body in always_a.bodies]
+    assert plain.startswith("How does the camera move?\nA. ")
+    assert plain.endswith("\nAnswer with only the option letter (A, B, C, D, E, or F).")
+    assert "trails of the static background" in blurred
+    assert blurred.endswith(plain)
+    assert "cut out of the whole picture" in cropped, "an object question, by its label"
+
+
 def test_camerabench_is_scored_by_average_precision(tmp_path: Path) -> None:
     questions = {
         "Pan_Left": ("Does the camera pan to the left?", "pan_left"),
@@ -181,7 +223,7 @@ def test_a_call_that_makes_no_sense_is_refused_in_one_line(tmp_path: Path) -> No
         "evaluate", "-b", "camarabench", "-q", tmp_path, "--videos", tmp_path, "-o", tmp_path
     )
     assert (unknown.returncode, unknown.stderr.count("\n")) == (2, 1)
-    assert "did you mean 'camerabench'? (there are: camerabench, favor, motionbench)" in unknown.stderr
+    assert "did you mean 'camerabench'? (there are: camerabench, favor, motionbench, " in unknown.stderr
     wrong = motionsight(
         "evaluate",
         "-b",
@@ -202,5 +244,6 @@ def test_a_call_that_makes_no_sense_is_refused_in_one_line(tmp_path: Path) -> No
 def test_the_help_says_which_benchmarks_there_are() -> None:
     told = motionsight("evaluate", "--help")
     assert told.returncode == 0
+    words = " ".join(told.stdout.replace("│", " ").split())
     for benchmark in BENCHMARKS:
-        assert f"{benchmark.name} (" in told.stdout
+        assert f"{benchmark.name} (" in words

@@ -1,12 +1,14 @@
 """FAVOR-Bench (Tu et al., 2025): `video_perspective.json`, a list of videos."""
 
-from collections.abc import Iterator
+import json
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from pipeline.errors import CallError
 from stages.evaluate.benchmark import (
     Benchmark,
-    BenchmarkQuestion,
     FindVideo,
     get_list,
     get_text,
@@ -14,6 +16,8 @@ from stages.evaluate.benchmark import (
     letter_of,
     read_json,
 )
+from stages.evaluate.protocols import favor
+from stages.evaluate.question import LETTERS, BenchmarkQuestion
 
 
 class FavorBench(Benchmark):
@@ -22,6 +26,7 @@ class FavorBench(Benchmark):
     name = "favor"
     help = "multiple choice; --questions is video_perspective.json"
     folders = ("", "videos", "FAVOR-Bench", "videos/FAVOR-Bench")
+    protocols = favor.PROTOCOLS
 
     def read(self, path: Path, find: FindVideo) -> Iterator[BenchmarkQuestion]:
         """Read the JSON file; videos are named without their extension."""
@@ -41,3 +46,21 @@ class FavorBench(Benchmark):
                     right=letter_of(get_text(qa, "correct_answer", where), options, where),
                     category=get_text(qa, "task_type", where),
                 )
+
+    def submission(
+        self, questions: Sequence[BenchmarkQuestion], answers: Mapping[str, Mapping[str, Any]], model: str
+    ) -> dict[str, str]:
+        """Write the file that `analyze_qa.py` reads: a line per video, judged by the authors' rule."""
+        videos: dict[str, list[dict[str, Any]]] = defaultdict(list)
+        for one in questions:
+            answer = answers[one.id]
+            if answer["answered"] and one.right:
+                judged = {
+                    "task_type": one.category,
+                    "correct_answer": one.options[LETTERS.index(one.right)],
+                    "output": answer["answer"],
+                    "judge": one.right in favor.contained(answer["answer"], one).accepted,
+                }
+                videos[one.id.rpartition(":")[0]].append(judged)
+        lines = (json.dumps({name: judged}, ensure_ascii=False) + "\n" for name, judged in videos.items())
+        return {f"{model}.jsonl": "".join(lines)}

@@ -5,9 +5,7 @@ from pathlib import Path
 
 from pipeline.text import plain
 from stages.evaluate.benchmark import (
-    LETTERS,
     Benchmark,
-    BenchmarkQuestion,
     FindVideo,
     get_list,
     get_seconds,
@@ -17,6 +15,8 @@ from stages.evaluate.benchmark import (
     read_jsonl,
     split_options,
 )
+from stages.evaluate.protocols import motionbench
+from stages.evaluate.question import LETTERS, BenchmarkQuestion
 
 
 class MotionBench(Benchmark):
@@ -25,6 +25,7 @@ class MotionBench(Benchmark):
     name = "motionbench"
     help = "multiple choice; --questions is video_info.meta.jsonl"
     folders = ("", "videos", "self-collected", "public-dataset")
+    protocols = motionbench.PROTOCOLS
 
     def read(self, path: Path, find: FindVideo) -> Iterator[BenchmarkQuestion]:
         """Read the JSONL file; options follow the question in its text, or have a list of their own."""

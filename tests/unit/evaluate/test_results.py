@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.evaluate.benchmark import BenchmarkQuestion
-from stages.evaluate.results import answered, average_precision, compare, markdown, summary
+from stages.evaluate.protocols.scoring import precision
+from stages.evaluate.question import BenchmarkQuestion
+from stages.evaluate.results import answered, compare, markdown, summary
 
 
 def question(id: str, right: str | None, category: str = "CM") -> BenchmarkQuestion:
@@ -24,7 +25,7 @@ def predictions(
 ) -> list[dict[str, Any]]:
     """One row of the table, in which each question got this letter and this score."""
     answers = [
-        {"id": each.id, "answer": "", "letter": letter, "score": score, "error": None}
+        {"id": each.id, "answer": letter or "?", "letter": letter, "score": score, "error": None}
         for each, letter, score in zip(questions, letters, scores or [None] * len(questions), strict=True)
     ]
     return [{"answers": answers}]
@@ -66,6 +67,12 @@ def test_yes_no_questions_are_also_ranked_by_their_scores() -> None:
     assert told["accuracy"]["categories"] == {"Pan": 0.5, "Zoom": 0.0}
     assert told["average_precision"] == {"categories": {"Pan": 1.0, "Zoom": None}, "average": 1.0}
     assert told["chance"] == {"categories": {"Pan": 0.5, "Zoom": 0.0}, "average": 0.25}
+
+
+def average_precision(pairs: list[tuple[bool, float | None]]) -> float | None:
+    """Of examples with equal weight; no score ranks below all others."""
+    scores = np.array([-np.inf if score is None else score for _, score in pairs])
+    return precision(np.array([yes for yes, _ in pairs], bool), scores, np.ones(len(pairs)))
 
 
 def test_average_precision_is_that_of_the_definition() -> None:

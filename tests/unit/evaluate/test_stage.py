@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from filters.evidence import CameraMotion, Evidence
-from stages.evaluate.benchmark import BenchmarkQuestion
+from stages.evaluate.question import BenchmarkQuestion
 from stages.evaluate.stage import rows, visible
 
 LEFT = Evidence(480, 320, 3.0, CameraMotion(("pan_left",), pan=-0.2))
