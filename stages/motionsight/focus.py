@@ -9,9 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 # The constants of the official code (NJU-PCALab/MotionSight), which counts in sampled frames and in pixels of
 # the video, before frames are made smaller.
 OFFICIAL_SMOOTH = 0.7  # weight of the running centre; the newest centre gets the rest
-OFFICIAL_JUMP = (
-    0.3  # share of the shorter side, between a centre and the running one, that starts a new window
-)
+OFFICIAL_JUMP = 0.3  # shares of the shorter side: a centre as far from the running one starts a new window
 OFFICIAL_BOXES = 3  # boxes in a window before a new one may start
 OFFICIAL_SIDE = (10, 100)  # pixels: if a side is shorter than the first, both become the second at least
 OFFICIAL_PADDING = 20  # pixels on each side
@@ -118,8 +116,9 @@ def official_regions(
     """Join the boxes of all objects over windows of time, by the official rule.
 
     There is one sequence of windows for a clip. A window with OFFICIAL_BOXES boxes ends before a frame whose
-    mean centre of boxes is more than OFFICIAL_JUMP away from the window's running centre. A frame without a
-    box repeats the last centre, and one before the first box is a box as large as the frame.
+    first box has its centre more than OFFICIAL_JUMP away from the window's running centre. (The code means to
+    take the mean of all boxes, and takes the first.) A frame without a box repeats the last first box, and one
+    before all boxes has one as large as the frame.
 
     Args:
         tracks: For each object, (T, 4) xyxy pixels, NaN where it is not seen.
@@ -133,15 +132,16 @@ def official_regions(
     found = np.empty((count, 4))
     members: list[int] = []
     window: list[np.ndarray] = []
-    centre = running = np.zeros(2)
+    running = np.zeros(2)
     present: list[np.ndarray] = []
     for k in range(count):
         seen = [track[k] for track in tracks if not np.isnan(track[k]).any()]
         if seen:
-            present, centre = seen, np.mean([(box[:2] + box[2:]) / 2 for box in seen], axis=0)
+            present = seen
         elif not present:
-            present, centre = [np.array([0.0, 0.0, *size])], np.array(size) / 2
+            present = [np.array([0.0, 0.0, *size])]
         boxes, present = present, present[:1]
+        centre = (boxes[0][:2] + boxes[0][2:]) / 2
         jumped = np.linalg.norm(centre - running) > OFFICIAL_JUMP * min(size)
         if not members or (jumped and len(window) >= OFFICIAL_BOXES):
             members, window, running = [], [], centre
