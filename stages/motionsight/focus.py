@@ -116,9 +116,9 @@ def official_regions(
     """Join the boxes of all objects over windows of time, by the official rule.
 
     There is one sequence of windows for a clip. A window with OFFICIAL_BOXES boxes ends before a frame whose
-    first box has its centre more than OFFICIAL_JUMP away from the window's running centre. (The code means to
-    take the mean of all boxes, and takes the first.) A frame without a box repeats the last first box, and one
-    before all boxes has one as large as the frame.
+    first box has its centre more than OFFICIAL_JUMP away from the window's running centre. (The code seems
+    meant to take the mean of all boxes.) A frame without a box repeats the last first box, and one before all
+    boxes has one as large as the frame.
 
     Args:
         tracks: For each object, (T, 4) xyxy pixels, NaN where it is not seen.
