@@ -1,4 +1,4 @@
-"""RAFT in torchvision (Teed and Deng 2020, arXiv 2003.12039), the small model; meant for a GPU."""
+"""RAFT in torchvision (Teed and Deng 2020, arXiv 2003.12039); meant for a GPU."""
 
 import threading
 from collections.abc import Iterable, Iterator
@@ -13,13 +13,21 @@ from filters.flow.estimator import FlowBackend
 from pipeline.identity import OPERATIONAL
 from pipeline.requirements import Context, Finding, LocalFile, Requirement
 
-FILE = "raft_small_C_T_V2-01064c6d.pth"  # torchvision's Raft_Small_Weights.DEFAULT
+# By size, torchvision's weights and their file. Those of the large model are the authors' "things", which
+# MotionSight's code (NJU-PCALab/MotionSight, of_utils.py) loads.
+WEIGHTS = {
+    "small": ("Raft_Small_Weights", "C_T_V2", "raft_small_C_T_V2-01064c6d.pth"),
+    "large": ("Raft_Large_Weights", "C_T_V1", "raft_large_C_T_V1-22a6c225.pth"),
+}
 
 
 class RaftConfig(FlowBackend):
-    """RAFT in torchvision, the small model."""
+    """RAFT in torchvision."""
 
     backend: Literal["raft"] = "raft"
+    size: Literal["small", "large"] = Field(
+        "small", description="size of the model; MotionSight's authors use the large one"
+    )
     weights: str | None = Field(
         None, description="file of weights, .pth; null: torchvision's, downloaded once"
     )
@@ -27,27 +35,33 @@ class RaftConfig(FlowBackend):
 
     def build(self) -> "RaftFlow":
         """Load the model onto its device."""
-        return RaftFlow(self.weights, self.device)
+        return RaftFlow(self.weights, self.device, self.size)
 
     def requirements(self) -> Iterable[Requirement]:
         """Return the weights."""
-        yield LocalFile("weights", self.weights) if self.weights else TorchvisionWeights()
+        yield LocalFile("weights", self.weights) if self.weights else TorchvisionWeights(self.size)
 
 
 @dataclass(frozen=True)
 class TorchvisionWeights:
-    """RAFT's weights in torchvision's download folder."""
+    """RAFT's weights in torchvision's download folder.
 
+    Attributes:
+        size: Of the model.
+    """
+
+    size: str = "small"
     slow: ClassVar[bool] = True  # torch takes seconds to import
 
     def examine(self, context: Context) -> Iterator[Finding]:
         """Look in torch's cache."""
         import torch
 
-        path = Path(torch.hub.get_dir(), "checkpoints", FILE)
+        kind, version, file = WEIGHTS[self.size]
+        path = Path(torch.hub.get_dir(), "checkpoints", file)
         remedy = (
             "on a machine with internet access: python -c 'from torchvision.models.optical_flow import *;"
-            f" raft_small(weights=Raft_Small_Weights.DEFAULT)'\nthen copy {FILE} here and"
+            f" raft_{self.size}(weights={kind}.{version})'\nthen copy {file} here and"
             f" --set {context.part}.weights=PATH, or --set {context.part}.backend=dis, which needs no weights"
         )
         there = path.is_file()
@@ -59,13 +73,15 @@ class TorchvisionWeights:
 class RaftFlow:
     """A `FlowEstimator` by torchvision's RAFT."""
 
-    def __init__(self, weights: str | None, device: str) -> None:
+    def __init__(self, weights: str | None, device: str, size: str = "small") -> None:
         import torch
-        from torchvision.models.optical_flow import Raft_Small_Weights, raft_small
+        from torchvision.models import optical_flow
 
         self._torch: Any = torch
         self._device = device
-        model = raft_small(weights=None if weights else Raft_Small_Weights.DEFAULT)
+        kind, version, _ = WEIGHTS[size]
+        published = None if weights else getattr(optical_flow, kind)[version]
+        model = getattr(optical_flow, f"raft_{size}")(weights=published)
         if weights:
             model.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
         self._model = model.eval().to(device)

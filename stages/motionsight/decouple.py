@@ -46,6 +46,23 @@ OTHERWISE = re.compile(
 )
 
 
+# What benchmarks, and clients that ask their questions, put around a question.
+TAGGED = re.compile(r"<question>(.*?)</question>", re.DOTALL | re.IGNORECASE)
+OPTIONS = re.compile(r"^\s*(?:options?\s*:?\s*$|\(?A[.):]\s)", re.IGNORECASE | re.MULTILINE)
+NAMED = re.compile(r"^\s*question\s*:\s*", re.IGNORECASE)
+SENTENCE = re.compile(r"(?<=[.?!])\s+(?=[A-Z<(\[])")
+INSTRUCTION = re.compile(
+    r"\s*(?:carefully,?\s+)?(?:(?:please|only|just|now|then)\s+)*"
+    r"(?:watch|pay|look at|analy[sz]e (?:the|these|this)|based on (?:your|the|these|this)"
+    r"|select|choose|pick|answer|respond|reply|give|output|provide|use the"
+    r"|you (?:will be|can only|must|should|are)|even if|do not|don't"
+    r"|these are|the following|here (?:is|are))\b"
+    r"(?=.*\b(?:video|frames?|options?|answers?|respon[ds]e?|reply|letters?|observations?"
+    r"|questions?|choices?|word|yes|no|expert)\b)",
+    re.IGNORECASE | re.DOTALL,
+)
+
+
 class DecoupleConfig(BaseModel):
     """How to decide what a question is about and which objects it concerns."""
 
@@ -61,16 +78,44 @@ class DecoupleConfig(BaseModel):
     )
 
 
+def bare(text: str) -> str:
+    """Take the question out of a text that also says how to watch and how to answer.
+
+    A benchmark's preamble may name the camera, objects and actions, whatever the question is about.
+
+    Args:
+        text: A question, alone or with instructions and options around it.
+
+    Returns:
+        What is marked as the question; else the text without its options and without the sentences that give
+        instructions; all of it, if nothing else is left.
+    """
+    if tagged := TAGGED.search(text):
+        return tagged[1].strip()
+    asked = text[: found.start()] if (found := OPTIONS.search(text)) and found.start() else text
+    lines = asked.splitlines()
+    marked = next((k for k, line in enumerate(lines) if NAMED.match(line)), None)
+    if marked is not None:
+        lines = [NAMED.sub("", lines[marked]), *lines[marked + 1 :]]
+    kept = [" ".join(filter(_asks, SENTENCE.split(line))) for line in lines]
+    return "\n".join(filter(str.strip, kept)).strip() or text
+
+
+def _asks(sentence: str) -> bool:
+    return sentence.strip().endswith("?") or not INSTRUCTION.match(sentence)
+
+
 def decouple(question: str) -> Category:
     """Classify a question by its words.
 
     Args:
-        question: In English; in other languages, questions that name the camera are recognised.
+        question: In English; in other languages, questions that name the camera are recognised. Instructions
+            around it do not count; see `bare`.
 
     Returns:
         Its category; "object" if it mentions neither objects nor the camera.
     """
-    text = OTHERWISE.sub("object", BEHIND.sub("camera", question))
+    text = OTHERWISE.sub("object", BEHIND.sub("camera", bare(question)))
     if not CAMERA.search(text) and not ELSEWHERE.search(text):
         return "object"
     return "both" if OBJECT.search(text) or BESIDE.search(text) else "camera"

@@ -6,11 +6,12 @@ from typing import Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-# The constants of the official code (NJU-PCALab/MotionSight), which counts in sampled frames and pixels.
+# The constants of the official code (NJU-PCALab/MotionSight), which counts in sampled frames and in pixels of
+# the video, before frames are made smaller.
 OFFICIAL_SMOOTH = 0.7  # weight of the running centre; the newest centre gets the rest
-OFFICIAL_JUMP = 0.3  # share of the shorter side by which the smoothed centre moves to start a new window
+OFFICIAL_JUMP = 0.3  # shares of the shorter side: a centre as far from the running one starts a new window
 OFFICIAL_BOXES = 3  # boxes in a window before a new one may start
-OFFICIAL_SIDE = (10, 100)  # pixels: a side shorter than the first is set to the second
+OFFICIAL_SIDE = (10, 100)  # pixels: if a side is shorter than the first, both become the second at least
 OFFICIAL_PADDING = 20  # pixels on each side
 
 
@@ -41,41 +42,43 @@ class FocusConfig(BaseModel):
 
 
 def regions(
-    boxes: Sequence[np.ndarray], times: np.ndarray, size: tuple[int, int], config: FocusConfig
+    boxes: Sequence[np.ndarray],
+    times: np.ndarray,
+    size: tuple[int, int],
+    config: FocusConfig,
+    scale: float = 1.0,
 ) -> np.ndarray:
     """Compute regions that contain every object over a window of time.
 
     The steadier an object, the longer its window. A frame without any box takes the region of the nearest
-    frame that has one (official rule: of the last frame before it, or else the whole frame). Without a single
-    box, the regions are the whole frame.
+    frame that has one. Without a single box, the regions are the whole frame. The official rule is that of
+    `official_regions`.
 
     Args:
         boxes: For each object, (T, 4) xyxy pixels, NaN where it is not seen.
         times: (T,) seconds.
         size: Width and height of the frames, pixels.
         config: The rule and its settings.
+        scale: Width of the frames in widths of the video, for the official rule.
 
     Returns:
         (T, 4) float32 xyxy pixels, clipped to the frame.
     """
-    official = config.rule == "official"
+    if config.rule == "official":
+        return official_regions(boxes, len(times), size, scale)
     frame = np.array([0, 0, *size], np.float64)
     joined = np.full((len(times), 4), np.nan)
     for track in boxes:
-        own = official_windows(track, size) if official else variance_windows(track, times, size, config)
+        own = variance_windows(track, times, size, config)
         joined[:, :2] = np.fmin(joined[:, :2], own[:, :2])
         joined[:, 2:] = np.fmax(joined[:, 2:], own[:, 2:])
     have = np.flatnonzero(~np.isnan(joined).any(1))
     if not len(have):
         return np.tile(frame.astype(np.float32), (len(times), 1))
     for k in np.setdiff1d(np.arange(len(times)), have):
-        before = have[have < k] if official else have
-        joined[k] = joined[before[np.argmin(np.abs(before - k))]] if len(before) else frame
+        joined[k] = joined[have[np.argmin(np.abs(have - k))]]
     middle, side = (joined[:, :2] + joined[:, 2:]) / 2, joined[:, 2:] - joined[:, :2]
-    if official:
-        side = np.where(side < OFFICIAL_SIDE[0], OFFICIAL_SIDE[1], side) + 2 * OFFICIAL_PADDING
-    else:
-        side = np.maximum(side, config.side_min * frame[2:]) + 2 * config.padding * frame[2:]
+    side = np.maximum(side, config.side_min * frame[2:]) + 2 * config.padding * frame[2:]
     low, high = (middle - side / 2).clip(0), np.minimum(middle + side / 2, frame[2:])
     return np.concatenate([low, high], axis=1).astype(np.float32)
 
@@ -107,33 +110,58 @@ def variance_windows(
     return found
 
 
-def official_windows(track: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Join the boxes of a track over windows by the official rule.
+def official_regions(
+    tracks: Sequence[np.ndarray], count: int, size: tuple[int, int], scale: float
+) -> np.ndarray:
+    """Join the boxes of all objects over windows of time, by the official rule.
 
-    Once a window has OFFICIAL_BOXES boxes, it ends where its smoothed centre is more than OFFICIAL_JUMP away
-    from where the window began.
+    There is one sequence of windows for a clip. A window with OFFICIAL_BOXES boxes ends before a frame whose
+    first box has its centre more than OFFICIAL_JUMP away from the window's running centre. (The code seems
+    meant to take the mean of all boxes.) A frame without a box repeats the last first box, and one before all
+    boxes has one as large as the frame.
 
     Args:
-        track: (T, 4) xyxy pixels, NaN where the object is not seen.
+        tracks: For each object, (T, 4) xyxy pixels, NaN where it is not seen.
+        count: T.
         size: Width and height of the frames, pixels.
+        scale: Width of the frames in widths of the video.
 
     Returns:
-        (T, 4) xyxy pixels, NaN where the object is not seen.
+        (T, 4) float32 xyxy pixels, clipped to the frame.
     """
-    found = np.full((len(track), 4), np.nan)
-    windows: list[list[int]] = []
-    origin = centre = np.zeros(2)
-    for k in np.flatnonzero(~np.isnan(track).any(1)):
-        newest = (track[k, :2] + track[k, 2:]) / 2
-        centre = OFFICIAL_SMOOTH * centre + (1 - OFFICIAL_SMOOTH) * newest
-        jumped = np.linalg.norm(centre - origin) > OFFICIAL_JUMP * min(size)
-        if not windows or (jumped and len(windows[-1]) >= OFFICIAL_BOXES):
-            windows.append([])
-            origin = centre = newest
-        windows[-1].append(int(k))
-    for window in windows:
-        found[window] = union(track[window])
-    return found
+    found = np.empty((count, 4))
+    members: list[int] = []
+    window: list[np.ndarray] = []
+    running = np.zeros(2)
+    present: list[np.ndarray] = []
+    for k in range(count):
+        seen = [track[k] for track in tracks if not np.isnan(track[k]).any()]
+        if seen:
+            present = seen
+        elif not present:
+            present = [np.array([0.0, 0.0, *size])]
+        boxes, present = present, present[:1]
+        centre = (boxes[0][:2] + boxes[0][2:]) / 2
+        jumped = np.linalg.norm(centre - running) > OFFICIAL_JUMP * min(size)
+        if not members or (jumped and len(window) >= OFFICIAL_BOXES):
+            members, window, running = [], [], centre
+        else:
+            running = OFFICIAL_SMOOTH * running + (1 - OFFICIAL_SMOOTH) * centre
+        members.append(k)
+        window.extend(boxes)
+        found[members] = _official_region(union(np.array(window)), size, scale)
+    return found.astype(np.float32)
+
+
+def _official_region(box: np.ndarray, size: tuple[int, int], scale: float) -> np.ndarray:
+    """Make a box (4,) xyxy at least OFFICIAL_SIDE large, with OFFICIAL_PADDING around it, in the frame."""
+    frame = np.array(size, np.float64)
+    side, middle = box[2:] - box[:2], (box[:2] + box[2:]) / 2
+    if (side < OFFICIAL_SIDE[0] * scale).any():
+        half = np.maximum(side, OFFICIAL_SIDE[1] * scale) / 2
+        box = np.concatenate([(middle - half).clip(0), np.minimum(middle + half, frame)])
+    padding = OFFICIAL_PADDING * scale
+    return np.concatenate([(box[:2] - padding).clip(0), np.minimum(box[2:] + padding, frame)])
 
 
 def union(boxes: np.ndarray) -> np.ndarray:

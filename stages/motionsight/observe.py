@@ -51,6 +51,7 @@ class Observation:
         second: The camera's motion by a measurement that shares neither points nor fit with `camera`.
         numbers: The clip's flow statistics, by name.
         seconds: Wall time of each step, by name; later steps add theirs.
+        scale: Width of the shown frames in widths of the video.
     """
 
     view: View
@@ -62,6 +63,7 @@ class Observation:
     second: CameraMotion
     numbers: dict[str, float]
     seconds: dict[str, float]
+    scale: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -123,7 +125,16 @@ def observe(
     near = np.unique([*ends, *(int(np.abs(times - t).argmin()) for t in probe.times[shown])])
     view = View(frames, probe.times[shown], motion)
     return Observation(
-        view, smeared, samples[near], times[near], probe.duration_s, camera, second, numbers, seconds
+        view,
+        smeared,
+        samples[near],
+        times[near],
+        probe.duration_s,
+        camera,
+        second,
+        numbers,
+        seconds,
+        size[0] / probe.width,
     )
 
 
@@ -222,7 +233,8 @@ class Observer:
     def focus(self, observation: Observation, tracks: Sequence[Track]) -> np.ndarray:
         """Return the regions (T, 4) float32 xyxy pixels in which these objects act."""
         view = observation.view
-        return regions([track.boxes for track in tracks], view.times, view.size, self.config.focus)
+        boxes = [track.boxes for track in tracks]
+        return regions(boxes, view.times, view.size, self.config.focus, observation.scale)
 
     def enhance(
         self,
@@ -259,7 +271,7 @@ class Observer:
                 return crop(frames, boxes)
             case "background_blur":
                 masks = [track.masks for track in tracks if track.masks]
-                return background_blur(frames, boxes, union(masks, frames.shape[:3]))
+                return background_blur(frames, boxes, union(masks, frames.shape[:3]), observation.scale)
             case "red_circle":
                 return red_circle(frames, boxes)
 

@@ -18,7 +18,7 @@ from pipeline.isolation import Limits
 from stages.models.actors import Handle, model_actors
 from stages.models.protocols import Category, Mllm, Model, Reply, Request
 from stages.models.registry import mllm
-from stages.motionsight.decouple import decouple
+from stages.motionsight.decouple import bare, decouple
 from stages.motionsight.evidence_text import evidence_text
 from stages.motionsight.observe import Grounding, Observation, Observer, timed
 from stages.motionsight.prompt import (
@@ -254,7 +254,7 @@ class MotionSight:
             labels = names(settings.labels) if self.observer.needs_labels else ()
             return [QuestionPlan(decouple(text), labels) for text in questions], []
         spent: list[Reply] = []
-        return self._planned(observation, questions, spent), spent
+        return self._planned(observation, [bare(text) for text in questions], spent), spent
 
     def _planned(
         self, observation: Observation, questions: Sequence[str], spent: list[Reply]

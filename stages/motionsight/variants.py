@@ -3,7 +3,8 @@
 import cv2
 import numpy as np
 
-BLUR_RADIUS = 99  # pixels, kernel size of the two Gaussians (MotionSight's ablation)
+# The two Gaussians of MotionSight's ablation (NJU-PCALab/MotionSight, blur_utils.py), in pixels of the video.
+BLUR_KERNEL, BLUR_SIGMA = 99, 33.0
 RED = (255, 0, 0)
 
 
@@ -31,21 +32,24 @@ def crop(frames: np.ndarray, regions: np.ndarray) -> np.ndarray:
     return cut
 
 
-def background_blur(frames: np.ndarray, regions: np.ndarray, masks: np.ndarray | None = None) -> np.ndarray:
+def background_blur(
+    frames: np.ndarray, regions: np.ndarray, masks: np.ndarray | None = None, scale: float = 1.0
+) -> np.ndarray:
     """Blur frames twice outside the objects; the inside stays bit-exact.
 
     Args:
         frames: (T, H, W, 3) uint8.
         regions: (T, 4) xyxy pixels, used in frames whose mask is empty.
         masks: (T, H, W) bool, the objects; None: only the regions count.
+        scale: Width of the frames in widths of the video, by which the blur is made smaller.
 
     Returns:
         (T, H, W, 3) uint8.
     """
-    blurred = np.empty_like(frames)
+    blurred, sigma = np.empty_like(frames), BLUR_SIGMA * scale
+    kernel = (max(1, round(BLUR_KERNEL * scale / 2 - 0.5) * 2 + 1),) * 2
     for k, (frame, region) in enumerate(zip(frames, regions, strict=True)):
-        soft = cv2.GaussianBlur(frame, (BLUR_RADIUS, BLUR_RADIUS), 0)
-        blurred[k] = cv2.GaussianBlur(soft, (BLUR_RADIUS, BLUR_RADIUS), 0)
+        blurred[k] = cv2.GaussianBlur(cv2.GaussianBlur(frame, kernel, sigma), kernel, sigma)
         inside = _inside(region, frame.shape) if masks is None or not masks[k].any() else masks[k]
         blurred[k][inside] = frame[inside]
     return blurred

@@ -1,5 +1,6 @@
 import itertools
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from filters.flow import estimator
 from filters.flow.dis import DisConfig
 from filters.flow.estimator import flows
-from filters.flow.raft import RaftConfig, RaftFlow
+from filters.flow.raft import WEIGHTS, RaftConfig, RaftFlow
 
 
 @pytest.fixture(scope="module")
@@ -23,6 +24,25 @@ def raft(tmp_path_factory: pytest.TempPathFactory) -> RaftFlow:
 
 def noise(count: int, height: int = 100, width: int = 161) -> np.ndarray:
     return np.random.default_rng(0).integers(0, 255, (count, height, width), dtype=np.uint8)
+
+
+def test_the_weights_that_doctor_looks_for_are_those_that_torchvision_loads() -> None:
+    from torchvision.models import optical_flow
+
+    for kind, version, file in WEIGHTS.values():
+        assert getattr(optical_flow, kind)[version].url.endswith(f"/{file}")
+
+
+def test_the_large_model_takes_the_weights_of_the_large_model(tmp_path: Path) -> None:
+    import torch
+    from torchvision.models.optical_flow import raft_large
+
+    torch.save(raft_large().state_dict(), tmp_path / "large.pth")
+    flow = RaftConfig(weights=str(tmp_path / "large.pth"), device="cpu", size="large").build()
+    image = np.zeros((128, 136), np.uint8)
+    assert flow(image, image).shape == (128, 136, 2)
+    with pytest.raises(RuntimeError, match="state_dict"):
+        RaftConfig(weights=str(tmp_path / "large.pth"), device="cpu").build()
 
 
 def test_raft_with_random_weights_runs_behind_the_same_interface(raft: RaftFlow) -> None:

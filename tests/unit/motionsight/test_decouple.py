@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from stages.annotate.questions import BANK
 from stages.models.protocols import Category
-from stages.motionsight.decouple import decouple
+from stages.motionsight.decouple import bare, decouple
 
 ASKED: dict[Category, tuple[str, ...]] = {
     "object": (
@@ -117,3 +117,50 @@ def test_the_bank_is_decoupled_as_it_is_sorted(category: Category) -> None:
 def test_whatever_is_asked_has_a_category(question: str) -> None:
     assert decouple(question) in ("object", "camera", "both")
     assert decouple(question.upper()) == decouple(question.upper().strip())
+
+
+FAVOR = (
+    "Carefully watch the video and pay attention to temporal dynamics in this video, focusing on the camera"
+    " motions, actions, activities, and interactions. Based on your observations, select the best option that"
+    " accurately addresses the question.\n{}\n"
+    "You can only response with the answer among ['The camera pans', 'He runs.']"
+)
+MVBENCH = (
+    "Carefully watch the video and pay attention to the cause and sequence of events, the detail and movement"
+    " of objects, and the action and pose of persons. Based on your observations, select the best option that"
+    " accurately addresses the question.\nQuestion: {}\nOptions:\n(A) The man\n(B) The camera\n"
+    "Only give the best option."
+)
+TOMATO = (
+    "You will be provided with 16 separate frames uniformly sampled from a video. Analyze these frames and"
+    " provide the answer to the question about the video content.\n\n<question> \n{} \n</question>\n\n"
+    "<options> \n{{'A': 'The camera'}} \n</options>\n\nEven if the information is not enough, GUESS."
+)
+VIDEOMME = (
+    "Select the best answer to the following multiple-choice question based on the video. Respond with only"
+    " the letter (A, B, C, or D) of the correct option.\n{}\nA. The camera.\nB. The man.\nThe best answer is:"
+)
+SHORT = "{}\nA. The camera\nB. The man\nAnswer with the option's letter from the given choices directly."
+YES_NO = "{} Please only answer Yes or No."
+
+
+@pytest.mark.parametrize("form", ["{}", FAVOR, MVBENCH, TOMATO, VIDEOMME, SHORT, YES_NO])
+@pytest.mark.parametrize(("category", "asked"), ASKED.items())
+def test_what_a_benchmark_puts_around_a_question_does_not_change_what_it_is_about(
+    form: str, category: Category, asked: tuple[str, ...]
+) -> None:
+    for question in asked:
+        assert bare(form.format(question)) == question
+        assert decouple(form.format(question)) == category
+
+
+def test_a_text_without_instructions_or_with_nothing_else_is_taken_whole() -> None:
+    for text in (
+        "The man runs to the left. How does the camera move?",
+        "Watch the video and tell me how the camera moves.",
+        "Describe the motion of the camera. Then describe what the people do.",
+        "Select the best answer.",
+        "Please describe how the camera moves in this video",
+        "",
+    ):
+        assert bare(text) == text

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -86,6 +87,15 @@ def test_the_blurred_background_leaves_the_region_bit_exact() -> None:
     assert np.abs(np.diff(soft[0, 130:].astype(int), axis=1)).mean() < 0.2 * rough
 
 
+def test_a_background_blurred_in_small_frames_looks_like_that_of_the_video_made_smaller() -> None:
+    video = videos.scene(4 * SIZE[0], 4 * SIZE[1])[None]
+    small = cv2.resize(video[0], SIZE, interpolation=cv2.INTER_AREA)[None]
+    nowhere = np.zeros((1, 4), np.float32)
+    expected = cv2.resize(background_blur(video, nowhere)[0], SIZE, interpolation=cv2.INTER_AREA)
+    assert np.abs(background_blur(small, nowhere, scale=0.25)[0].astype(int) - expected).mean() < 1
+    assert np.abs(background_blur(small, nowhere)[0].astype(int) - expected).mean() > 2, "not scaled"
+
+
 def test_the_red_circle_is_drawn_around_the_region_and_nowhere_else() -> None:
     frames = np.zeros((3, 240, 320, 3), np.uint8)
     drawn = red_circle(frames, REGIONS)
@@ -129,26 +139,40 @@ def test_without_any_box_the_region_is_the_whole_frame() -> None:
         assert regions([], np.arange(3.0), SIZE, rule).tolist() == [[0, 0, 320, 240]] * 3
 
 
-def test_officially_a_window_ends_when_the_smoothed_centre_has_jumped_and_it_has_three_boxes() -> None:
-    # After a jump of 200 pixels the smoothed centre passes 0.3 * 240 = 72 pixels at the second
-    # box on the new place (0.3 * 200 = 60, then 0.51 * 200 = 102), which is the window's fourth.
+def test_officially_a_window_ends_where_the_centre_has_jumped_and_it_has_three_boxes() -> None:
+    # The jump of 200 pixels is more than 0.3 * 240 = 72 from the running centre, and still is after one
+    # step of 0.3 towards the new place.
     left, right = [40.0, 100, 80, 140], [240.0, 100, 280, 140]
     found = regions([np.array([left] * 2 + [right] * 4)], np.arange(6.0), SIZE, OFFICIAL)
     wide, late = [20, 80, 300, 160], [220, 80, 300, 160]
-    assert found.tolist() == [wide] * 3 + [late] * 3
+    assert found.tolist() == [wide] * 3 + [late] * 3, "the third box, already on the new place, is the last"
+    found = regions([np.array([left] * 3 + [right] * 3)], np.arange(6.0), SIZE, OFFICIAL)
+    assert found.tolist() == [[20, 80, 100, 160]] * 3 + [late] * 3
 
 
-def test_officially_a_frame_without_a_box_keeps_the_last_region_and_the_first_ones_get_the_whole_frame() -> (
-    None
-):
-    gone = [np.nan] * 4
-    found = regions([np.array([gone, [40.0, 100, 80, 140], gone])], np.arange(3.0), SIZE, OFFICIAL)
-    assert found.tolist() == [[0, 0, 320, 240], [20, 80, 100, 160], [20, 80, 100, 160]]
+def test_officially_all_objects_share_the_windows() -> None:
+    left, right = [0.0, 100, 40, 140], [280.0, 100, 320, 140]
+    jumping, still = np.array([left] * 2 + [right] * 2), np.array([left] * 4)
+    found = regions([jumping, still], np.arange(4.0), SIZE, OFFICIAL)
+    whole = [0, 80, 320, 160]
+    assert found.tolist() == [[0, 80, 60, 160]] * 2 + [whole] * 2, "as the first one jumps"
+    found = regions([still, jumping], np.arange(4.0), SIZE, OFFICIAL)
+    assert found.tolist() == [whole] * 4, "only the first one's centre counts"
 
 
-def test_officially_a_region_thinner_than_ten_pixels_becomes_a_hundred() -> None:
-    found = regions([np.array([[155.0, 100, 160, 140]])], np.zeros(1), SIZE, OFFICIAL)
-    assert found.tolist() == [[87.5, 80, 227.5, 160]]
+def test_officially_a_frame_without_a_box_repeats_the_last_one_and_the_first_ones_are_whole_frames() -> None:
+    gone, box = [np.nan] * 4, [40.0, 100, 80, 140]
+    found = regions([np.array([box, gone, gone])], np.arange(3.0), SIZE, OFFICIAL)
+    assert found.tolist() == [[20, 80, 100, 160]] * 3
+    found = regions([np.array([gone, box, gone])], np.arange(3.0), SIZE, OFFICIAL)
+    assert found.tolist() == [[0, 0, 320, 240]] * 3, "the whole frame is one of the window's boxes"
+
+
+def test_officially_a_region_thinner_than_ten_pixels_becomes_a_hundred_both_ways() -> None:
+    thin = [np.array([[155.0, 100, 160, 140]])]
+    assert regions(thin, np.zeros(1), SIZE, OFFICIAL).tolist() == [[87.5, 50, 227.5, 190]]
+    half = regions(thin, np.zeros(1), SIZE, OFFICIAL, scale=0.5)
+    assert half.tolist() == [[145, 90, 170, 150]], "ten pixels of the video are five here"
 
 
 def test_a_steady_object_gets_one_region_and_a_fast_one_a_moving_region() -> None:
