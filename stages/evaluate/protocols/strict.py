@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 
 from stages.evaluate.protocols.protocol import UNREAD, BenchmarkProtocol, Reading, one
 from stages.evaluate.question import LETTERS, BenchmarkQuestion
+from stages.models.mllm.thinking import take_apart
 
-THINKING = re.compile(r"<think(?:ing)?>.*?(?:</think(?:ing)?>|$)|^.*</think(?:ing)?>", re.DOTALL)
 # What models put around the answer itself.
 MARKED = re.compile(
     r"\\boxed\s*\{((?:[^{}]|\{[^{}]*\})*)\}|<answer>(.*?)(?:</answer>|$)"
@@ -63,11 +63,6 @@ YES_OR_NO = re.compile(r"\W*(yes|no)\b", re.IGNORECASE)
 BOTH = re.compile(r"\W*(?:yes\W+(?:and|or)\W+no|no\W+(?:and|or)\W+yes)\b", re.IGNORECASE)
 
 
-def without_thinking(text: str) -> str:
-    """Remove what a model wrote while it thought; an unfinished thought is all of it."""
-    return THINKING.sub("", text)
-
-
 def read(reply: str, question: BenchmarkQuestion) -> Reading:
     """Read the choice that a reply clearly names.
 
@@ -75,7 +70,7 @@ def read(reply: str, question: BenchmarkQuestion) -> Reading:
     announces as its answer ("the answer is B", "I think it is B"); else a line that is a letter, a letter
     with a text, or the text of an option. Whoever names several choices by the same means names none.
     """
-    text = unicodedata.normalize("NFKC", without_thinking(reply))
+    text = unicodedata.normalize("NFKC", take_apart(reply).raw)
     text = text.replace("\u2019", "'").replace("\u201c", '"').replace("\u201d", '"')
     marks = [next(filter(None, found), "") for found in MARKED.findall(text)]
     text = DECORATION.sub("", WRAPPED.sub(r"\1", MARKED.sub(" ", text) if marks else text)).strip()

@@ -36,6 +36,7 @@ MARKS = (
 MARK = re.compile("|".join(f"(?P<open{k}>{start})|(?P<end{k}>{end})" for k, (start, end) in enumerate(MARKS)))
 # What some put around the answer itself.
 WRAPPED = re.compile(r"<(answer|response)>(.*?)</\1>", re.DOTALL)
+BOXED = re.compile(r"<\|begin_of_box\|>\s*(\(?[A-Z]\)?|yes|no)[.\s]*<\|end_of_box\|>", re.IGNORECASE)
 LOOSE = re.compile(
     r"</?(?:answer|response)>|<\|(?:begin|end)_of_(?:box|solution)\|>|<\|(?:START|END)_RESPONSE\|>"
     r"|<\|(?:return|end|im_end|eot_id|endoftext)\|>"
@@ -76,12 +77,14 @@ class Said:
         thought: What it thought.
         unfinished: Whether it was still thinking when the text ended.
         unmarked: Whether the thought has an end but no start: the chat template has written that.
+        raw: The answer with its marks.
     """
 
     answer: str
     thought: str = ""
     unfinished: bool = False
     unmarked: bool = False
+    raw: str = ""
 
     @property
     def share(self) -> float:
@@ -119,7 +122,7 @@ def take_apart(text: str, opened: bool = False) -> Said:
         thinking, ended = starts, ended or not starts
     rest = text[at:]
     thought, answer = (thought + rest, answer) if thinking else (thought, answer + rest)
-    return Said(_bare(answer), thought.strip(), thinking, unmarked and bool(thought.strip()))
+    return Said(_bare(answer), thought.strip(), thinking, unmarked and bool(thought.strip()), answer.strip())
 
 
 def starts_thought(prompt: str) -> bool:
@@ -128,14 +131,11 @@ def starts_thought(prompt: str) -> bool:
     return bool(marks) and str(marks[-1].lastgroup).startswith("open")
 
 
-def answer_of(text: str) -> str:
-    """Return a reply without what the model thought, and without marks around the answer."""
-    return take_apart(text).answer
-
-
 def _bare(text: str) -> str:
     wrapped = WRAPPED.findall(text)
-    return LOOSE.sub("", wrapped[-1][1] if wrapped else text).strip()
+    text = wrapped[-1][1] if wrapped else text
+    boxed = BOXED.findall(text)  # a choice; in descriptions, words of the sentence are boxed
+    return LOOSE.sub("", boxed[-1] if boxed else text).strip()
 
 
 class Habits:

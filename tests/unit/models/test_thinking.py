@@ -12,11 +12,15 @@ from stages.models.mllm.thinking import (
     LEARNT_TOKENS,
     Answering,
     Habits,
-    answer_of,
     start_of,
     starts_thought,
     take_apart,
 )
+
+
+def answer_of(text: str) -> str:
+    return take_apart(text).answer
+
 
 WRONG, RIGHT = "It pans left, I think.", "The camera is static."
 HARMONY = (
@@ -51,6 +55,12 @@ def test_only_the_answer_is_the_answer(form: str) -> None:
     said = take_apart(form.format(thought=WRONG, answer=RIGHT))
     assert (said.answer, said.unfinished) == (RIGHT, False)
     assert (WRONG in said.thought) == ("{thought}" in form)
+
+
+def test_a_box_around_a_choice_is_the_answer_and_one_around_words_a_part_of_it() -> None:
+    boxed = "<|begin_of_box|>{}<|end_of_box|>"
+    assert answer_of(f"It is not A. {boxed.format('B')}") == "B"
+    assert answer_of(f"The camera {boxed.format('pans left')}.") == "The camera pans left."
 
 
 @pytest.mark.parametrize(
