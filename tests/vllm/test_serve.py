@@ -14,7 +14,7 @@ from tests.serving import CAMERA, Start, ask, client, endpoints, url_of
 from tests.videos import write
 from tests.vllm_engine import settings
 
-TOKENS = 64
+TOKENS = 32  # fewer than the noise of the model has before it ends by itself
 
 
 @pytest.fixture(scope="module")
@@ -43,10 +43,8 @@ def test_an_answer_is_the_same_streamed_or_not(forwarding: str, video: str) -> N
     texts = [chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices]
     assert len(texts) > 2, "it comes in pieces"
     assert "".join(texts).strip() == whole.choices[0].message.content.strip() != ""
-    written = whole.usage.completion_tokens
-    assert 0 < written == chunks[-1].usage.completion_tokens <= TOKENS
-    # Noise may come to an end by itself.
-    assert whole.choices[0].finish_reason == ("length" if written == TOKENS else "stop")
+    assert whole.choices[0].finish_reason == "length"
+    assert whole.usage.completion_tokens == chunks[-1].usage.completion_tokens == TOKENS
     assert whole.usage.prompt_tokens > 100, "frames are tokens"
 
 
