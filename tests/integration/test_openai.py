@@ -407,10 +407,24 @@ def test_an_endpoint_that_thinks_is_given_room_and_its_thoughts_are_no_answer(
         replies = asked.generate([request(f"{k}", max_tokens=100) for k in range(8)])
         assert [(reply.text, reply.error) for reply in replies] == [(f"echo {k}", None) for k in range(8)]
         assert all(300 < reply.thought_tokens <= 422 for reply in replies)
-    assert len(server.bodies) <= 8 + 8 + 8 + 1, "each of the first is asked once more, and one beside them"
+    assert len(server.bodies) <= 8 + 8 + 8, "each of the first is asked once more"
     (reply,) = model(server, thinking_tokens=100).generate([request("q", max_tokens=100)])
     assert reply.error == "mllm_bad_output"
     assert "thinking_tokens" in reply.detail
+
+
+def test_a_long_answer_of_a_model_that_does_not_think_is_asked_for_once_more_for_all(
+    mannered: Any,
+) -> None:
+    server = mannered()
+    server.reply = lambda prompt: "and so on " * 200
+    asked = model(server, max_attempts=1, input_price=1.0, output_price=1.0, max_cost=1.0)
+    purse = Purse(Ledger(Spent(1.0, 100)))
+    with purse.clip("a") as account:  # the ceiling lets one request pass at a time until its cost is known
+        replies = asked.generate([request(f"{k}", max_tokens=100) for k in range(4)])
+    assert {reply.text for reply in replies} == {" ".join(["and so on"] * 33 + ["and"])}
+    assert len(server.bodies) == account.spent.requests == 5
+    assert account.spent.cost * 1e6 == sum(reply.tokens for reply in replies)
 
 
 def test_what_a_server_calls_reasoning_is_no_answer(endpoint: Endpoint) -> None:

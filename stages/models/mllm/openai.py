@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import replace
 from email.utils import parsedate_to_datetime
 from functools import cache, cached_property
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple, Self
 
 import cv2
 import numpy as np
@@ -108,6 +108,21 @@ class OpenAiConfig(Priced, ThinkingBackend):
         return package, Key(self), Endpoint(self)
 
 
+class _Attempt(NamedTuple):
+    """What came of one HTTP request.
+
+    Attributes:
+        reply: The reply.
+        pause: Seconds before another attempt; None: no other is of use; AT_ONCE: in another form, which has
+            just been learnt.
+        cut: Whether a reply was cut off because its tokens ran out.
+    """
+
+    reply: Reply
+    pause: float | None
+    cut: bool = False
+
+
 class OpenAiMllm:
     """An `Mllm` that sends requests to a chat-completions endpoint, many at a time.
 
@@ -189,27 +204,47 @@ class OpenAiMllm:
         arguments = await asyncio.to_thread(self.arguments, request)
         spent, attempt = Reply("", requests=0), 0
         while True:
-            reply, pause = await self._charged(arguments, request, attempt, self.habits.budget)
-            spent = after(spent, reply)
-            if pause == AT_ONCE:
+            one = await self._charged(arguments, request, attempt, self.habits.budget)
+            spent, again = after(spent, one.reply), one.pause == AT_ONCE
+            telling = one.cut and not spent.error and request.max_tokens >= TELLING
+            if telling and self.habits.may_learn:
+                spent, again = await self._probe(arguments, request, spent)
+            if again:
                 continue
             attempt += 1
-            if pause is None or attempt == self.config.max_attempts:
+            if one.pause is None or attempt == self.config.max_attempts:
                 return spent
-            await asyncio.sleep(pause)
+            await asyncio.sleep(one.pause)
+
+    async def _probe(
+        self, arguments: Mapping[str, Any], request: Request, spent: Reply
+    ) -> tuple[Reply, bool]:
+        """Find out whether a reply that was cut off is a thought: asked once, with room to end it.
+
+        Returns:
+            The reply to go on with, what the question has taken so far included, and whether to ask again.
+        """
+        async with self._learning:
+            if self.habits.thinks is None:
+                self.habits.thinks = False
+                one = await self._charged(arguments, request, 0, LEARNT_TOKENS)
+                if not self.habits.thinks:
+                    return after(one.reply, spent), False
+                return after(spent, one.reply), bool(one.reply.error)
+        return spent, self.habits.thinks
 
     async def _charged(
         self, arguments: Mapping[str, Any], request: Request, attempt: int, room: int
-    ) -> tuple[Reply, float | None]:
-        """Send one HTTP request; arguments and results as for `_once`."""
+    ) -> _Attempt:
+        """Send one HTTP request that somebody pays for; as `_once`."""
         async with charged(self.config, request.max_tokens + room) as book:
-            reply, pause = await self._once(arguments, request, attempt, room)
-            book(reply)
-        return reply, pause
+            one = await self._once(arguments, request, attempt, room)
+            book(one.reply)
+        return one
 
     async def _once(
         self, arguments: Mapping[str, Any], request: Request, attempt: int, room: int
-    ) -> tuple[Reply, float | None]:
+    ) -> _Attempt:
         """Send one HTTP request.
 
         Args:
@@ -217,10 +252,6 @@ class OpenAiMllm:
             request: What it is made of.
             attempt: Number of attempts before.
             room: Tokens that the model may think.
-
-        Returns:
-            The reply, and the pause before another attempt, seconds; None: no other is of use; AT_ONCE: in
-            another form, which has just been learnt.
         """
         from openai import OpenAIError
 
@@ -240,31 +271,20 @@ class OpenAiMllm:
                     f"{without_secrets(config.base_url or 'OpenAI')} refuses requests for {config.model};"
                     f" check mllm.base_url, mllm.model and the key in {config.api_key_env}: {self.told(why)}"
                 ) from None  # the cause may quote the key
-            answer = getattr(error, "response", None)
-            failed = Reply("", error="mllm_error", detail=why)
+            failed, answer = Reply("", error="mllm_error", detail=why), getattr(error, "response", None)
             if answer is None:
-                return failed, pause
+                return _Attempt(failed, pause)
             if self.adapted.learn(sent, answer.status_code, answer.text):
-                return failed, AT_ONCE
-            return failed, wait(answer.status_code, answer.headers, pause)
+                return _Attempt(failed, AT_ONCE)
+            return _Attempt(failed, wait(answer.status_code, answer.headers, pause))
         reply, cut = read(raw.content, request, self.habits)
-        if cut and (room < self.habits.budget or await self._may_be_thought(arguments, request, reply)):
-            return replace(reply, text="", error="mllm_bad_output"), AT_ONCE
-        if not reply.error:
-            return reply, None
+        if cut and room < self.habits.budget:  # it has just been seen to think
+            return _Attempt(replace(reply, text="", error="mllm_bad_output"), AT_ONCE)
+        if not reply.error or (cut and reply.thought_tokens):
+            return _Attempt(reply, None, cut)
         if request.json_schema is not None and not cut:
             self.adapted.note("json", sent)
-        return reply, None if cut and reply.thought_tokens else pause
-
-    async def _may_be_thought(self, arguments: Mapping[str, Any], request: Request, reply: Reply) -> bool:
-        """Whether a reply that was cut off is a thought: asked once, with room to come to the end of it."""
-        if reply.error or request.max_tokens < TELLING:
-            return False
-        async with self._learning:
-            if self.habits.thinks is None and self.habits.may_learn:
-                self.habits.thinks = False
-                await self._charged(arguments, request, 0, LEARNT_TOKENS)
-        return bool(self.habits.thinks) and not reply.thought_tokens
+        return _Attempt(reply, pause)
 
     def form(self, arguments: Mapping[str, Any], room: int) -> dict[str, Any]:
         """Return arguments as the endpoint takes them, with room for some tokens of thought."""
